@@ -1,0 +1,1 @@
+//! The one binary; the only place where things are wired together.

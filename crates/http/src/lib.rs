@@ -1,0 +1,1 @@
+//! HTTP resources, interpreted from the systems' tables.

@@ -1,0 +1,110 @@
+//! What reaches outside, as data: an effect is committed with the events, run after the commit, and answered by a command.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The effects of one aggregate. They go through one port, whose adapter is chosen where the binary is wired.
+pub trait Effect: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static {
+    /// The name of the port, e.g. `handset`.
+    const PORT: &'static str;
+    /// What the far side says.
+    type Reply: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static;
+
+    /// Effects of one lane share a rate (`ports.<port>.lanes.<lane>`); none means no limit.
+    fn lane(&self) -> Option<String> {
+        None
+    }
+}
+
+/// For aggregates that reach nothing outside.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub enum NoEffect {}
+
+impl Effect for NoEffect {
+    const PORT: &'static str = "";
+    type Reply = ();
+}
+
+/// How an effect ended, as the aggregate is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome<R> {
+    /// The far side answered.
+    Reply(R),
+    /// It was certainly not done: the far side could not be reached within the port's own retries.
+    Unreachable,
+    /// It may have been done, and nobody can be asked: left to receipts and validity.
+    Unknown,
+    /// It was taken back before it was run.
+    Withdrawn,
+}
+
+/// What may be done about an outcome that is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Repeat {
+    /// The far side knows the effect's id: calling again does nothing twice.
+    Idempotent,
+    /// The far side can be asked by the effect's id what became of it.
+    Queryable,
+    /// Neither: it is never called a second time.
+    Never,
+}
+
+/// One call to a far side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FarCall<'a> {
+    /// The effect's deterministic id; the same on every repetition.
+    pub id: &'a str,
+    /// Counts from 1.
+    pub attempt: u32,
+    /// True where only the question is allowed what became of the id.
+    pub asking: bool,
+}
+
+/// What came of one call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reaction<R> {
+    /// The far side answered, and may say more later (a receipt).
+    Reply {
+        /// The answer.
+        now: R,
+        /// What it will say by itself, each after its delay.
+        later: Vec<Later<R>>,
+    },
+    /// It was asked and has never heard of the id: it is safe to call.
+    Unheard,
+    /// No answer in time: it may or may not have been done.
+    TimedOut,
+    /// It was certainly not done.
+    Unreachable,
+}
+
+/// A later word of the far side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Later<R> {
+    /// Counted from the answer.
+    pub after: Duration,
+    /// What it says.
+    pub reply: R,
+}
+
+impl<R> Reaction<R> {
+    /// An answer with nothing to follow.
+    pub fn reply(now: R) -> Self {
+        Self::Reply { now, later: Vec::new() }
+    }
+
+    /// Adds a later word.
+    pub fn then(self, after: Duration, reply: R) -> Self {
+        match self {
+            Self::Reply { now, mut later } => {
+                later.push(Later { after, reply });
+                Self::Reply { now, later }
+            }
+            other => other,
+        }
+    }
+}

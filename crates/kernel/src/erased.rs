@@ -1,0 +1,223 @@
+//! The same things without their types, so that one runtime can run everybody's.
+
+use std::any::TypeId;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::aggregate::{Aggregate, Decision, TimerChange};
+use crate::context::{At, Opaque};
+use crate::effect::{Effect, Outcome};
+use crate::event::{Unreadable, from_json};
+use crate::refusal::{Refusal, Refused};
+use crate::schema::{Variant, variants};
+
+/// A command of a policy without its type.
+#[derive(Clone)]
+pub struct ErasedTo {
+    /// The target's business key.
+    pub key: String,
+    /// The typed command.
+    pub command: Opaque,
+    /// What a refusal means.
+    pub otherwise: Otherwise,
+}
+
+/// What follows when a policy's command is refused.
+#[derive(Clone)]
+pub enum Otherwise {
+    /// A person must look at it.
+    DeadLetter,
+    /// Nothing.
+    Nothing,
+    /// This command to the same aggregate.
+    Compensate(Opaque),
+}
+
+/// A decision, its events already applied.
+pub struct ErasedDecision {
+    /// The state afterwards.
+    pub state: Option<Opaque>,
+    /// Events as they are written.
+    pub events: Vec<Emitted>,
+    /// Effects as they are written.
+    pub effects: Vec<EmittedEffect>,
+    /// Timer changes, commands still typed.
+    pub timers: Vec<TimerChange<Opaque>>,
+    /// Take back what has not been started.
+    pub withdraw: bool,
+}
+
+/// An event as it is written to the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Emitted {
+    /// The event's name.
+    pub event_type: String,
+    /// Its schema version.
+    pub version: u16,
+    /// Its correlation key, where it is not the aggregate's key.
+    pub correlation: Option<String>,
+    /// A flat JSON object with `eventType`.
+    pub data: Vec<u8>,
+}
+
+/// An effect as it is written to the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EmittedEffect {
+    /// The port it goes through.
+    pub port: &'static str,
+    /// The lane whose rate it shares.
+    pub lane: Option<String>,
+    /// The effect as JSON.
+    pub payload: Vec<u8>,
+}
+
+/// Why an erased decision did not come about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Undecided {
+    /// A rule said no.
+    Refused(Refused),
+    /// A value was not of the type it must be, or could not be written: a fault of the program.
+    Fault(String),
+}
+
+/// An aggregate type without its type.
+pub trait AnyAggregate: Send + Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+    /// The Rust type, as [`At::find`] asks for it.
+    fn type_id(&self) -> TypeId;
+    /// Schema version of its state.
+    fn version(&self) -> u16;
+    /// Reads a stored state.
+    fn decode_state(&self, version: u16, json: &[u8]) -> Result<Opaque, Unreadable>;
+    /// Writes a state.
+    fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, Unreadable>;
+    /// Reads a stored command.
+    fn decode_command(&self, json: &[u8]) -> Result<Opaque, Unreadable>;
+    /// Writes a command.
+    fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, Unreadable>;
+    /// Decides and applies.
+    fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &At<'_>) -> Result<ErasedDecision, Undecided>;
+    /// The command that tells how an effect ended.
+    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, Unreadable>;
+    /// Its commands, for the board.
+    fn commands(&self) -> Vec<Variant>;
+    /// Its events, for the board and the documents.
+    fn events(&self) -> Vec<Variant>;
+    /// The port of its effects, empty if none.
+    fn port(&self) -> &'static str;
+}
+
+/// The bridge from a typed aggregate.
+pub struct Of<A>(std::marker::PhantomData<fn() -> A>);
+
+impl<A> Default for Of<A> {
+    fn default() -> Self {
+        Self(std::marker::PhantomData)
+    }
+}
+
+impl<A: Aggregate> AnyAggregate for Of<A> {
+    fn name(&self) -> &'static str {
+        A::NAME
+    }
+    fn type_id(&self) -> TypeId {
+        TypeId::of::<A>()
+    }
+    fn version(&self) -> u16 {
+        A::VERSION
+    }
+    fn decode_state(&self, version: u16, json: &[u8]) -> Result<Opaque, Unreadable> {
+        Ok(Arc::new(A::read(version, json)?))
+    }
+    fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, Unreadable> {
+        encode::<A>(state)
+    }
+    fn decode_command(&self, json: &[u8]) -> Result<Opaque, Unreadable> {
+        Ok(Arc::new(from_json::<A::Command>(json)?))
+    }
+    fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, Unreadable> {
+        encode::<A::Command>(command)
+    }
+    fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &At<'_>) -> Result<ErasedDecision, Undecided> {
+        let fault = || Undecided::Fault(format!("a value for {} is of another type", A::NAME));
+        let now = now.map(|state| state.downcast_ref::<A>().ok_or_else(fault)).transpose()?;
+        let command = command.downcast_ref::<A::Command>().ok_or_else(fault)?;
+        let decision = A::decide(now, command, at).map_err(|refusal| Undecided::Refused(refusal.refused()))?;
+        erase(now, decision).map_err(|error| Undecided::Fault(error.0))
+    }
+    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, Unreadable> {
+        let outcome = match outcome {
+            Outcome::Reply(reply) => Outcome::Reply(from_json(&reply)?),
+            Outcome::Unreachable => Outcome::Unreachable,
+            Outcome::Unknown => Outcome::Unknown,
+            Outcome::Withdrawn => Outcome::Withdrawn,
+        };
+        Ok(A::answered(from_json(effect)?, outcome).map(|command| Arc::new(command) as Opaque))
+    }
+    fn commands(&self) -> Vec<Variant> {
+        variants::<A::Command>()
+    }
+    fn events(&self) -> Vec<Variant> {
+        variants::<A::Event>()
+    }
+    fn port(&self) -> &'static str {
+        A::Effect::PORT
+    }
+}
+
+fn encode<T: serde::Serialize + 'static>(value: &Opaque) -> Result<Vec<u8>, Unreadable> {
+    let typed = value.downcast_ref::<T>().ok_or_else(|| Unreadable("of another type".into()))?;
+    to_json(typed)
+}
+
+/// Writes one document.
+pub fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Unreadable> {
+    serde_json::to_vec(value).map_err(|error| Unreadable(error.to_string()))
+}
+
+fn erase<A: Aggregate>(now: Option<&A>, decision: Decision<A>) -> Result<ErasedDecision, Unreadable> {
+    let events = decision.events.iter().map(emit::<A>).collect::<Result<Vec<_>, _>>()?;
+    let effects = decision
+        .effects
+        .iter()
+        .map(|effect| Ok(EmittedEffect { port: A::Effect::PORT, lane: effect.lane(), payload: to_json(effect)? }));
+    let effects = effects.collect::<Result<Vec<_>, Unreadable>>()?;
+    let state = decision.events.iter().fold(now.cloned(), A::evolve);
+    let timers = decision.timers.into_iter().map(erase_timer::<A>).collect();
+    Ok(ErasedDecision {
+        state: state.map(|state| Arc::new(state) as Opaque),
+        events,
+        effects,
+        timers,
+        withdraw: decision.withdraw,
+    })
+}
+
+fn erase_timer<A: Aggregate>(change: TimerChange<A::Command>) -> TimerChange<Opaque> {
+    match change {
+        TimerChange::Set { name, due, command } => TimerChange::Set { name, due: ceil_to_ms(due), command: Arc::new(command) },
+        TimerChange::Clear { name } => TimerChange::Clear { name },
+    }
+}
+
+/// Stores keep milliseconds; rounding down would let a timer fire early.
+fn ceil_to_ms(due: Timestamp) -> Timestamp {
+    let ms = due.as_millisecond();
+    let floor = Timestamp::from_millisecond(ms).unwrap_or(due);
+    if floor < due { Timestamp::from_millisecond(ms + 1).unwrap_or(due) } else { floor }
+}
+
+fn emit<A: Aggregate>(event: &A::Event) -> Result<Emitted, Unreadable> {
+    let data = to_json(event)?;
+    Ok(Emitted { event_type: tag_of(&data)?, version: A::event_version(event), correlation: A::correlation(event), data })
+}
+
+/// The tag stands first, because serde writes it first; anything else is a faulty declaration.
+fn tag_of(data: &[u8]) -> Result<String, Unreadable> {
+    const START: &[u8] = br#"{"eventType":""#;
+    let rest = data.strip_prefix(START).ok_or_else(|| Unreadable("an event enum lacks #[serde(tag = \"eventType\")]".into()))?;
+    let end = rest.iter().position(|byte| *byte == b'"').unwrap_or(rest.len());
+    Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
+}

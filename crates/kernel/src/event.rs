@@ -1,0 +1,69 @@
+//! Events: facts that an aggregate published, and what is known about one when it is handled.
+
+use std::borrow::Cow;
+use std::fmt::Debug;
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The payload of one event type. The type's name is the event's name on the wire.
+pub trait Event: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static {
+    /// Schema version that is written. Readers take one back and one forward.
+    const VERSION: u16 = 1;
+
+    /// The event type as it stands in `eventType` and `ce_type`.
+    fn event_type() -> Cow<'static, str> {
+        Self::schema_name()
+    }
+
+    /// Reads a payload of any released version. Override to upcast an older one:
+    /// `match version { 1 => from_json::<V1>(json).map(Into::into), _ => from_json(json) }`.
+    fn read(version: u16, json: &[u8]) -> Result<Self, Unreadable> {
+        let _ = version;
+        from_json(json)
+    }
+}
+
+/// A stored document that this version of the code cannot read.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("unreadable: {0}")]
+pub struct Unreadable(pub String);
+
+/// Reads one document; unknown fields are ignored.
+pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
+    serde_json::from_slice(json).map_err(|error| Unreadable(error.to_string()))
+}
+
+/// What is known about an event beside its payload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// CloudEvents `id`, unique per source.
+    pub id: String,
+    /// The service that published it.
+    pub source: String,
+    /// The event's name.
+    pub event_type: String,
+    /// The correlation key.
+    pub key: String,
+    /// When it was decided.
+    pub time: Timestamp,
+}
+
+/// Who and what caused something: it travels with every command, and every event keeps it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Who asked; in demo mode what `X-Pabal-User` said.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub actor: String,
+    /// `X-Request-Id` of the request at the root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request: String,
+    /// The id of the event that led to this, empty at the root.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub causation: String,
+    /// W3C `traceparent`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub trace: String,
+}

@@ -1,0 +1,283 @@
+//! Systems and services: the declarations from which routes, documents, board, tables and metrics come.
+
+use std::any::{Any, TypeId};
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::aggregate::Aggregate;
+use crate::context::{Opaque, Question};
+use crate::effect::{Effect, FarCall, Outcome, Reaction, Repeat};
+use crate::erased::{AnyAggregate, Of, to_json};
+use crate::event::{Event, Unreadable, from_json};
+use crate::policy::{Commands, From, Policy, PolicyDef};
+use crate::resource::{AnyFace, Resource, ResourceDef, faceless};
+use crate::schema;
+use crate::view::{Row, View, ViewDef};
+
+/// How much a domain matters to the company (DDD): it tells where to spend care, and what may be down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Domain {
+    /// Why customers come.
+    Core,
+    /// Serves the core; may be away for a while.
+    Supporting,
+    /// Could be bought.
+    General,
+}
+
+/// A declared system: one topic and its services.
+#[derive(Clone)]
+pub struct System {
+    /// Its name in paths, e.g. `rcs`.
+    pub name: &'static str,
+    /// The default topic.
+    pub topic: &'static str,
+    /// One sentence for the documents.
+    pub sentence: &'static str,
+    /// Its services, in the order of the story.
+    pub services: Vec<Service>,
+    /// The settings as they are in force.
+    pub settings: Option<Opaque>,
+    /// The settings' reader and their present value, for the configuration.
+    pub settings_def: Option<SettingsDef>,
+    /// Commands in a person's words to try first.
+    pub try_first: &'static str,
+    /// Bodies that a first run posts into empty collections, in order.
+    pub seeds: Vec<Seed>,
+}
+
+/// One row that a first run has.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    /// The collection it is posted to.
+    pub resource: &'static str,
+    /// The body.
+    pub body: Value,
+}
+
+/// How the settings of a system are read.
+#[derive(Clone)]
+pub struct SettingsDef {
+    /// JSON Schema of the settings.
+    pub schema: Value,
+    /// What is in force, as JSON.
+    pub value: Value,
+    read: fn(Value) -> Result<(Opaque, Value), Unreadable>,
+}
+
+impl System {
+    /// A system without services yet.
+    pub fn new(name: &'static str, topic: &'static str, sentence: &'static str) -> Self {
+        Self { name, topic, sentence, services: Vec::new(), settings: None, settings_def: None, try_first: "", seeds: Vec::new() }
+    }
+
+    /// Adds a service.
+    pub fn service(mut self, service: Service) -> Self {
+        self.services.push(service);
+        self
+    }
+
+    /// Declares the settings, with their defaults in force. They reach decisions by [`crate::At::settings`].
+    pub fn settings<S>(mut self) -> Self
+    where
+        S: Default + Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static,
+    {
+        let value = serde_json::to_value(S::default()).unwrap_or_default();
+        self.settings = Some(Arc::new(S::default()));
+        self.settings_def = Some(SettingsDef { schema: schema::inline::<S>().to_value(), value, read: read_settings::<S> });
+        self
+    }
+
+    /// Puts settings in force; unknown or wrongly typed ones are an error that names them.
+    pub fn configure(&mut self, value: Value) -> Result<(), Unreadable> {
+        let Some(def) = self.settings_def.as_mut() else {
+            return Err(Unreadable(format!("{} has no settings", self.name)));
+        };
+        let (settings, value) = (def.read)(value)?;
+        def.value = value;
+        self.settings = Some(settings);
+        Ok(())
+    }
+
+    /// What a person types first.
+    pub fn try_first(mut self, command: &'static str) -> Self {
+        self.try_first = command;
+        self
+    }
+
+    /// A row that a first run has.
+    pub fn seed<B: Serialize>(mut self, resource: &'static str, body: &B) -> Self {
+        self.seeds.push(Seed { resource, body: serde_json::to_value(body).unwrap_or_default() });
+        self
+    }
+}
+
+fn read_settings<S>(value: Value) -> Result<(Opaque, Value), Unreadable>
+where
+    S: Serialize + DeserializeOwned + Send + Sync + 'static,
+{
+    let settings: S = serde_json::from_value(value).map_err(|error| Unreadable(error.to_string()))?;
+    let value = serde_json::to_value(&settings).map_err(|error| Unreadable(error.to_string()))?;
+    Ok((Arc::new(settings) as Arc<dyn Any + Send + Sync>, value))
+}
+
+/// A declared service: a bounded context with its own tables.
+#[derive(Clone)]
+pub struct Service {
+    /// Its name, e.g. `message`.
+    pub name: &'static str,
+    /// Its port on a laptop when its system runs alone.
+    pub port: u16,
+    /// One sentence for the board.
+    pub sentence: &'static str,
+    /// Core, supporting or general.
+    pub domain: Domain,
+    /// Its aggregates.
+    pub aggregates: Vec<AggregateDef>,
+    /// Its policies.
+    pub policies: Vec<PolicyDef>,
+    /// Its views.
+    pub views: Vec<ViewDef>,
+    /// Its resources.
+    pub resources: Vec<ResourceDef>,
+    /// The far sides that come with it, by port.
+    pub far_sides: Vec<FarSideDef>,
+    /// The directories that come with it, by port.
+    pub answerers: Vec<AnswererDef>,
+}
+
+/// A declared aggregate without its type.
+#[derive(Clone)]
+pub struct AggregateDef {
+    /// The aggregate.
+    pub of: Arc<dyn AnyAggregate>,
+    /// How it is shown and indexed.
+    pub face: Arc<dyn AnyFace>,
+}
+
+impl Service {
+    /// A service without anything yet.
+    pub fn new(name: &'static str, port: u16, domain: Domain, sentence: &'static str) -> Self {
+        Self {
+            name,
+            port,
+            sentence,
+            domain,
+            aggregates: Vec::new(),
+            policies: Vec::new(),
+            views: Vec::new(),
+            resources: Vec::new(),
+            far_sides: Vec::new(),
+            answerers: Vec::new(),
+        }
+    }
+
+    /// Adds an aggregate.
+    pub fn aggregate<A: Aggregate>(mut self) -> Self {
+        self.aggregates.push(AggregateDef { of: Arc::new(Of::<A>::default()), face: faceless() });
+        self
+    }
+
+    /// Adds an aggregate with its resource.
+    pub fn resource<A: Aggregate, B: Serialize + JsonSchema + 'static>(mut self, resource: Resource<A, B>) -> Self {
+        let resource = resource.erase();
+        self.aggregates.push(AggregateDef { of: Arc::new(Of::<A>::default()), face: resource.face.clone() });
+        self.resources.push(resource);
+        self
+    }
+
+    /// Adds a policy; the sentence is its line on the board.
+    pub fn whenever<E: Event, C: Commands + 'static, M>(
+        mut self,
+        sentence: &'static str,
+        from: From,
+        policy: impl Policy<E, C, M>,
+    ) -> Self {
+        self.policies.push(PolicyDef::of(from, sentence, policy));
+        self
+    }
+
+    /// Adds a view.
+    pub fn view<R: Row>(mut self, view: View<R>) -> Self {
+        self.views.push(view.erase());
+        self
+    }
+
+    /// The far side of a port that comes with the service: a pure function, so that demos and simulations can rely on it.
+    pub fn far_side<E: Effect>(mut self, repeat: Repeat, call: fn(&E, &FarCall<'_>) -> Reaction<E::Reply>) -> Self {
+        let erased = move |effect: &[u8], far: &FarCall<'_>| erase_reaction(call(&from_json::<E>(effect)?, far));
+        self.far_sides.push(FarSideDef { port: E::PORT, repeat, call: Arc::new(erased) });
+        self
+    }
+
+    /// The directory that answers a question and comes with the service: a pure function.
+    pub fn answers<Q: Question + DeserializeOwned>(mut self, answer: fn(&Q) -> Option<Q::Answer>) -> Self {
+        let erased = move |question: &str| {
+            let question = from_json::<Q>(question.as_bytes())?;
+            Ok(answer(&question).map(|answer| Arc::new(answer) as Opaque))
+        };
+        self.answerers.push(AnswererDef { port: Q::PORT, answer: Arc::new(erased) });
+        self
+    }
+
+    /// Which aggregate has that Rust type.
+    pub fn aggregate_of(&self, aggregate: TypeId) -> Option<&AggregateDef> {
+        self.aggregates.iter().find(|def| def.of.type_id() == aggregate)
+    }
+}
+
+type FarSide = dyn Fn(&[u8], &FarCall<'_>) -> Result<Reaction<Vec<u8>>, Unreadable> + Send + Sync;
+
+/// A far side without its type.
+#[derive(Clone)]
+pub struct FarSideDef {
+    /// The port it stands behind.
+    pub port: &'static str,
+    /// What may be done about an unknown outcome.
+    pub repeat: Repeat,
+    call: Arc<FarSide>,
+}
+
+impl FarSideDef {
+    /// Calls it.
+    pub fn call(&self, effect: &[u8], call: &FarCall<'_>) -> Result<Reaction<Vec<u8>>, Unreadable> {
+        (self.call)(effect, call)
+    }
+}
+
+type Answerer = dyn Fn(&str) -> Result<Option<Opaque>, Unreadable> + Send + Sync;
+
+/// A directory without its type.
+#[derive(Clone)]
+pub struct AnswererDef {
+    /// The port it stands behind.
+    pub port: &'static str,
+    answer: Arc<Answerer>,
+}
+
+impl AnswererDef {
+    /// Answers a question given as JSON.
+    pub fn answer(&self, question: &str) -> Result<Option<Opaque>, Unreadable> {
+        (self.answer)(question)
+    }
+}
+
+fn erase_reaction<R: Serialize>(reaction: Reaction<R>) -> Result<Reaction<Vec<u8>>, Unreadable> {
+    Ok(match reaction {
+        Reaction::Reply { now, later } => {
+            let later = later.into_iter().map(|word| Ok(crate::Later { after: word.after, reply: to_json(&word.reply)? }));
+            Reaction::Reply { now: to_json(&now)?, later: later.collect::<Result<_, Unreadable>>()? }
+        }
+        Reaction::Unheard => Reaction::Unheard,
+        Reaction::TimedOut => Reaction::TimedOut,
+        Reaction::Unreachable => Reaction::Unreachable,
+    })
+}
+
+/// The outcome of an effect as it is kept until the aggregate has heard it.
+pub type ErasedOutcome = Outcome<Vec<u8>>;

@@ -1,0 +1,1 @@
+//! Runs services: a sans-IO core, its ports and its drivers.

@@ -1,0 +1,1 @@
+//! A service of somebody else's: loyalty points for delivered messages.

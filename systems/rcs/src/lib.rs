@@ -1,0 +1,1 @@
+//! One business message from acceptance to handset.
