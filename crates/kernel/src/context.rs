@@ -2,8 +2,6 @@
 
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
-use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -35,13 +33,13 @@ pub struct At<'a> {
     pub key: &'a str,
     /// Who asks.
     pub actor: &'a str,
-    known: &'a Known,
+    knows: &'a dyn Knows,
 }
 
 impl<'a> At<'a> {
     /// Circumstances over what is known.
-    pub fn new(now: Timestamp, zone: &'a TimeZone, id: u64, key: &'a str, actor: &'a str, known: &'a Known) -> Self {
-        Self { now, zone, id, key, actor, known }
+    pub fn new(now: Timestamp, zone: &'a TimeZone, id: u64, key: &'a str, actor: &'a str, knows: &'a dyn Knows) -> Self {
+        Self { now, zone, id, key, actor, knows }
     }
 
     /// Another aggregate of the same service, as it stands in this transaction.
@@ -49,17 +47,19 @@ impl<'a> At<'a> {
     /// What is not loaded yet reads as absent and is noted; the runtime then loads it and decides again, so that
     /// business code may simply ask. A decision that asked for something unknown is never used.
     pub fn find<A: Aggregate>(&self, key: &str) -> Option<Arc<A>> {
-        self.known.find(key)
+        self.knows.row(TypeId::of::<A>(), key).and_then(|row| row.downcast().ok())
     }
 
     /// The answer to a question, `None` if there is none to be had.
     pub fn ask<Q: Question>(&self, question: &Q) -> Option<Q::Answer> {
-        self.known.ask(question)
+        let identity = serde_json::to_string(question).ok()?;
+        let answer = self.knows.answer(Q::PORT, identity)?;
+        answer.downcast_ref::<Q::Answer>().cloned()
     }
 
     /// The system's settings.
     pub fn settings<S: Default + Clone + Send + Sync + 'static>(&self) -> Cow<'_, S> {
-        match self.known.settings.as_deref().and_then(|any| (any as &dyn Any).downcast_ref::<S>()) {
+        match self.knows.settings().and_then(|settings| settings.downcast_ref::<S>()) {
             Some(settings) => Cow::Borrowed(settings),
             None => Cow::Owned(S::default()),
         }
@@ -69,83 +69,21 @@ impl<'a> At<'a> {
 /// A value of a type that only the business knows.
 pub type Opaque = Arc<dyn Any + Send + Sync>;
 
-/// Rows and answers at hand, and the note of what was asked for in vain.
-#[derive(Default)]
-pub struct Known {
-    rows: HashMap<TypeId, HashMap<String, Option<Opaque>>>,
-    answers: HashMap<(&'static str, String), Option<Opaque>>,
-    settings: Option<Opaque>,
-    missing: RefCell<Vec<Missing>>,
+/// Where a decision's knowledge comes from. Both look-ups note what they do not have at hand.
+pub trait Knows {
+    /// A row of the aggregate with that Rust type.
+    fn row(&self, aggregate: TypeId, key: &str) -> Option<Opaque>;
+    /// The answer of a port to a question given as JSON.
+    fn answer(&self, port: &'static str, question: String) -> Option<Opaque>;
+    /// The system's settings.
+    fn settings(&self) -> Option<&Opaque>;
 }
 
-/// Something a decision asked for and that is not at hand yet.
-#[derive(Clone)]
+/// Something a decision asked for that was not at hand.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Missing {
     /// A row of the aggregate with that type.
     Row(TypeId, String),
-    /// An answer: the port, the question as JSON (its identity), and the question itself.
+    /// An answer: the port and the question as JSON.
     Answer(&'static str, String),
-}
-
-impl Known {
-    /// With settings.
-    pub fn with_settings(settings: Option<Opaque>) -> Self {
-        Self { settings, ..Self::default() }
-    }
-
-    /// Puts settings in force.
-    pub fn set_settings(&mut self, settings: Opaque) {
-        self.settings = Some(settings);
-    }
-
-    /// Puts a row at hand; `None` says that it is known to be absent.
-    pub fn put_row(&mut self, aggregate: TypeId, key: &str, row: Option<Opaque>) {
-        self.rows.entry(aggregate).or_default().insert(key.to_owned(), row);
-    }
-
-    /// Forgets all rows; answers and settings stay.
-    pub fn clear_rows(&mut self) {
-        self.rows.clear();
-    }
-
-    /// Whether this row is at hand, present or absent.
-    pub fn has_row(&self, aggregate: TypeId, key: &str) -> bool {
-        self.rows.get(&aggregate).is_some_and(|rows| rows.contains_key(key))
-    }
-
-    /// Puts an answer at hand.
-    pub fn put_answer(&mut self, port: &'static str, question: String, answer: Option<Opaque>) {
-        self.answers.insert((port, question), answer);
-    }
-
-    /// Forgets all answers: they are good for one batch, what lasts longer is the port's cache.
-    pub fn clear_answers(&mut self) {
-        self.answers.clear();
-    }
-
-    /// What was asked for in vain since the last call.
-    pub fn take_missing(&self) -> Vec<Missing> {
-        std::mem::take(&mut self.missing.borrow_mut())
-    }
-
-    fn find<A: Aggregate>(&self, key: &str) -> Option<Arc<A>> {
-        match self.rows.get(&TypeId::of::<A>()).and_then(|rows| rows.get(key)) {
-            Some(row) => row.clone().and_then(|any| any.downcast::<A>().ok()),
-            None => {
-                self.missing.borrow_mut().push(Missing::Row(TypeId::of::<A>(), key.to_owned()));
-                None
-            }
-        }
-    }
-
-    fn ask<Q: Question>(&self, question: &Q) -> Option<Q::Answer> {
-        let identity = serde_json::to_string(question).ok()?;
-        match self.answers.get(&(Q::PORT, identity.clone())) {
-            Some(answer) => answer.as_ref().and_then(|any| any.downcast_ref::<Q::Answer>().cloned()),
-            None => {
-                self.missing.borrow_mut().push(Missing::Answer(Q::PORT, identity));
-                None
-            }
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! Given, when, then: an aggregate's rules as sentences, in memory.
 
 use std::any::TypeId;
+use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::aggregate::{Aggregate, Decision};
-use crate::context::{At, Known, Missing, Opaque, Question};
+use crate::context::{At, Knows, Opaque, Question};
 
 /// What has happened so far.
 pub struct Given<A: Aggregate> {
@@ -18,7 +19,7 @@ pub struct Given<A: Aggregate> {
     key: String,
     actor: String,
     zone: TimeZone,
-    known: Known,
+    known: Facts,
 }
 
 /// An aggregate with this past.
@@ -31,7 +32,7 @@ pub fn given<A: Aggregate>(past: impl IntoIterator<Item = A::Event>) -> Given<A>
         key: "key".to_owned(),
         actor: "anonymous".to_owned(),
         zone: TimeZone::UTC,
-        known: Known::default(),
+        known: Facts::default(),
     }
 }
 
@@ -63,43 +64,54 @@ impl<A: Aggregate> Given<A> {
 
     /// Another aggregate of the service.
     pub fn with<B: Aggregate>(mut self, key: &str, row: B) -> Self {
-        self.known.put_row(TypeId::of::<B>(), key, Some(Arc::new(row)));
+        self.known.rows.insert((TypeId::of::<B>(), key.to_owned()), Arc::new(row));
         self
     }
 
     /// What a directory says.
     pub fn answering<Q: Question>(mut self, question: &Q, answer: Option<Q::Answer>) -> Self {
         let identity = serde_json::to_string(question).unwrap_or_default();
-        self.known.put_answer(Q::PORT, identity, answer.map(|answer| Arc::new(answer) as Opaque));
+        if let Some(answer) = answer {
+            self.known.answers.insert((Q::PORT, identity), Arc::new(answer));
+        }
         self
     }
 
     /// Settings other than the defaults.
     pub fn settings<S: Send + Sync + 'static>(mut self, settings: S) -> Self {
-        self.known.set_settings(Arc::new(settings));
+        self.known.settings = Some(Arc::new(settings));
         self
     }
 
     /// Decides. What was not given reads as absent.
-    pub fn when(mut self, command: A::Command) -> Then<A> {
-        loop {
-            let at = At::new(self.now, &self.zone, self.id, &self.key, &self.actor, &self.known);
-            let result = A::decide(self.state.as_ref(), &command, &at);
-            let missing = self.known.take_missing();
-            if missing.is_empty() {
-                let after = match &result {
-                    Ok(decision) => decision.events.iter().fold(self.state.clone(), A::evolve),
-                    Err(_) => self.state.clone(),
-                };
-                return Then { result, after };
-            }
-            for item in missing {
-                match item {
-                    Missing::Row(aggregate, key) => self.known.put_row(aggregate, &key, None),
-                    Missing::Answer(port, question) => self.known.put_answer(port, question, None),
-                }
-            }
-        }
+    pub fn when(self, command: A::Command) -> Then<A> {
+        let at = At::new(self.now, &self.zone, self.id, &self.key, &self.actor, &self.known);
+        let result = A::decide(self.state.as_ref(), &command, &at);
+        let after = match &result {
+            Ok(decision) => decision.events.iter().fold(self.state.clone(), A::evolve),
+            Err(_) => self.state.clone(),
+        };
+        Then { result, after }
+    }
+}
+
+/// The facts of a test: all of them are at hand.
+#[derive(Default)]
+struct Facts {
+    rows: HashMap<(TypeId, String), Opaque>,
+    answers: HashMap<(&'static str, String), Opaque>,
+    settings: Option<Opaque>,
+}
+
+impl Knows for Facts {
+    fn row(&self, aggregate: TypeId, key: &str) -> Option<Opaque> {
+        self.rows.get(&(aggregate, key.to_owned())).cloned()
+    }
+    fn answer(&self, port: &'static str, question: String) -> Option<Opaque> {
+        self.answers.get(&(port, question)).cloned()
+    }
+    fn settings(&self) -> Option<&Opaque> {
+        self.settings.as_ref()
     }
 }
 

@@ -137,6 +137,8 @@ pub struct Service {
     pub sentence: &'static str,
     /// Core, supporting or general.
     pub domain: Domain,
+    /// The topic it listens to, where it is not its own system's.
+    pub follows: Option<&'static str>,
     /// Its aggregates.
     pub aggregates: Vec<AggregateDef>,
     /// Its policies.
@@ -168,6 +170,7 @@ impl Service {
             port,
             sentence,
             domain,
+            follows: None,
             aggregates: Vec::new(),
             policies: Vec::new(),
             views: Vec::new(),
@@ -175,6 +178,12 @@ impl Service {
             far_sides: Vec::new(),
             answerers: Vec::new(),
         }
+    }
+
+    /// Listens to another system's topic instead of its own: the way to add a service without touching a line of others.
+    pub fn follows(mut self, topic: &'static str) -> Self {
+        self.follows = Some(topic);
+        self
     }
 
     /// Adds an aggregate.
