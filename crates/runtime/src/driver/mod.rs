@@ -1,0 +1,141 @@
+//! The driver: one writer thread a system, which owns the core and its store; everybody else talks to it through [`Engine`].
+
+use std::sync::Arc;
+
+use kernel::Timestamp;
+use kernel::context::Opaque;
+use kernel::event::Cause;
+use serde::Serialize;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::core::{Done, Failure, Idempotency, Input, Wait};
+use crate::model::{Model, TableId};
+use crate::ports::{Clock, Ids, Reader};
+
+/// A command for one aggregate, from an inbound adapter.
+pub struct Order {
+    /// The aggregate's table.
+    pub table: TableId,
+    /// The aggregate's business key.
+    pub key: String,
+    /// The id that it gets if it comes to be now, where the client may say so.
+    pub give_id: Option<u64>,
+    /// The typed command.
+    pub command: Opaque,
+    /// Who and what caused it.
+    pub cause: Cause,
+    /// Only if the aggregate exists.
+    pub must_exist: bool,
+    /// Only if it has this version (`If-Match`).
+    pub expected_version: Option<u64>,
+    /// The client's idempotency key.
+    pub idempotency: Option<Idempotency>,
+    /// Answer only when the state is settled.
+    pub wait: Option<Wait>,
+}
+
+/// What the writer thread is sent.
+pub(crate) enum Message {
+    /// A command, and where its answer goes.
+    Order(Order, oneshot::Sender<Result<Done, Failure>>),
+    /// Anything else for the core.
+    Input(Input),
+    /// Finish what is committed and end.
+    #[allow(dead_code)]
+    Stop,
+}
+
+/// A running system.
+pub struct Engine {
+    pub(crate) model: Arc<Model>,
+    pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) inbox: mpsc::Sender<Message>,
+    pub(crate) committed: watch::Receiver<u64>,
+    pub(crate) status: watch::Receiver<Status>,
+}
+
+/// How a running system is doing.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// Last position of the log.
+    pub last_seq: u64,
+    /// Each follower with its position.
+    pub followers: Vec<FollowerStatus>,
+    /// Effects that have not ended.
+    pub effects: usize,
+    /// Parked keys, dead ones among them.
+    pub parked_keys: usize,
+    /// Keys whose head is a dead letter.
+    pub dead_keys: usize,
+    /// The writer thread lives and the store takes commits.
+    pub healthy: bool,
+    /// Why it is not healthy.
+    pub trouble: Option<String>,
+    /// When the writer last went round, milliseconds since 1970: a watchdog's pulse.
+    pub pulse_ms: i64,
+}
+
+/// A follower's place in the log.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FollowerStatus {
+    /// `<system>.<service>` or `<system>.<service>.<view>`.
+    pub name: String,
+    /// The topic.
+    pub topic: String,
+    /// The last position it has handled.
+    pub position: u64,
+    /// Positions it is behind by.
+    pub lag: u64,
+}
+
+impl Engine {
+    /// The declarations it runs.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
+    }
+
+    /// The reading side of its store.
+    pub fn reader(&self) -> &Arc<dyn Reader> {
+        &self.reader
+    }
+
+    /// A key for an aggregate whose client named none.
+    pub fn fresh_key(&self) -> String {
+        self.ids.fresh()
+    }
+
+    /// Now.
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Carries out a command: answered once it is committed. A full queue is [`Failure::Overloaded`] at once.
+    pub async fn submit(&self, order: Order) -> Result<Done, Failure> {
+        let (sender, receiver) = oneshot::channel();
+        self.inbox.try_send(Message::Order(order, sender)).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => Failure::Unavailable("the service is stopping".into()),
+        })?;
+        receiver.await.unwrap_or_else(|_| Err(Failure::Unavailable("the service is stopping".into())))
+    }
+
+    /// Gives the core something to do that has no answer: redrive, discard, rebuild, pause.
+    pub async fn tell(&self, input: Input) -> Result<(), Failure> {
+        let sent = self.inbox.send(Message::Input(input)).await;
+        sent.map_err(|_| Failure::Unavailable("the service is stopping".into()))
+    }
+
+    /// The last committed position of the log, as it moves: what live pages wait on.
+    pub fn committed(&self) -> watch::Receiver<u64> {
+        self.committed.clone()
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> Status {
+        self.status.borrow().clone()
+    }
+}

@@ -1,0 +1,292 @@
+//! A system as the machine sees it: numbered tables and followers, made from the declarations alone.
+
+use std::any::TypeId;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use kernel::context::Opaque;
+use kernel::event::Unreadable;
+use kernel::field::{Ask, FieldInfo, IndexValue};
+use kernel::policy::{From, PolicyDef};
+use kernel::service::{AggregateDef, System};
+use kernel::view::ViewDef;
+
+/// A table's number within its system; stable only as long as the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TableId(pub usize);
+
+/// A system with its tables and followers.
+pub struct Model {
+    /// The declarations.
+    pub system: System,
+    /// Its tables; stores create one of each.
+    pub tables: Vec<Table>,
+    /// Those who follow a log, each with a position of its own.
+    pub followers: Vec<Follower>,
+    by_type: HashMap<TypeId, TableId>,
+}
+
+/// One table of rows: the states of an aggregate, or the rows of a view.
+#[derive(Clone)]
+pub struct Table {
+    /// Its number.
+    pub id: TableId,
+    /// Index of its service in the system.
+    pub service: usize,
+    /// Its name in the store: `<service>__<thing>`; no service uses another's prefix.
+    pub sql_name: String,
+    /// The name of the aggregate or the view.
+    pub name: &'static str,
+    /// What its rows are.
+    pub rows: Rows,
+    /// Declared fields, in the order of the index values.
+    pub fields: Vec<FieldInfo>,
+    /// Pairs of fields, by their places, whose combinations are counted.
+    pub crossed: Vec<(usize, usize)>,
+    /// For a view: the table in which it is rebuilt while this one serves.
+    pub shadow: Option<TableId>,
+}
+
+/// What the rows of a table are.
+#[derive(Clone)]
+pub enum Rows {
+    /// States of an aggregate.
+    Aggregate(AggregateDef),
+    /// Rows of a view.
+    View(ViewDef),
+}
+
+/// One who follows a log: a service's policies, or a view.
+pub struct Follower {
+    /// Its name, also the consumer group's: `<system>.<service>` or `<system>.<service>.<view>`.
+    pub name: String,
+    /// Index of its service in the system.
+    pub service: usize,
+    /// The topic it follows.
+    pub topic: String,
+    /// Where it starts without a position.
+    pub from: From,
+    /// What it does with an event.
+    pub does: Does,
+}
+
+/// What a follower does with an event.
+pub enum Does {
+    /// Policies, by event type, each with the table of its target.
+    React(HashMap<String, Vec<(PolicyDef, TableId)>>),
+    /// A view's table, and the event types that change it.
+    Project(TableId, Vec<String>),
+}
+
+impl Follower {
+    /// Whether an event of that type means anything to it.
+    pub fn cares(&self, event_type: &str) -> bool {
+        match &self.does {
+            Does::React(policies) => policies.contains_key(event_type),
+            Does::Project(_, events) => events.iter().any(|name| name == event_type),
+        }
+    }
+}
+
+/// A fault of a declaration, found when a system is started.
+#[derive(Debug, thiserror::Error)]
+#[error("{system}/{service}: {fault}")]
+pub struct Misdeclared {
+    /// The system.
+    pub system: &'static str,
+    /// The service.
+    pub service: &'static str,
+    /// What is wrong.
+    pub fault: String,
+}
+
+impl Model {
+    /// Numbers the tables and followers of a system.
+    pub fn of(system: System) -> Result<Arc<Self>, Misdeclared> {
+        let mut model = Self { tables: Vec::new(), followers: Vec::new(), by_type: HashMap::new(), system: system.clone() };
+        for (index, service) in system.services.iter().enumerate() {
+            for def in &service.aggregates {
+                let resource = service.resources.iter().find(|resource| resource.aggregate == def.of.type_id());
+                let fields = resource.map(|resource| resource.fields.clone()).unwrap_or_default();
+                let id = model.table(index, service.name, def.of.name(), Rows::Aggregate(def.clone()), fields, &[], "");
+                model.by_type.insert(def.of.type_id(), id);
+            }
+            for view in &service.views {
+                let rows = Rows::View(view.clone());
+                let (fields, crossed) = (view.fields.clone(), &view.crossed[..]);
+                let id = model.table(index, service.name, view.name, rows.clone(), fields.clone(), crossed, "");
+                let shadow = model.table(index, service.name, view.name, rows, fields, crossed, "__rebuild");
+                model.tables[id.0].shadow = Some(shadow);
+                model.followers.push(Follower {
+                    name: format!("{}.{}.{}", system.name, service.name, view.name),
+                    service: index,
+                    topic: service.follows.unwrap_or(system.topic).to_owned(),
+                    from: From::Beginning,
+                    does: Does::Project(id, view.events.clone()),
+                });
+            }
+        }
+        for index in 0..system.services.len() {
+            model.follow_policies(index)?;
+        }
+        Ok(Arc::new(model))
+    }
+
+    #[allow(clippy::too_many_arguments)] // a private constructor; a struct for its arguments would say everything twice
+    fn table(
+        &mut self,
+        service: usize,
+        service_name: &str,
+        name: &'static str,
+        rows: Rows,
+        fields: Vec<FieldInfo>,
+        crossed: &[[&'static str; 2]],
+        suffix: &str,
+    ) -> TableId {
+        let id = TableId(self.tables.len());
+        let place = |name: &str| fields.iter().position(|field| field.name == name);
+        let crossed = crossed.iter().filter_map(|[a, b]| Some((place(a)?, place(b)?))).collect();
+        let sql_name = format!("{}__{}{suffix}", snake(service_name), snake(name));
+        self.tables.push(Table { id, service, sql_name, name, rows, fields, crossed, shadow: None });
+        id
+    }
+
+    fn follow_policies(&mut self, index: usize) -> Result<(), Misdeclared> {
+        let service = &self.system.services[index];
+        let topic = service.follows.unwrap_or(self.system.topic).to_owned();
+        for (from, suffix) in [(From::Beginning, ""), (From::Now, "@now")] {
+            let mut policies: HashMap<String, Vec<(PolicyDef, TableId)>> = HashMap::new();
+            for policy in service.policies.iter().filter(|policy| policy.from == from) {
+                let fault = || Misdeclared {
+                    system: self.system.name,
+                    service: service.name,
+                    fault: format!(
+                        "policy `{}` asks `{}`, which is not an aggregate of this service",
+                        policy.name, policy.target
+                    ),
+                };
+                let target = service.aggregate_of(policy.target_type).and_then(|_| self.by_type.get(&policy.target_type));
+                let target = *target.ok_or_else(fault)?;
+                policies.entry(policy.event_type.clone()).or_default().push((policy.clone(), target));
+            }
+            if !policies.is_empty() {
+                let name = format!("{}.{}{suffix}", self.system.name, service.name);
+                self.followers.push(Follower { name, service: index, topic: topic.clone(), from, does: Does::React(policies) });
+            }
+        }
+        Ok(())
+    }
+
+    /// A table by its number.
+    pub fn table_of(&self, id: TableId) -> &Table {
+        &self.tables[id.0]
+    }
+
+    /// The table of an aggregate's Rust type.
+    pub fn by_type(&self, aggregate: TypeId) -> Option<TableId> {
+        self.by_type.get(&aggregate).copied()
+    }
+
+    /// The table of an aggregate or a view by its service's and its own name.
+    pub fn find(&self, service: &str, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| self.service_name(table) == service && table.name == name)
+    }
+
+    /// The name of a table's service.
+    pub fn service_name(&self, table: &Table) -> &'static str {
+        self.system.services[table.service].name
+    }
+
+    /// The table of a follower that is a view, with its rebuild table.
+    pub fn view_of(&self, name: &str) -> Option<(usize, TableId, TableId)> {
+        self.followers.iter().enumerate().find_map(|(index, follower)| match &follower.does {
+            Does::Project(table, _) if self.table_of(*table).name == name => Some((index, *table, self.table_of(*table).shadow?)),
+            _ => None,
+        })
+    }
+}
+
+impl Table {
+    /// Schema version of what is written.
+    pub fn version(&self) -> u16 {
+        match &self.rows {
+            Rows::Aggregate(def) => def.of.version(),
+            Rows::View(def) => def.row.version(),
+        }
+    }
+
+    /// Reads a stored row.
+    pub fn decode(&self, version: u16, json: &[u8]) -> Result<Opaque, Unreadable> {
+        match &self.rows {
+            Rows::Aggregate(def) => def.of.decode_state(version, json),
+            Rows::View(def) => def.row.decode(version, json),
+        }
+    }
+
+    /// Writes a row.
+    pub fn encode(&self, row: &Opaque) -> Result<Vec<u8>, Unreadable> {
+        match &self.rows {
+            Rows::Aggregate(def) => def.of.encode_state(row),
+            Rows::View(def) => def.row.encode(row),
+        }
+    }
+
+    /// The values of the declared fields.
+    pub fn index(&self, row: &Opaque) -> Vec<IndexValue> {
+        match &self.rows {
+            Rows::Aggregate(def) => def.face.index(row),
+            Rows::View(def) => def.row.index(row),
+        }
+    }
+
+    /// What is counted about a row: its existence, each counted field, each crossed pair.
+    pub fn counters(&self, index: &[IndexValue]) -> Vec<Counter> {
+        let mut counters = vec![Counter { name: String::new(), value: String::new() }];
+        for (field, value) in self.fields.iter().zip(index) {
+            if field.ask == Ask::Counted {
+                counters.push(Counter { name: field.name.to_owned(), value: text(value) });
+            }
+        }
+        for (a, b) in &self.crossed {
+            if let (Some(first), Some(second)) = (index.get(*a), index.get(*b)) {
+                let name = format!("{}*{}", self.fields[*a].name, self.fields[*b].name);
+                counters.push(Counter { name, value: format!("{}\u{1f}{}", text(first), text(second)) });
+            }
+        }
+        counters
+    }
+}
+
+/// The name and the value of one counter of a table; both empty for the number of listed rows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Counter {
+    /// The field, or `a*b` for a pair.
+    pub name: String,
+    /// The value, or both with a unit separator between them.
+    pub value: String,
+}
+
+/// An index value as a counter names it.
+pub fn text(value: &IndexValue) -> String {
+    match value {
+        IndexValue::Null => String::new(),
+        IndexValue::Int(number) => number.to_string(),
+        IndexValue::Text(text) => text.clone(),
+    }
+}
+
+/// `myMessages` → `my_messages`, `management-center` → `management_center`.
+fn snake(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 2);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            out.push('_');
+            out.push(letter.to_ascii_lowercase());
+        } else if letter.is_ascii_alphanumeric() {
+            out.push(letter);
+        } else {
+            out.push('_');
+        }
+    }
+    out
+}

@@ -1,0 +1,14 @@
+//! Channel: the far side of effects, where it is more than a pure function.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use kernel::{FarCall, Reaction, Repeat};
+
+/// A far side that takes time. One call is one attempt; repeating is the core's business.
+pub trait Channel: Send + Sync {
+    /// What may be done about an unknown outcome.
+    fn repeat(&self) -> Repeat;
+    /// Calls, or asks. Effects and replies are JSON.
+    fn call<'a>(&'a self, effect: &'a [u8], call: FarCall<'a>) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>>;
+}

@@ -1,0 +1,74 @@
+//! The ports: what the machine needs from outside, each with an in-memory implementation in [`crate::memory`].
+
+pub mod broker;
+pub mod caller;
+pub mod channel;
+pub mod clock;
+pub mod query;
+pub mod rows;
+pub mod store;
+
+pub use broker::{Broker, BrokerError};
+pub use caller::{CallFailed, Caller};
+pub use channel::Channel;
+pub use clock::{Clock, Ids};
+pub use query::{Condition, Cursor, Page, Query, Sort, Start, Total};
+pub use rows::{Rows, RowsError};
+pub use store::{
+    AnswerRow, Commit, CommitError, CounterDelta, EffectRow, LogQuery, ParkedRow, ParkedWrite, Reader, Recovered, RowRef,
+    RowWrite, Store, StoreError, StoredRow, TimerRow, TimerWrite,
+};
+
+use serde::{Deserialize, Serialize};
+
+use kernel::event::Cause;
+
+/// One event as the log keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Position in its log, counted from 1, without gaps in an embedded log.
+    pub seq: u64,
+    /// CloudEvents `id`.
+    pub id: String,
+    /// The service that published it.
+    pub source: String,
+    /// The event's name.
+    pub event_type: String,
+    /// Schema version of the payload.
+    pub version: u16,
+    /// The correlation key.
+    pub key: String,
+    /// When it was decided, milliseconds since 1970.
+    pub time_ms: i64,
+    /// The flat JSON object with `eventType`.
+    #[serde(with = "json_text")]
+    pub data: Vec<u8>,
+    /// Who and what caused it.
+    pub cause: Cause,
+}
+
+impl Record {
+    /// What a handler may know beside the payload.
+    pub fn seen(&self) -> kernel::Seen {
+        kernel::Seen {
+            id: self.id.clone(),
+            source: self.source.clone(),
+            event_type: self.event_type.clone(),
+            key: self.key.clone(),
+            time: kernel::Timestamp::from_millisecond(self.time_ms).unwrap_or_default(),
+        }
+    }
+}
+
+/// Payloads are JSON already; where a record itself is written as JSON they stand in it as text.
+mod json_text {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&String::from_utf8_lossy(data))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        Ok(String::deserialize(deserializer)?.into_bytes())
+    }
+}
