@@ -1,5 +1,344 @@
 //! The core: a state machine that turns commands, events, answers and due timers into commits and actions.
+//!
+//! It owns the store's writing side and nothing else: the time comes with each turn, calls to far sides and answers to
+//! clients leave as [`Action`]s. One turn is one batch: gather what is ready, decide it in memory, commit once, act.
+//!
+//! ```text
+//! inputs ──accept──▶ queues ──gather──▶ work ──attempt──▶ batch ──commit──▶ actions
+//!                      ▲                  │ rows missing: load, again          │
+//!                      └── log, timers, parked, effects ◀─────────────────────┘
+//! ```
 
+mod answers;
+mod batch;
+mod commit;
+mod decide;
+mod effects;
+mod events;
+mod followers;
+mod gather;
+mod lanes;
+mod limits;
+mod parking;
+mod rebuild;
 mod request;
+mod rows;
+mod waiters;
+mod work;
 
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use kernel::{Repeat, Timestamp};
+
+use crate::driver::{FollowerStatus, Status};
+use crate::model::Model;
+use crate::ports::{CommitError, Record, RowRef, Store, StoreError};
+use answers::Answers;
+use batch::Batch;
+use effects::{Effects, Ended};
+use followers::Place;
+use gather::Items;
+use parking::Parking;
+use rebuild::Rebuild;
+use rows::RowCache;
+use waiters::Waiters;
+use work::Work;
+
+pub use limits::Limits;
 pub use request::{Action, Done, Failure, FarJob, Idempotency, Input, Request, Wait};
+
+/// Rounds of loading after which one item is given up: more than any chain of look-ups needs.
+const ROUNDS: usize = 64;
+
+/// One system at work.
+pub struct Core {
+    model: Arc<Model>,
+    limits: Limits,
+    zone: TimeZone,
+    store: Box<dyn Store>,
+    now: Timestamp,
+    rows: RowCache,
+    places: Vec<Place>,
+    effects: Effects,
+    parking: Parking,
+    waiters: Waiters,
+    rebuild: Option<Rebuild>,
+    commands: VecDeque<Box<Request>>,
+    ended: VecDeque<Ended>,
+    discards: VecDeque<(usize, String, u64)>,
+    rebuild_wanted: Option<String>,
+    /// A commit whose outcome nobody knows yet; nothing else is done before it is known.
+    limbo: Option<commit::Pending>,
+    trouble: Option<Trouble>,
+    /// Items of the next batch at most; smaller while a refused batch is being taken apart.
+    batch_items: usize,
+    last_commit: u64,
+    last_seq: u64,
+    last_effect: u64,
+    last_ids: Vec<u64>,
+    next_timer_ms: Option<i64>,
+    next_housekeeping_ms: i64,
+}
+
+/// The store refuses to work: what can wait waits until then.
+struct Trouble {
+    until_ms: i64,
+    cause: String,
+}
+
+/// Why an item or a batch cannot go on.
+pub(crate) enum Stop {
+    /// These rows must be loaded first; none, where answers were missing and are at hand now.
+    Missing(Vec<RowRef>),
+    /// The store failed.
+    Store(StoreError),
+    /// A commit failed.
+    Commit(CommitError),
+}
+
+/// What a turn came to.
+#[derive(Default)]
+pub struct Turn {
+    /// To be done outside.
+    pub actions: Vec<Action>,
+    /// There is more to do at once.
+    pub more: bool,
+    /// When there is something to do without any input, milliseconds since 1970.
+    pub wake_ms: Option<i64>,
+}
+
+/// What a core is made of.
+pub struct Parts {
+    /// The declarations.
+    pub model: Arc<Model>,
+    /// The store's writing side.
+    pub store: Box<dyn Store>,
+    /// The zone of the installation.
+    pub zone: TimeZone,
+    /// Bounds.
+    pub limits: Limits,
+    /// What the adapters of the ports promise; ports that are missing here are never called twice.
+    pub ports: BTreeMap<String, Repeat>,
+    /// Last positions of other systems' topics, for followers that start now.
+    pub ends: Vec<(String, u64)>,
+}
+
+impl Core {
+    /// A core over what its store has.
+    pub fn new(parts: Parts) -> Result<Self, StoreError> {
+        let Parts { model, mut store, zone, limits, ports, ends } = parts;
+        let recovered = store.recover()?;
+        let places = followers::recover(&model, &recovered, &ends);
+        let mut parking = Parking::default();
+        for row in &recovered.parked {
+            if let Some(follower) = model.followers.iter().position(|follower| follower.name == row.follower) {
+                parking.note(follower, row);
+            }
+        }
+        let answers = Answers::new(&model, limits.answers, limits.answer_ttl_ms);
+        let mut last_ids = recovered.last_ids.clone();
+        last_ids.resize(model.tables.len(), 0);
+        Ok(Self {
+            rows: RowCache::new(model.clone(), answers),
+            effects: Effects::new(&limits, ports, recovered.last_effect),
+            next_timer_ms: store.next_timer()?,
+            now: Timestamp::UNIX_EPOCH,
+            waiters: Waiters::default(),
+            rebuild: None,
+            commands: VecDeque::new(),
+            ended: VecDeque::new(),
+            discards: VecDeque::new(),
+            rebuild_wanted: None,
+            limbo: None,
+            trouble: None,
+            batch_items: limits.batch_items,
+            last_commit: recovered.last_commit,
+            last_seq: recovered.last_seq,
+            last_effect: recovered.last_effect,
+            last_ids,
+            next_housekeeping_ms: 0,
+            parking,
+            places,
+            model,
+            limits,
+            zone,
+            store,
+        })
+    }
+
+    /// Takes something in. A command beyond the bound is answered at once.
+    pub fn accept(&mut self, input: Input, now: Timestamp) -> Option<Action> {
+        match input {
+            Input::Command(request) => {
+                let paused = self.is_paused(self.model.table_of(request.table).service);
+                if paused || self.commands.len() >= self.limits.queue {
+                    let failure = if paused { Failure::Unavailable("the service is paused".into()) } else { Failure::Overloaded };
+                    return Some(Action::Reply { ticket: request.ticket, result: Err(failure) });
+                }
+                self.commands.push_back(request);
+            }
+            Input::Far { number, reaction } => {
+                self.ended.extend(self.effects.reacted(number, reaction, now.as_millisecond()));
+            }
+            Input::Foreign { topic, records } => self.accept_foreign(&topic, records),
+            Input::Redrive { follower, key } => {
+                if let Some(follower) = self.follower(&follower).filter(|follower| self.parking.holds(*follower, &key)) {
+                    self.parking.set(follower, &key, parking::Parked { next_try_ms: 0, dead: false });
+                }
+            }
+            Input::Discard { follower, key, place } => {
+                if let Some(follower) = self.follower(&follower).filter(|follower| self.parking.holds(*follower, &key)) {
+                    self.discards.push_back((follower, key, place));
+                }
+            }
+            Input::Rebuild { view } => self.rebuild_wanted = Some(view),
+            Input::Pause { service, paused } => self.pause(&service, paused),
+        }
+        None
+    }
+
+    fn follower(&self, name: &str) -> Option<usize> {
+        self.model.followers.iter().position(|follower| follower.name == name)
+    }
+
+    fn pause(&mut self, service: &str, paused: bool) {
+        for (place, follower) in self.places.iter_mut().zip(&self.model.followers) {
+            if self.model.system.services[follower.service].name == service {
+                place.paused = paused;
+            }
+        }
+    }
+
+    fn is_paused(&self, service: usize) -> bool {
+        let mut followers = self.places.iter().zip(&self.model.followers);
+        followers.any(|(place, follower)| follower.service == service && place.paused)
+    }
+
+    /// One batch, if there is anything to do.
+    pub fn turn(&mut self, now: Timestamp) -> Turn {
+        self.now = now;
+        self.rows.answers.begin(now.as_millisecond());
+        let mut turn = Turn::default();
+        if self.out_of_limbo(&mut turn) && self.set_aside(&mut turn) {
+            self.work_once(&mut turn);
+        }
+        let jobs = self.effects.dispatch(now.as_millisecond());
+        turn.actions.extend(jobs.into_iter().map(Action::Call));
+        turn.actions.extend(self.waiters.answer(&self.model, &self.rows, now.as_millisecond()));
+        turn.more = turn.more || self.has_more();
+        turn.wake_ms = self.wake_ms();
+        turn
+    }
+
+    fn work_once(&mut self, turn: &mut Turn) {
+        let mut items = Items::default();
+        let mut batch = Batch::default();
+        let done = match self.gather(&mut items) {
+            Ok(()) => self.run(&mut batch, &mut items),
+            Err(stop) => Err(stop),
+        };
+        match done {
+            Ok(()) => self.commit(batch, items, turn),
+            Err(stop) => self.stumble(items, &stop, turn),
+        }
+    }
+
+    /// Does every item, then what the events of this very batch cause in followers that are at the end of the log.
+    fn run(&mut self, batch: &mut Batch, items: &mut Items) -> Result<(), Stop> {
+        for (place, item) in items.work.iter().enumerate() {
+            self.do_item(batch, item, &items.work[place..])?;
+        }
+        // While a refused batch is taken apart, every event is an item of its own.
+        if self.batch_items < self.limits.batch_items { Ok(()) } else { self.run_followers(batch, items) }
+    }
+
+    fn run_followers(&mut self, batch: &mut Batch, items: &mut Items) -> Result<(), Stop> {
+        let at_end: Vec<usize> = (0..self.places.len()).filter(|follower| self.is_at_end(*follower, items)).collect();
+        let mut handled = 0;
+        while handled < batch.log.len() && handled < self.limits.batch_events && batch.log_bytes < self.limits.batch_bytes {
+            let from = handled;
+            let upto = batch.log.len();
+            let works: Vec<Work> = batch.log[from..upto].iter().flat_map(|record| self.for_followers(&at_end, record)).collect();
+            for (place, item) in works.iter().enumerate() {
+                self.do_item(batch, item, &works[place..])?;
+            }
+            handled = upto;
+        }
+        if handled > 0 {
+            let reached = self.last_seq + handled as u64;
+            items.positions.retain(|(follower, _)| !at_end.contains(follower));
+            items.positions.extend(at_end.into_iter().map(|follower| (follower, reached)));
+        }
+        Ok(())
+    }
+
+    fn for_followers(&self, at_end: &[usize], record: &Arc<Record>) -> Vec<Work> {
+        let caring = at_end.iter().filter(|follower| self.model.followers[**follower].cares(&record.event_type));
+        caring.map(|follower| Work::Event { follower: *follower, record: record.clone(), parked: None }).collect()
+    }
+
+    /// It has handled everything that is committed, this batch's items included.
+    fn is_at_end(&self, follower: usize, items: &Items) -> bool {
+        let place = &self.places[follower];
+        let reached = items.positions.iter().find(|(other, _)| *other == follower).map_or(place.position, |(_, seq)| *seq);
+        place.own && !place.paused && place.backlog.is_empty() && reached == self.last_seq
+    }
+
+    fn do_item(&mut self, batch: &mut Batch, item: &Work, and_then: &[Work]) -> Result<(), Stop> {
+        let mark = batch.mark(self.rows.mark());
+        for _ in 0..ROUNDS {
+            match self.attempt(batch, item) {
+                Ok(()) => return Ok(()),
+                Err(Stop::Missing(wanted)) => {
+                    let rows = batch.rollback(&mark);
+                    self.rows.rollback(rows);
+                    let foreseen = and_then.iter().flat_map(|item| self.foresee(item)).collect();
+                    self.load(wanted, foreseen)?;
+                }
+                Err(stop) => return Err(stop),
+            }
+        }
+        Err(Stop::Store(StoreError::Corrupt("a decision asks for ever more rows".into())))
+    }
+
+    fn load(&mut self, mut wanted: Vec<RowRef>, foreseen: Vec<RowRef>) -> Result<(), Stop> {
+        wanted.extend(foreseen);
+        wanted.retain(|row| self.rows.get(row.table, &row.key).is_none());
+        wanted.sort();
+        wanted.dedup();
+        let loaded = self.store.load(&wanted).map_err(Stop::Store)?;
+        for (row, stored) in wanted.iter().zip(loaded) {
+            let put = self.rows.put(row.table, &row.key, stored);
+            put.map_err(|error| Stop::Store(StoreError::Corrupt(format!("{}: {error}", row.key))))?;
+        }
+        Ok(())
+    }
+
+    /// How it is doing.
+    pub fn status(&self) -> Status {
+        let followers = self.places.iter().zip(&self.model.followers).map(|(place, follower)| FollowerStatus {
+            name: follower.name.clone(),
+            topic: follower.topic.clone(),
+            position: place.position,
+            lag: if place.own { self.last_seq - place.position } else { place.read_to - place.position },
+        });
+        let (parked_keys, dead_keys) = self.parking.counts();
+        Status {
+            last_seq: self.last_seq,
+            followers: followers.collect(),
+            effects: self.effects.len(),
+            parked_keys,
+            dead_keys,
+            rebuild: self.rebuild.as_ref().map(|running| crate::driver::RebuildStatus {
+                view: running.view.clone(),
+                position: running.position,
+                failed: running.failed.clone(),
+            }),
+            healthy: self.trouble.is_none() && self.limbo.is_none(),
+            trouble: self.trouble.as_ref().map(|trouble| trouble.cause.clone()),
+            pulse_ms: self.now.as_millisecond(),
+        }
+    }
+}

@@ -1,16 +1,20 @@
 //! The driver: one writer thread a system, which owns the core and its store; everybody else talks to it through [`Engine`].
 
+mod writer;
+
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError};
 
 use kernel::Timestamp;
 use kernel::context::Opaque;
 use kernel::event::Cause;
 use serde::Serialize;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::core::{Done, Failure, Idempotency, Input, Wait};
 use crate::model::{Model, TableId};
 use crate::ports::{Clock, Ids, Reader};
+pub use writer::{EngineOptions, StartError};
 
 /// A command for one aggregate, from an inbound adapter.
 pub struct Order {
@@ -37,12 +41,13 @@ pub struct Order {
 /// What the writer thread is sent.
 pub(crate) enum Message {
     /// A command, and where its answer goes.
-    Order(Order, oneshot::Sender<Result<Done, Failure>>),
+    Order(Box<Order>, oneshot::Sender<Result<Done, Failure>>),
     /// Anything else for the core.
-    Input(Input),
-    /// Finish what is committed and end.
-    #[allow(dead_code)]
-    Stop,
+    Input(Box<Input>),
+    /// Look again: something outside has changed.
+    Wake,
+    /// Answer what was accepted, then end.
+    Stop(oneshot::Sender<()>),
 }
 
 /// A running system.
@@ -51,7 +56,7 @@ pub struct Engine {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
-    pub(crate) inbox: mpsc::Sender<Message>,
+    pub(crate) inbox: SyncSender<Message>,
     pub(crate) committed: watch::Receiver<u64>,
     pub(crate) status: watch::Receiver<Status>,
 }
@@ -70,12 +75,26 @@ pub struct Status {
     pub parked_keys: usize,
     /// Keys whose head is a dead letter.
     pub dead_keys: usize,
+    /// A view being built anew.
+    pub rebuild: Option<RebuildStatus>,
     /// The writer thread lives and the store takes commits.
     pub healthy: bool,
     /// Why it is not healthy.
     pub trouble: Option<String>,
     /// When the writer last went round, milliseconds since 1970: a watchdog's pulse.
     pub pulse_ms: i64,
+}
+
+/// How far a rebuild has come.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RebuildStatus {
+    /// The view.
+    pub view: String,
+    /// The last position that is in it.
+    pub position: u64,
+    /// Why it was given up.
+    pub failed: Option<String>,
 }
 
 /// A follower's place in the log.
@@ -116,17 +135,35 @@ impl Engine {
     /// Carries out a command: answered once it is committed. A full queue is [`Failure::Overloaded`] at once.
     pub async fn submit(&self, order: Order) -> Result<Done, Failure> {
         let (sender, receiver) = oneshot::channel();
-        self.inbox.try_send(Message::Order(order, sender)).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => Failure::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => Failure::Unavailable("the service is stopping".into()),
-        })?;
-        receiver.await.unwrap_or_else(|_| Err(Failure::Unavailable("the service is stopping".into())))
+        self.send(Message::Order(Box::new(order), sender))?;
+        receiver.await.unwrap_or_else(|_| Err(stopping()))
     }
 
     /// Gives the core something to do that has no answer: redrive, discard, rebuild, pause.
-    pub async fn tell(&self, input: Input) -> Result<(), Failure> {
-        let sent = self.inbox.send(Message::Input(input)).await;
-        sent.map_err(|_| Failure::Unavailable("the service is stopping".into()))
+    pub fn tell(&self, input: Input) -> Result<(), Failure> {
+        self.send(Message::Input(Box::new(input)))
+    }
+
+    /// Answers what was accepted, closes the store and ends. Anything asked afterwards is unavailable.
+    pub async fn stop(&self) {
+        let (sender, receiver) = oneshot::channel();
+        let mut message = Message::Stop(sender);
+        loop {
+            match self.inbox.try_send(message) {
+                Ok(()) => break,
+                Err(TrySendError::Full(back)) => message = back,
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        let _ = receiver.await;
+    }
+
+    fn send(&self, message: Message) -> Result<(), Failure> {
+        self.inbox.try_send(message).map_err(|error| match error {
+            TrySendError::Full(_) => Failure::Overloaded,
+            TrySendError::Disconnected(_) => stopping(),
+        })
     }
 
     /// The last committed position of the log, as it moves: what live pages wait on.
@@ -138,4 +175,8 @@ impl Engine {
     pub fn status(&self) -> Status {
         self.status.borrow().clone()
     }
+}
+
+fn stopping() -> Failure {
+    Failure::Unavailable("the service is stopping".into())
 }

@@ -1,0 +1,328 @@
+//! From a batch to a commit, and from its outcome to what happens next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::batch::{Batch, Reply};
+use super::gather::Items;
+use super::parking::Parked;
+use super::request::{Action, Failure};
+use super::work::Work;
+use super::{Core, Stop, Trouble, Turn};
+use crate::model::{Counter, TableId};
+use crate::ports::{Commit, CommitError, CounterDelta, ParkedWrite, RowWrite, StoreError, TimerWrite};
+
+/// A commit on its way, and what depends on its outcome.
+pub(super) struct Pending {
+    commit: Commit,
+    then: Then,
+}
+
+/// What depends on a commit.
+enum Then {
+    /// A batch: its items, its answers, its parked keys.
+    Batch { items: Items, replies: Vec<Reply>, parking: Vec<(usize, String, Parked)> },
+    /// The rebuild's table is empty.
+    RebuildStarted,
+    /// The rebuilt table serves.
+    Rebuilt,
+    /// The head of this key is gone.
+    Discarded(usize, String),
+    /// New followers have a place.
+    Placed,
+}
+
+impl Core {
+    /// Commits what the batch has gathered. A batch that changes nothing is answered without a commit.
+    pub(super) fn commit(&mut self, batch: Batch, items: Items, turn: &mut Turn) {
+        let Batch { replies, parking, .. } = &batch;
+        let unchanged = self.rows.mark() == 0 && replies.len() == items.work.len() && items.positions.is_empty();
+        let silent = batch.log.is_empty() && batch.effects.is_empty() && batch.timers.is_empty() && batch.answers.is_empty();
+        if unchanged && silent && batch.parked.is_empty() && parking.is_empty() && items.rebuilt_to.is_none() {
+            self.reply(batch.replies, turn);
+            return;
+        }
+        let (batch, commit) = match self.write_down(batch, &items) {
+            Ok(written) => written,
+            Err(stop) => return self.stumble(items, &stop, turn),
+        };
+        let then = Then::Batch { items, replies: batch.replies, parking: batch.parking };
+        self.put(Pending { commit, then }, turn);
+    }
+
+    fn write_down(&mut self, mut batch: Batch, items: &Items) -> Result<(Batch, Commit), Stop> {
+        let mut commit = Commit::default();
+        let mut counters: BTreeMap<(TableId, Counter), i64> = BTreeMap::new();
+        for (row, before, now) in self.rows.changed() {
+            let table = self.model.table_of(row.table);
+            let data = now.state.as_ref().map(|state| table.encode(state)).transpose();
+            let data = data.map_err(|error| Stop::Store(StoreError::Corrupt(error.0)))?;
+            for (listed, delta) in [(&before.listed, -1), (&now.listed, 1)] {
+                for counter in listed.iter().flat_map(|index| table.counters(index)) {
+                    *counters.entry((row.table, counter)).or_default() += delta;
+                }
+            }
+            commit.rows.push(RowWrite {
+                table: row.table,
+                key: row.key.clone(),
+                id: now.id,
+                old_version: before.version,
+                version: now.version,
+                schema: table.version(),
+                data,
+                index: now.listed.as_ref().map(|index| index.to_vec()).unwrap_or_default(),
+            });
+        }
+        let deltas = counters.into_iter().filter(|(_, delta)| *delta != 0);
+        commit.counters = deltas.map(|((table, counter), delta)| CounterDelta { table, counter, delta }).collect();
+        for (target, effects) in std::mem::take(&mut batch.withdrawn) {
+            let mine = batch.effects[..effects].iter_mut();
+            mine.filter(|effect| effect.table == target.table && effect.key == target.key)
+                .for_each(|effect| effect.withdrawn = true);
+            commit.withdrawn.push(target);
+        }
+        let log = std::mem::take(&mut batch.log).into_iter();
+        commit.log = log.map(|record| Arc::try_unwrap(record).unwrap_or_else(|shared| (*shared).clone())).collect();
+        commit.effects = std::mem::take(&mut batch.effects);
+        commit.effects_done = std::mem::take(&mut batch.effects_done);
+        commit.timers = std::mem::take(&mut batch.timers);
+        commit.parked = std::mem::take(&mut batch.parked);
+        commit.answers = std::mem::take(&mut batch.answers);
+        commit.positions = items.positions.iter().map(|(follower, seq)| self.position(*follower, *seq)).collect();
+        let mut tables: Vec<TableId> = commit.rows.iter().map(|row| row.table).collect();
+        tables.dedup();
+        commit.last_ids = tables.into_iter().map(|table| (table, self.last_ids[table.0])).collect();
+        Ok((batch, commit))
+    }
+
+    fn position(&self, follower: usize, seq: u64) -> (String, String, u64) {
+        let def = &self.model.followers[follower];
+        (def.name.clone(), def.topic.clone(), seq)
+    }
+
+    /// Small commits of their own: places of new followers, rebuilds, discards. False where one of them failed.
+    pub(super) fn set_aside(&mut self, turn: &mut Turn) -> bool {
+        if self.in_trouble() {
+            return true;
+        }
+        let new: Vec<usize> = (0..self.places.len()).filter(|follower| self.places[*follower].new).collect();
+        if !new.is_empty() {
+            let positions = new.iter().map(|follower| self.position(*follower, self.places[*follower].position)).collect();
+            self.put(Pending { commit: Commit { positions, ..Commit::default() }, then: Then::Placed }, turn);
+        } else if let Some(view) = self.rebuild_wanted.take() {
+            if let Some(commit) = self.start_rebuild(&view) {
+                self.put(Pending { commit, then: Then::RebuildStarted }, turn);
+            }
+        } else if let Some((follower, key, place)) = self.discards.pop_front() {
+            let name = self.model.followers[follower].name.clone();
+            let parked = vec![ParkedWrite::Remove { follower: name, key: key.clone(), place }];
+            self.put(Pending { commit: Commit { parked, ..Commit::default() }, then: Then::Discarded(follower, key) }, turn);
+        } else {
+            match self.finish_rebuild() {
+                Ok(Some(commit)) => self.put(Pending { commit, then: Then::Rebuilt }, turn),
+                Ok(None) => {}
+                Err(stop) => self.stumble(Items::default(), &stop, turn),
+            }
+        }
+        self.limbo.is_none()
+    }
+
+    fn put(&mut self, mut pending: Pending, turn: &mut Turn) {
+        pending.commit.number = self.last_commit + 1;
+        match self.store.commit(&pending.commit) {
+            Ok(()) => self.applied(pending, turn),
+            Err(CommitError::Unknown(cause)) => {
+                tracing::error!(cause, "nobody knows whether the commit was applied; finding out");
+                self.limbo = Some(pending);
+                let _ = self.out_of_limbo(turn);
+            }
+            Err(error) => self.not_applied(pending, Stop::Commit(error), turn),
+        }
+    }
+
+    /// Finds out about a commit of unknown outcome. False as long as nobody knows.
+    pub(super) fn out_of_limbo(&mut self, turn: &mut Turn) -> bool {
+        let Some(pending) = self.limbo.take() else { return true };
+        match self.store.last_commit() {
+            Ok(number) if number == pending.commit.number => self.applied(pending, turn),
+            Ok(_) => {
+                let cause = "the commit was not applied".to_owned();
+                self.not_applied(pending, Stop::Commit(CommitError::Unavailable(cause)), turn);
+            }
+            Err(error) => {
+                self.limbo = Some(pending);
+                self.suffer(error.to_string());
+                return false;
+            }
+        }
+        true
+    }
+
+    fn applied(&mut self, pending: Pending, turn: &mut Turn) {
+        let Pending { commit, then } = pending;
+        self.trouble = None;
+        self.last_commit = commit.number;
+        self.last_seq += commit.log.len() as u64;
+        self.last_effect += commit.effects.len() as u64;
+        let visible = !commit.log.is_empty() || !commit.rows.is_empty() || commit.swap.is_some();
+        self.after_timers(&commit);
+        let ended = self.effects.accept(commit.effects);
+        self.ended.extend(ended);
+        for target in &commit.withdrawn {
+            let ended = self.effects.withdraw(target.table, &target.key);
+            self.ended.extend(ended);
+        }
+        match then {
+            Then::Batch { items, replies, parking } => {
+                self.rows.settle(if self.store.exclusive() { self.limits.rows } else { 0 });
+                self.advance(&items, parking);
+                self.reply(replies, turn);
+            }
+            Then::RebuildStarted => {}
+            Then::Rebuilt => self.rebuilt(),
+            Then::Discarded(follower, key) => self.parking.set(follower, &key, Parked { next_try_ms: 0, dead: false }),
+            Then::Placed => self.places.iter_mut().for_each(|place| place.new = false),
+        }
+        if visible {
+            turn.actions.push(Action::Committed { last_seq: self.last_seq });
+        }
+    }
+
+    fn after_timers(&mut self, commit: &Commit) {
+        let cleared = commit.timers.iter().any(|change| matches!(change, TimerWrite::Clear { .. }));
+        if cleared || self.next_timer_ms.is_none() {
+            self.next_timer_ms = self.store.next_timer().unwrap_or(Some(self.now.as_millisecond()));
+        }
+        for change in &commit.timers {
+            if let TimerWrite::Set(timer) = change {
+                self.next_timer_ms = Some(self.next_timer_ms.map_or(timer.due_ms, |due| due.min(timer.due_ms)));
+            }
+        }
+    }
+
+    fn advance(&mut self, items: &Items, parking: Vec<(usize, String, Parked)>) {
+        for (follower, seq) in &items.positions {
+            let place = &mut self.places[*follower];
+            place.position = *seq;
+            place.read_to = place.read_to.max(*seq);
+        }
+        for (follower, key, parked) in parking {
+            self.parking.set(follower, &key, parked);
+        }
+        if let (Some(running), Some(position)) = (self.rebuild.as_mut(), items.rebuilt_to) {
+            running.position = position;
+        }
+        if self.batch_items < self.limits.batch_items {
+            self.batch_items = (self.batch_items * 2).min(self.limits.batch_items);
+        }
+    }
+
+    fn reply(&mut self, replies: Vec<Reply>, turn: &mut Turn) {
+        for reply in replies {
+            match (reply.result, reply.held_for) {
+                (Ok(done), Some(held)) => self.waiters.hold(reply.ticket, done, held),
+                (result, _) => turn.actions.push(Action::Reply { ticket: reply.ticket, result }),
+            }
+        }
+    }
+
+    fn not_applied(&mut self, pending: Pending, stop: Stop, turn: &mut Turn) {
+        match pending.then {
+            Then::Batch { items, .. } => self.stumble(items, &stop, turn),
+            Then::RebuildStarted | Then::Rebuilt => {
+                let view = self.rebuild.take().map(|running| running.view);
+                self.rebuild_wanted = view.or(self.rebuild_wanted.take());
+                self.stumble(Items::default(), &stop, turn);
+            }
+            Then::Discarded(..) | Then::Placed => self.stumble(Items::default(), &stop, turn),
+        }
+    }
+
+    /// The batch did not come about: nothing of it happened, and everything that can be done again will be.
+    pub(super) fn stumble(&mut self, items: Items, stop: &Stop, turn: &mut Turn) {
+        self.rows.rollback(0);
+        match stop {
+            Stop::Commit(CommitError::Refused(cause)) if items.work.len() > 1 => {
+                tracing::warn!(cause, items = items.work.len(), "a batch is refused and taken apart");
+                self.batch_items = (items.work.len() / 2).max(1);
+                self.give_back(items, None, turn);
+            }
+            Stop::Commit(CommitError::Refused(cause)) => self.single_out(items, cause, turn),
+            Stop::Commit(CommitError::Unavailable(cause) | CommitError::Unknown(cause)) => {
+                self.wait_for_store(items, cause, turn)
+            }
+            Stop::Store(error) => self.wait_for_store(items, &error.to_string(), turn),
+            Stop::Missing(_) => self.wait_for_store(items, "rows could not be loaded", turn),
+        }
+    }
+
+    fn wait_for_store(&mut self, items: Items, cause: &str, turn: &mut Turn) {
+        tracing::error!(cause, "the store does not work; trying again");
+        self.suffer(cause.to_owned());
+        self.give_back(items, Some(cause), turn);
+    }
+
+    fn suffer(&mut self, cause: String) {
+        let until_ms = self.now.as_millisecond().saturating_add(self.limits.store_retry_ms);
+        self.trouble = Some(Trouble { until_ms, cause });
+    }
+
+    /// Puts items back where they came from. Commands are answered instead where the store does not work.
+    fn give_back(&mut self, items: Items, unavailable: Option<&str>, turn: &mut Turn) {
+        for item in items.work.into_iter().rev() {
+            match (item, unavailable) {
+                (Work::Command(request), None) => self.commands.push_front(request),
+                (Work::Command(request), Some(cause)) => {
+                    let result = Err(Failure::Unavailable(cause.to_owned()));
+                    turn.actions.push(Action::Reply { ticket: request.ticket, result });
+                }
+                (Work::Ended(ended), _) => self.ended.push_front(ended),
+                (Work::Timer(_), _) => self.next_timer_ms = Some(self.now.as_millisecond()),
+                // They are read again: followers from their committed position, parked ones and pages from the store.
+                (Work::Event { .. } | Work::Rebuild(_), _) => {}
+            }
+        }
+        self.places.iter_mut().for_each(super::followers::Place::rewind);
+    }
+
+    /// The one item that the store refuses, alone: it must not hold up the others.
+    fn single_out(&mut self, items: Items, cause: &str, turn: &mut Turn) {
+        tracing::error!(cause, "the store refuses this one item");
+        let positions = items.positions.clone();
+        for item in items.work {
+            match item {
+                Work::Command(request) => {
+                    let failure = if request.give_id.is_some() { Failure::IdTaken } else { Failure::Fault(cause.to_owned()) };
+                    turn.actions.push(Action::Reply { ticket: request.ticket, result: Err(failure) });
+                }
+                Work::Event { follower, record, parked } => {
+                    let mut batch = Batch::default();
+                    let mark = batch.mark(0);
+                    let _ = self.park(&mut batch, &mark, (follower, &record, parked), cause.to_owned(), true);
+                    let commit = Commit {
+                        parked: batch.parked,
+                        positions: positions.iter().map(|(follower, seq)| self.position(*follower, *seq)).collect(),
+                        ..Commit::default()
+                    };
+                    let items = Items { positions: positions.clone(), ..Items::default() };
+                    let then = Then::Batch { items, replies: Vec::new(), parking: batch.parking };
+                    self.put(Pending { commit, then }, turn);
+                }
+                Work::Ended(ended) => {
+                    tracing::error!(effect = ended.row.id, "its answer cannot be stored; it is tried again");
+                    self.ended.push_back(ended);
+                    self.suffer(cause.to_owned());
+                }
+                Work::Timer(_) => {
+                    self.next_timer_ms = Some(self.now.as_millisecond());
+                    self.suffer(cause.to_owned());
+                }
+                Work::Rebuild(_) => {
+                    if let Some(running) = self.rebuild.as_mut() {
+                        running.failed = Some(cause.to_owned());
+                    }
+                }
+            }
+        }
+    }
+}

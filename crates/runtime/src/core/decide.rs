@@ -1,0 +1,174 @@
+//! Deciding: one command, one aggregate, and what follows from it for the batch.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use kernel::At;
+use kernel::aggregate::TimerChange;
+use kernel::context::{Missing, Opaque};
+use kernel::erased::{ErasedDecision, Undecided};
+
+use super::batch::{Batch, Step};
+use super::rows::Slot;
+use super::{Core, Stop};
+use crate::model::{Rows, Table};
+use crate::ports::{EffectRow, Record, RowRef, TimerRow, TimerWrite};
+
+/// What a decision came to.
+pub struct Applied {
+    /// The aggregate came to be.
+    pub created: bool,
+    /// It has changed.
+    pub changed: bool,
+    /// Its id.
+    pub id: u64,
+}
+
+impl Core {
+    /// Decides and applies to the batch. The outer error stops the item; the inner one is the aggregate's no.
+    pub(super) fn decide(&mut self, batch: &mut Batch, step: &Step<'_>) -> Result<Result<Applied, Undecided>, Stop> {
+        let model = self.model.clone();
+        let table = model.table_of(step.table);
+        let Rows::Aggregate(def) = &table.rows else {
+            return Ok(Err(Undecided::Fault(format!("{} takes no commands", table.name))));
+        };
+        let Some(slot) = self.rows.get(step.table, step.key).cloned() else {
+            return Err(Stop::Missing(vec![RowRef { table: step.table, key: step.key.to_owned() }]));
+        };
+        let id = slot.id.or(step.give_id).unwrap_or(self.last_ids[step.table.0] + 1);
+        let at = At::new(self.now, &self.zone, id, step.key, &step.cause.actor, &self.rows);
+        let decided = catch_unwind(AssertUnwindSafe(|| def.of.decide(slot.state.as_ref(), step.command, &at)));
+        let missing = self.rows.take_missing();
+        if !missing.is_empty() {
+            return self.fetch(table, missing);
+        }
+        match decided {
+            Ok(Ok(decision)) => Ok(self.apply(batch, step, table, &slot, id, decision)),
+            Ok(Err(undecided)) => Ok(Err(undecided)),
+            Err(_) => Ok(Err(Undecided::Fault(format!("{} panicked", table.name)))),
+        }
+    }
+
+    /// Questions are answered at once, rows are left to the caller to load; either way the item is decided again.
+    fn fetch(&mut self, table: &Table, missing: Vec<Missing>) -> Result<Result<Applied, Undecided>, Stop> {
+        let mut wanted = Vec::new();
+        for item in missing {
+            match item {
+                Missing::Row(aggregate, key) => match self.model.by_type(aggregate) {
+                    Some(other) if self.model.table_of(other).service == table.service => {
+                        wanted.push(RowRef { table: other, key });
+                    }
+                    _ => return Ok(Err(Undecided::Fault(format!("{} asks for rows of another service", table.name)))),
+                },
+                Missing::Answer(port, question) => {
+                    if let Err(error) = self.rows.answers.ask(port, question) {
+                        return Ok(Err(Undecided::Fault(format!("{port}: {error}"))));
+                    }
+                }
+            }
+        }
+        Err(Stop::Missing(wanted))
+    }
+
+    fn apply(
+        &mut self,
+        batch: &mut Batch,
+        step: &Step<'_>,
+        table: &Table,
+        before: &Slot,
+        id: u64,
+        decision: ErasedDecision,
+    ) -> Result<Applied, Undecided> {
+        let changed = !decision.events.is_empty();
+        let created = before.state.is_none() && decision.state.is_some();
+        let version = before.version + u64::from(changed);
+        if changed {
+            self.last_ids[step.table.0] = self.last_ids[step.table.0].max(id);
+            let listed = decision.state.as_ref().map(|state| table.index(state).into());
+            let after = match decision.state.clone() {
+                Some(state) => Slot { id: Some(id), version, state: Some(state), listed },
+                None => Slot::default(),
+            };
+            self.rows.write(step.table, step.key, after);
+        }
+        self.publish(batch, step, table, (id, version), &decision);
+        self.order_effects(batch, step, table, &decision);
+        self.set_timers(batch, step, table, decision.timers)?;
+        Ok(Applied { created, changed, id })
+    }
+
+    fn publish(
+        &mut self,
+        batch: &mut Batch,
+        step: &Step<'_>,
+        table: &Table,
+        (id, version): (u64, u64),
+        decision: &ErasedDecision,
+    ) {
+        for (place, event) in decision.events.iter().enumerate() {
+            let seq = self.last_seq + batch.log.len() as u64 + 1;
+            batch.publish(Record {
+                seq,
+                id: format!("{}-{id}-{version}-{place}", table.name),
+                source: self.model.service_name(table).to_owned(),
+                event_type: event.event_type.clone(),
+                version: event.version,
+                key: event.correlation.clone().unwrap_or_else(|| step.key.to_owned()),
+                time_ms: self.now.as_millisecond(),
+                data: event.data.clone(),
+                cause: step.cause.clone(),
+            });
+        }
+    }
+
+    fn order_effects(&mut self, batch: &mut Batch, step: &Step<'_>, table: &Table, decision: &ErasedDecision) {
+        if decision.withdraw {
+            let target = RowRef { table: step.table, key: step.key.to_owned() };
+            batch.withdrawn.push((target, batch.effects.len()));
+        }
+        for effect in &decision.effects {
+            let number = self.last_effect + batch.effects.len() as u64 + 1;
+            batch.effects.push(EffectRow {
+                number,
+                id: format!("{}/{}/{number}", table.name, step.key),
+                table: step.table,
+                key: step.key.to_owned(),
+                port: effect.port.to_owned(),
+                lane: effect.lane.clone(),
+                payload: effect.payload.clone(),
+                cause: step.cause.clone(),
+                withdrawn: false,
+            });
+        }
+    }
+
+    fn set_timers(
+        &mut self,
+        batch: &mut Batch,
+        step: &Step<'_>,
+        table: &Table,
+        timers: Vec<TimerChange<Opaque>>,
+    ) -> Result<(), Undecided> {
+        for change in timers {
+            batch.timers.push(match change {
+                TimerChange::Set { name, due, command } => TimerWrite::Set(TimerRow {
+                    table: step.table,
+                    key: step.key.to_owned(),
+                    name,
+                    due_ms: due.as_millisecond(),
+                    command: encode_command(table, &command)?,
+                    cause: step.cause.clone(),
+                }),
+                TimerChange::Clear { name } => TimerWrite::Clear { table: step.table, key: step.key.to_owned(), name },
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A command as timers keep it.
+pub fn encode_command(table: &Table, command: &Opaque) -> Result<Vec<u8>, Undecided> {
+    match &table.rows {
+        Rows::Aggregate(def) => def.of.encode_command(command).map_err(|error| Undecided::Fault(error.0)),
+        Rows::View(_) => Err(Undecided::Fault(format!("{} takes no commands", table.name))),
+    }
+}

@@ -1,0 +1,195 @@
+//! Events reaching followers: policies react, views change, and what fails parks its own key.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use kernel::erased::{ErasedTo, Otherwise, Undecided};
+use kernel::event::Cause;
+
+use super::batch::{Batch, Step};
+use super::parking::Parked;
+use super::rows::Slot;
+use super::{Core, Stop};
+use crate::model::{Does, Rows, TableId};
+use crate::ports::{ParkedRow, ParkedWrite, Record, RowRef};
+
+/// Why an event could not be handled.
+pub enum Failed {
+    /// Trying again cannot help.
+    ForGood(String),
+    /// A fault; it is tried again a few times.
+    Perhaps(String),
+    /// Not the event's fault.
+    Stop(Stop),
+}
+
+impl From<Stop> for Failed {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl Core {
+    /// One event for one follower: handled, or put behind others of its key, or parked itself.
+    pub(super) fn event(
+        &mut self,
+        batch: &mut Batch,
+        follower: usize,
+        record: &Arc<Record>,
+        parked: Option<(u64, u32)>,
+    ) -> Result<(), Stop> {
+        let model = self.model.clone();
+        let def = &model.followers[follower];
+        let must_wait = parked.is_none() && self.is_parked(batch, follower, &record.key);
+        if must_wait {
+            let row = self.parked_row(follower, record, None);
+            batch.parked.push(ParkedWrite::Put(row));
+            return Ok(());
+        }
+        if parked.is_some() && batch.parking.iter().any(|(other, key, _)| *other == follower && *key == record.key) {
+            return Ok(()); // the head of its key failed again in this very batch: it goes on waiting behind it
+        }
+        let mark = batch.mark(self.rows.mark());
+        let handled = match &def.does {
+            Does::Project(table, _) => self.project(*table, record),
+            Does::React(_) => self.react(batch, follower, record),
+        };
+        match handled {
+            Ok(()) => {
+                if let Some((place, _)) = parked {
+                    batch.parked.push(ParkedWrite::Remove { follower: def.name.clone(), key: record.key.clone(), place });
+                }
+                Ok(())
+            }
+            Err(Failed::Stop(stop)) => Err(stop),
+            Err(Failed::ForGood(cause)) => self.park(batch, &mark, (follower, record, parked), cause, true),
+            Err(Failed::Perhaps(cause)) => self.park(batch, &mark, (follower, record, parked), cause, false),
+        }
+    }
+
+    /// Parked before this batch, or earlier in it.
+    fn is_parked(&self, batch: &Batch, follower: usize, key: &str) -> bool {
+        self.parking.holds(follower, key) || batch.parking.iter().any(|(other, k, _)| *other == follower && k == key)
+    }
+
+    fn react(&mut self, batch: &mut Batch, follower: usize, record: &Record) -> Result<(), Failed> {
+        let model = self.model.clone();
+        let Does::React(policies) = &model.followers[follower].does else { return Ok(()) };
+        let seen = record.seen();
+        let cause = Self::follows_from(record);
+        for (policy, table) in policies.get(&record.event_type).into_iter().flatten() {
+            let reacted = catch_unwind(AssertUnwindSafe(|| policy.react(record.version, &record.data, &seen)));
+            let commands = match reacted {
+                Ok(Ok(commands)) => commands,
+                Ok(Err(error)) => return Err(Failed::ForGood(format!("{}: {error}", policy.name))),
+                Err(_) => return Err(Failed::Perhaps(format!("{} panicked", policy.name))),
+            };
+            for to in commands {
+                self.issue(batch, policy.name, *table, &to, &cause)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn issue(&mut self, batch: &mut Batch, policy: &str, table: TableId, to: &ErasedTo, cause: &Cause) -> Result<(), Failed> {
+        let step = Step { table, key: &to.key, give_id: None, command: &to.command, cause };
+        let refused = match self.decide(batch, &step)? {
+            Ok(_) => return Ok(()),
+            Err(Undecided::Fault(fault)) => return Err(Failed::Perhaps(format!("{policy}: {fault}"))),
+            Err(Undecided::Refused(refused)) => refused,
+        };
+        match &to.otherwise {
+            Otherwise::Nothing => Ok(()),
+            Otherwise::DeadLetter => Err(Failed::ForGood(format!("{policy}: refused, {}: {}", refused.code, refused.detail))),
+            Otherwise::Compensate(command) => match self.decide(batch, &Step { command, ..step })? {
+                Ok(_) => Ok(()),
+                Err(undecided) => Err(Failed::ForGood(format!("{policy}: the compensation failed: {undecided:?}"))),
+            },
+        }
+    }
+
+    /// One event for one row of a view.
+    pub(super) fn project(&mut self, table: TableId, record: &Record) -> Result<(), Failed> {
+        let model = self.model.clone();
+        let def = model.table_of(table);
+        let Rows::View(view) = &def.rows else { return Ok(()) };
+        if !view.events.contains(&record.event_type) {
+            return Ok(());
+        }
+        let Some(slot) = self.rows.get(table, &record.key).cloned() else {
+            return Err(Stop::Missing(vec![RowRef { table, key: record.key.clone() }]).into());
+        };
+        let seen = record.seen();
+        let apply = || view.row.apply(slot.state.as_ref(), record.version, &record.data, &seen);
+        let state = match catch_unwind(AssertUnwindSafe(apply)) {
+            Ok(Ok(state)) => state,
+            Ok(Err(error)) => return Err(Failed::ForGood(format!("{}: {error}", view.name))),
+            Err(_) => return Err(Failed::Perhaps(format!("{} panicked", view.name))),
+        };
+        let id = view.row.id(&state);
+        let listed = id.map(|_| view.row.index(&state).into());
+        self.rows.write(table, &record.key, Slot { id, version: slot.version + 1, state: Some(state), listed });
+        Ok(())
+    }
+
+    pub(super) fn park(
+        &mut self,
+        batch: &mut Batch,
+        mark: &super::batch::Mark,
+        (follower, record, parked): (usize, &Arc<Record>, Option<(u64, u32)>),
+        cause: String,
+        for_good: bool,
+    ) -> Result<(), Stop> {
+        let rows = batch.rollback(mark);
+        self.rows.rollback(rows);
+        let attempts = parked.map_or(0, |(_, attempts)| attempts) + 1;
+        let pause_ms = self.limits.event_retries_ms.get(attempts as usize - 1).filter(|_| !for_good);
+        let next_try_ms = pause_ms.map_or(0, |pause| self.now.as_millisecond().saturating_add(*pause));
+        let dead = pause_ms.is_none();
+        tracing::warn!(
+            follower = self.model.followers[follower].name,
+            key = record.key,
+            event = record.id,
+            cause,
+            dead,
+            "event parked"
+        );
+        let mut row = self.parked_row(follower, record, parked.map(|(place, _)| place));
+        row.attempts = attempts;
+        row.next_try_ms = next_try_ms;
+        row.dead = dead;
+        row.cause = cause;
+        batch.parked.push(ParkedWrite::Put(row));
+        batch.parking.push((follower, record.key.clone(), Parked { next_try_ms, dead }));
+        Ok(())
+    }
+
+    fn parked_row(&mut self, follower: usize, record: &Record, place: Option<u64>) -> ParkedRow {
+        ParkedRow {
+            follower: self.model.followers[follower].name.clone(),
+            key: record.key.clone(),
+            place: place.unwrap_or_else(|| self.parking.next_place()),
+            attempts: 0,
+            next_try_ms: 0,
+            dead: false,
+            cause: String::new(),
+            since_ms: self.now.as_millisecond(),
+            record: record.clone(),
+        }
+    }
+
+    /// Rows that an event will certainly need, as far as can be told without running the policies.
+    pub(super) fn foresee_event(&self, follower: usize, record: &Record) -> Vec<RowRef> {
+        let key = &record.key;
+        match &self.model.followers[follower].does {
+            Does::Project(table, events) if events.contains(&record.event_type) => {
+                vec![RowRef { table: *table, key: key.clone() }]
+            }
+            Does::Project(..) => Vec::new(),
+            Does::React(policies) => {
+                let targets = policies.get(&record.event_type).into_iter().flatten();
+                targets.map(|(_, table)| RowRef { table: *table, key: key.clone() }).collect()
+            }
+        }
+    }
+}

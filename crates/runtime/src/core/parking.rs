@@ -1,0 +1,71 @@
+//! Parked keys: an event that fails holds back the later events of its key, and nobody else.
+
+use std::collections::BTreeMap;
+
+use crate::ports::ParkedRow;
+
+/// What is known in memory about the keys that are parked; the events themselves are in the store.
+#[derive(Default)]
+pub struct Parking {
+    keys: BTreeMap<(usize, String), Parked>,
+    last_place: u64,
+}
+
+/// The head of a parked key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Parked {
+    /// When the head is tried again, milliseconds since 1970.
+    pub next_try_ms: i64,
+    /// The head waits for a person.
+    pub dead: bool,
+}
+
+impl Parking {
+    /// The place for one more parked event.
+    pub fn next_place(&mut self) -> u64 {
+        self.last_place += 1;
+        self.last_place
+    }
+
+    /// A head as it is in the store.
+    pub fn note(&mut self, follower: usize, row: &ParkedRow) {
+        self.last_place = self.last_place.max(row.place);
+        self.keys.insert((follower, row.key.clone()), Parked { next_try_ms: row.next_try_ms, dead: row.dead });
+    }
+
+    /// Whether events of this key must wait.
+    pub fn holds(&self, follower: usize, key: &str) -> bool {
+        self.keys.contains_key(&(follower, key.to_owned()))
+    }
+
+    /// Changes when and whether the head is tried again.
+    pub fn set(&mut self, follower: usize, key: &str, parked: Parked) {
+        self.keys.insert((follower, key.to_owned()), parked);
+    }
+
+    /// The key has no parked events any more.
+    pub fn release(&mut self, follower: usize, key: &str) {
+        self.keys.remove(&(follower, key.to_owned()));
+    }
+
+    /// Keys whose head is to be tried now.
+    pub fn due(&self, now_ms: i64, most: usize) -> Vec<(usize, String)> {
+        let due = self.keys.iter().filter(|(_, parked)| !parked.dead && parked.next_try_ms <= now_ms);
+        due.take(most).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The keys of one follower.
+    pub fn of(&self, follower: usize) -> Vec<String> {
+        self.keys.keys().filter(|(other, _)| *other == follower).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// When the next head is to be tried.
+    pub fn next_ms(&self) -> Option<i64> {
+        self.keys.values().filter(|parked| !parked.dead).map(|parked| parked.next_try_ms).min()
+    }
+
+    /// Parked keys, and those of them whose head is dead.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.keys.len(), self.keys.values().filter(|parked| parked.dead).count())
+    }
+}

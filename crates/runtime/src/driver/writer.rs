@@ -1,0 +1,291 @@
+//! The writer thread: feeds the core, carries out its actions, and sleeps until there is something to do.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use kernel::service::FarSideDef;
+use kernel::{FarCall, Reaction, Repeat};
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
+
+use super::{Engine, Message, Order, Status};
+use crate::core::{Action, Core, Done, Failure, FarJob, Input, Limits, Parts, Request};
+use crate::model::Model;
+use crate::ports::{Broker, Channel, Clock, Ids, Reader, Store, StoreError};
+
+/// What an engine is made of.
+pub struct EngineOptions {
+    /// The declarations.
+    pub model: Arc<Model>,
+    /// The store's writing side.
+    pub store: Box<dyn Store>,
+    /// The store's reading side.
+    pub reader: Arc<dyn Reader>,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Makes keys.
+    pub ids: Arc<dyn Ids>,
+    /// The zone of the installation.
+    pub zone: TimeZone,
+    /// Bounds of the core.
+    pub limits: Limits,
+    /// Far sides by port, where another is wanted than the one that comes with the service.
+    pub channels: BTreeMap<String, Arc<dyn Channel>>,
+    /// Other systems' topics.
+    pub broker: Option<Arc<dyn Broker>>,
+}
+
+/// An engine did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Other systems' topics cannot be read.
+    #[error(transparent)]
+    Broker(#[from] crate::ports::BrokerError),
+    /// The machine has no thread for it.
+    #[error("the writer thread cannot be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Requests that wait for their answer, at most; each holds some memory of its client's.
+const OPEN_REQUESTS: usize = 16_384;
+
+/// The longest sleep: a pulse for the watchdog even where nothing happens.
+const PULSE: Duration = Duration::from_secs(1);
+
+/// Status is published at most so often, in milliseconds, while there is work.
+const STATUS_MS: i64 = 100;
+
+impl Engine {
+    /// Starts the writer thread of one system. Must be called within a tokio runtime, on which slow channels run.
+    pub fn start(options: EngineOptions) -> Result<Arc<Self>, StartError> {
+        let EngineOptions { model, store, reader, clock, ids, zone, limits, channels, broker } = options;
+        let (inbox, messages) = sync_channel(limits.queue);
+        let far_sides: HashMap<String, FarSideDef> = far_sides(&model);
+        let mut ports: BTreeMap<String, Repeat> = far_sides.iter().map(|(port, def)| (port.clone(), def.repeat)).collect();
+        ports.extend(channels.iter().map(|(port, channel)| (port.clone(), channel.repeat())));
+        let topics = foreign_topics(&model);
+        let ends = match &broker {
+            Some(broker) => topics.iter().map(|topic| Ok((topic.clone(), broker.end(topic)?))).collect(),
+            None => Ok::<_, StartError>(Vec::new()),
+        }?;
+        let core = Core::new(Parts { model: model.clone(), store, zone, limits, ports, ends })?;
+        if let Some(broker) = &broker {
+            topics.iter().for_each(|topic| broker.watch(topic, waker(&inbox)));
+        }
+        let (committed_in, committed) = watch::channel(core.status().last_seq);
+        let (status_in, status) = watch::channel(core.status());
+        let writer = Writer {
+            core,
+            clock: clock.clone(),
+            messages,
+            inbox: inbox.clone(),
+            far_sides,
+            channels,
+            broker,
+            tickets: HashMap::new(),
+            next_ticket: 0,
+            reactions: Vec::new(),
+            committed: committed_in,
+            status: status_in,
+            status_ms: 0,
+            stopping: None,
+            handle: Handle::try_current().ok(),
+        };
+        let name = format!("pabal-{}", model.system.name);
+        std::thread::Builder::new().name(name).spawn(move || writer.run())?;
+        Ok(Arc::new(Self { model, reader, clock, ids, inbox, committed, status }))
+    }
+}
+
+fn far_sides(model: &Model) -> HashMap<String, FarSideDef> {
+    let defs = model.system.services.iter().flat_map(|service| service.far_sides.iter());
+    defs.map(|def| (def.port.to_owned(), def.clone())).collect()
+}
+
+fn foreign_topics(model: &Model) -> Vec<String> {
+    let mut topics: Vec<String> = model.followers.iter().map(|follower| follower.topic.clone()).collect();
+    topics.retain(|topic| topic != model.system.topic);
+    topics.sort();
+    topics.dedup();
+    topics
+}
+
+fn waker(inbox: &SyncSender<Message>) -> Box<dyn Fn() + Send + Sync> {
+    let inbox = inbox.clone();
+    // A full inbox needs no waking.
+    Box::new(move || drop(inbox.try_send(Message::Wake)))
+}
+
+struct Writer {
+    core: Core,
+    clock: Arc<dyn Clock>,
+    messages: Receiver<Message>,
+    inbox: SyncSender<Message>,
+    far_sides: HashMap<String, FarSideDef>,
+    channels: BTreeMap<String, Arc<dyn Channel>>,
+    broker: Option<Arc<dyn Broker>>,
+    tickets: HashMap<u64, oneshot::Sender<Result<Done, Failure>>>,
+    next_ticket: u64,
+    /// Answers of far sides that are pure functions: fed back with the next turn.
+    reactions: Vec<(u64, Reaction<Vec<u8>>)>,
+    committed: watch::Sender<u64>,
+    status: watch::Sender<Status>,
+    status_ms: i64,
+    stopping: Option<oneshot::Sender<()>>,
+    handle: Option<Handle>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut wait = Duration::ZERO;
+        loop {
+            self.take_messages(wait);
+            self.take_foreign();
+            for (number, reaction) in std::mem::take(&mut self.reactions) {
+                self.accept(Input::Far { number, reaction });
+            }
+            let turn = self.core.turn(self.clock.now());
+            let quiet = turn.actions.is_empty();
+            for action in turn.actions {
+                self.act(action);
+            }
+            self.publish_status(quiet);
+            let more = turn.more || !self.reactions.is_empty();
+            if !more && self.tickets.is_empty() {
+                if let Some(done) = self.stopping.take() {
+                    drop(self.core);
+                    let _ = done.send(());
+                    return;
+                }
+            }
+            wait = if more { Duration::ZERO } else { self.pause(turn.wake_ms, quiet) };
+        }
+    }
+
+    /// How long to sleep. A wake time that has passed without anything to do must not become a busy loop.
+    fn pause(&self, wake_ms: Option<i64>, quiet: bool) -> Duration {
+        let now_ms = self.clock.now().as_millisecond();
+        let until = wake_ms.map_or(PULSE, |at| Duration::from_millis(u64::try_from(at - now_ms).unwrap_or(0)));
+        let least = if quiet { Duration::from_millis(2) } else { Duration::ZERO };
+        until.clamp(least, PULSE)
+    }
+
+    fn take_messages(&mut self, wait: Duration) {
+        if !wait.is_zero() {
+            match self.messages.recv_timeout(wait) {
+                Ok(message) => self.take(message),
+                Err(RecvTimeoutError::Timeout) => return,
+                // Cannot be: the writer holds a sender of its own. Sleeping keeps this from becoming a busy loop.
+                Err(RecvTimeoutError::Disconnected) => std::thread::sleep(wait),
+            }
+        }
+        while let Ok(message) = self.messages.try_recv() {
+            self.take(message);
+        }
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Order(_, sender) if self.stopping.is_some() => drop(sender.send(Err(super::stopping()))),
+            Message::Order(_, sender) if self.tickets.len() >= OPEN_REQUESTS => drop(sender.send(Err(Failure::Overloaded))),
+            Message::Order(order, sender) => {
+                self.next_ticket += 1;
+                self.tickets.insert(self.next_ticket, sender);
+                let request = request(self.next_ticket, *order);
+                self.accept(Input::Command(Box::new(request)));
+            }
+            Message::Input(input) => self.accept(*input),
+            Message::Wake => {}
+            Message::Stop(done) => self.stopping = Some(done),
+        }
+    }
+
+    fn accept(&mut self, input: Input) {
+        let now = self.clock.now();
+        if let Some(action) = self.core.accept(input, now) {
+            self.act(action);
+        }
+    }
+
+    fn take_foreign(&mut self) {
+        let Some(broker) = self.broker.clone() else { return };
+        for (topic, after, limit) in self.core.wants() {
+            match broker.fetch(&topic, after, limit) {
+                Ok(records) if records.is_empty() => {}
+                Ok(records) => self.accept(Input::Foreign { topic, records }),
+                Err(error) => tracing::warn!(topic, %error, "another system's events wait"),
+            }
+        }
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Reply { ticket, result } => {
+                if let Some(sender) = self.tickets.remove(&ticket) {
+                    let _ = sender.send(result); // the client may have gone; what was done stays done
+                }
+            }
+            Action::Call(job) => self.call(job),
+            Action::Committed { last_seq } => drop(self.committed.send(last_seq)),
+        }
+    }
+
+    fn call(&mut self, job: FarJob) {
+        if let (Some(channel), Some(handle)) = (self.channels.get(&job.port).cloned(), self.handle.as_ref()) {
+            let inbox = self.inbox.clone();
+            handle.spawn(async move {
+                let call = FarCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+                let reaction = channel.call(&job.payload, call).await;
+                give(&inbox, Message::Input(Box::new(Input::Far { number: job.number, reaction }))).await;
+            });
+            return;
+        }
+        let call = FarCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+        let reaction = match self.far_sides.get(&job.port).map(|far_side| far_side.call(&job.payload, &call)) {
+            Some(Ok(reaction)) => reaction,
+            Some(Err(error)) => {
+                tracing::error!(effect = job.id, %error, "the effect cannot be read by its far side");
+                Reaction::Unreachable
+            }
+            None => Reaction::Unreachable,
+        };
+        self.reactions.push((job.number, reaction));
+    }
+
+    fn publish_status(&mut self, quiet: bool) {
+        let now_ms = self.clock.now().as_millisecond();
+        if quiet || now_ms.saturating_sub(self.status_ms) >= STATUS_MS {
+            self.status_ms = now_ms;
+            let _ = self.status.send(self.core.status());
+        }
+    }
+}
+
+/// An answer of a far side is never dropped: a full inbox is waited for.
+async fn give(inbox: &SyncSender<Message>, mut message: Message) {
+    while let Err(std::sync::mpsc::TrySendError::Full(back)) = inbox.try_send(message) {
+        message = back;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn request(ticket: u64, order: Order) -> Request {
+    Request {
+        ticket,
+        table: order.table,
+        key: order.key,
+        give_id: order.give_id,
+        command: order.command,
+        cause: order.cause,
+        must_exist: order.must_exist,
+        expected_version: order.expected_version,
+        idempotency: order.idempotency,
+        wait: order.wait,
+    }
+}
