@@ -24,6 +24,7 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
     /// Requests to change it.
     type Command: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static;
     /// An enum of its events: `#[serde(tag = "eventType")]`, one newtype variant per [`crate::Event`], named alike.
+    /// A variant marked `#[schemars(extend("x-private" = true))]` changes the state and is not published.
     type Event: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static;
     /// What it has done outside; [`crate::NoEffect`] for most.
     type Effect: Effect;

@@ -38,7 +38,9 @@ pub enum Otherwise {
 pub struct ErasedDecision {
     /// The state afterwards.
     pub state: Option<Opaque>,
-    /// Events as they are written.
+    /// Whether any event happened, published or private.
+    pub changed: bool,
+    /// Published events as they are written.
     pub events: Vec<Emitted>,
     /// Effects as they are written.
     pub effects: Vec<EmittedEffect>,
@@ -110,11 +112,16 @@ pub trait AnyAggregate: Send + Sync {
 }
 
 /// The bridge from a typed aggregate.
-pub struct Of<A>(std::marker::PhantomData<fn() -> A>);
+pub struct Of<A> {
+    /// Events that change the state and do not leave the service.
+    private: Vec<String>,
+    aggregate: std::marker::PhantomData<fn() -> A>,
+}
 
-impl<A> Default for Of<A> {
+impl<A: Aggregate> Default for Of<A> {
     fn default() -> Self {
-        Self(std::marker::PhantomData)
+        let events = variants::<A::Event>().into_iter().filter(|event| event.private);
+        Self { private: events.map(|event| event.name).collect(), aggregate: std::marker::PhantomData }
     }
 }
 
@@ -145,7 +152,7 @@ impl<A: Aggregate> AnyAggregate for Of<A> {
         let now = now.map(|state| state.downcast_ref::<A>().ok_or_else(fault)).transpose()?;
         let command = command.downcast_ref::<A::Command>().ok_or_else(fault)?;
         let decision = A::decide(now, command, at).map_err(|refusal| Undecided::Refused(refusal.refused()))?;
-        erase(now, decision).map_err(|error| Undecided::Fault(error.0))
+        erase(now, decision, &self.private).map_err(|error| Undecided::Fault(error.0))
     }
     fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, Unreadable> {
         let outcome = match outcome {
@@ -177,8 +184,10 @@ pub fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Unreadable> {
     serde_json::to_vec(value).map_err(|error| Unreadable(error.to_string()))
 }
 
-fn erase<A: Aggregate>(now: Option<&A>, decision: Decision<A>) -> Result<ErasedDecision, Unreadable> {
-    let events = decision.events.iter().map(emit::<A>).collect::<Result<Vec<_>, _>>()?;
+fn erase<A: Aggregate>(now: Option<&A>, decision: Decision<A>, private: &[String]) -> Result<ErasedDecision, Unreadable> {
+    let mut events = decision.events.iter().map(emit::<A>).collect::<Result<Vec<_>, _>>()?;
+    let changed = !events.is_empty();
+    events.retain(|event| !private.contains(&event.event_type));
     let effects = decision
         .effects
         .iter()
@@ -188,6 +197,7 @@ fn erase<A: Aggregate>(now: Option<&A>, decision: Decision<A>) -> Result<ErasedD
     let timers = decision.timers.into_iter().map(erase_timer::<A>).collect();
     Ok(ErasedDecision {
         state: state.map(|state| Arc::new(state) as Opaque),
+        changed,
         events,
         effects,
         timers,

@@ -236,7 +236,8 @@ impl Service {
 
     /// Which aggregate has that Rust type.
     pub fn aggregate_of(&self, aggregate: TypeId) -> Option<&AggregateDef> {
-        self.aggregates.iter().find(|def| def.of.type_id() == aggregate)
+        // By its full name: with `Any` in scope the method call would ask the `Arc` for its own type.
+        self.aggregates.iter().find(|def| AnyAggregate::type_id(def.of.as_ref()) == aggregate)
     }
 }
 

@@ -78,7 +78,7 @@ impl Core {
         id: u64,
         decision: ErasedDecision,
     ) -> Result<Applied, Undecided> {
-        let changed = !decision.events.is_empty();
+        let changed = decision.changed;
         let created = before.state.is_none() && decision.state.is_some();
         let version = before.version + u64::from(changed);
         if changed {
