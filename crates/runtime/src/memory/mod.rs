@@ -1,1 +1,25 @@
 //! In-memory implementations of the ports, for tests, stories and the simulation.
+//!
+//! They keep the same promises as those that write to disk; the contract tests hold them to it. Nothing here depends on
+//! the order of a hash map, on the machine's clock or on chance: the same calls give the same answers in every run.
+
+mod broker;
+mod clock;
+mod reader;
+mod rows;
+mod store;
+mod tables;
+mod topics;
+
+pub use broker::MemoryBroker;
+pub use clock::{Counting, ManualClock};
+pub use rows::MemoryRows;
+pub use store::MemoryStore;
+pub use topics::Topics;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Takes a lock whatever happened to its last holder: a panicking test must not hide behind a second panic.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

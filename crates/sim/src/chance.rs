@@ -1,0 +1,122 @@
+//! Chance, from one seed, and a count of what it really did: a fault that never came up proves nothing.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// How often each fault comes up, in parts per thousand of its occasions.
+#[derive(Debug, Clone, Copy)]
+pub struct Faults {
+    /// The process dies before a commit.
+    pub crash_before_commit: u32,
+    /// The process dies after a commit was applied, before anybody hears of it.
+    pub crash_after_commit: u32,
+    /// A commit is applied, and its outcome is reported as unknown.
+    pub commit_unknown_applied: u32,
+    /// A commit is not applied, and its outcome is reported as unknown.
+    pub commit_unknown_lost: u32,
+    /// The store takes no commits for a while (disk full).
+    pub store_unavailable: u32,
+    /// A read of the store fails.
+    pub read_fails: u32,
+    /// A far side does what it is asked, and its answer is lost.
+    pub answer_lost: u32,
+    /// A far side is not reached.
+    pub call_lost: u32,
+    /// An answer of a far side comes twice.
+    pub answer_twice: u32,
+    /// A client sends its request again, although it was answered.
+    pub request_twice: u32,
+    /// The clock jumps ahead by up to an hour.
+    pub clock_jump: u32,
+    /// A service stops handling events for a while.
+    pub service_paused: u32,
+}
+
+impl Faults {
+    /// Nothing goes wrong.
+    pub const NONE: Self = Self {
+        crash_before_commit: 0,
+        crash_after_commit: 0,
+        commit_unknown_applied: 0,
+        commit_unknown_lost: 0,
+        store_unavailable: 0,
+        read_fails: 0,
+        answer_lost: 0,
+        call_lost: 0,
+        answer_twice: 0,
+        request_twice: 0,
+        clock_jump: 0,
+        service_paused: 0,
+    };
+
+    /// Everything goes wrong, often enough to meet in a short run.
+    pub const MANY: Self = Self {
+        crash_before_commit: 20,
+        crash_after_commit: 20,
+        commit_unknown_applied: 15,
+        commit_unknown_lost: 15,
+        store_unavailable: 10,
+        read_fails: 10,
+        answer_lost: 60,
+        call_lost: 40,
+        answer_twice: 60,
+        request_twice: 150,
+        clock_jump: 2,
+        service_paused: 10,
+    };
+}
+
+/// How often each thing really happened.
+pub type Tally = BTreeMap<&'static str, u64>;
+
+/// One stream of chance, shared by everything in a world.
+#[derive(Clone)]
+pub struct Chance {
+    inner: Arc<Mutex<Inner>>,
+}
+
+struct Inner {
+    rng: fastrand::Rng,
+    tally: Tally,
+    healed: bool,
+}
+
+impl Chance {
+    /// The stream of a seed.
+    pub fn seeded(seed: u64) -> Self {
+        let inner = Inner { rng: fastrand::Rng::with_seed(seed), tally: Tally::new(), healed: false };
+        Self { inner: Arc::new(Mutex::new(inner)) }
+    }
+
+    /// Whether a fault of that rate comes up now; counted by its name if it does.
+    pub fn strikes(&self, name: &'static str, per_mille: u32) -> bool {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let strikes = !inner.healed && inner.rng.u32(0..1000) < per_mille;
+        if strikes {
+            *inner.tally.entry(name).or_default() += 1;
+        }
+        strikes
+    }
+
+    /// A number below `bound`, 0 where that is 0.
+    pub fn below(&self, bound: u64) -> u64 {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if bound == 0 { 0 } else { inner.rng.u64(0..bound) }
+    }
+
+    /// Counts something worth knowing that happened.
+    pub fn note(&self, name: &'static str) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        *inner.tally.entry(name).or_default() += 1;
+    }
+
+    /// No fault comes up from now on.
+    pub fn heal(&self) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).healed = true;
+    }
+
+    /// What happened, how often.
+    pub fn tally(&self) -> Tally {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).tally.clone()
+    }
+}

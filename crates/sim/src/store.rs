@@ -1,0 +1,117 @@
+//! A store that fails in all the ways a real one does, and keeps its promises otherwise.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use runtime::memory::MemoryStore;
+use runtime::ports::{
+    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Record, Recovered, RowRef, Store, StoreError, StoredRow, TimerRow,
+};
+
+use crate::chance::{Chance, Faults};
+
+/// The memory store behind seeded faults. Clones share everything.
+#[derive(Clone)]
+pub struct FaultyStore {
+    inner: MemoryStore,
+    chance: Chance,
+    faults: Faults,
+    crashed: Arc<AtomicBool>,
+    full_for: Arc<AtomicU32>,
+}
+
+/// So many commits fail in a row when the disk is full.
+const FULL_FOR: u32 = 5;
+
+impl FaultyStore {
+    /// Faults around a memory store.
+    pub fn new(inner: MemoryStore, chance: Chance, faults: Faults) -> Self {
+        Self { inner, chance, faults, crashed: Arc::default(), full_for: Arc::default() }
+    }
+
+    /// Whether the process has died in a commit since the last call.
+    pub fn take_crash(&self) -> bool {
+        self.crashed.swap(false, Ordering::SeqCst)
+    }
+
+    fn die(&self) -> CommitError {
+        self.crashed.store(true, Ordering::SeqCst);
+        CommitError::Unknown("the process is dead".into())
+    }
+
+    fn read(&self) -> Result<(), StoreError> {
+        if self.crashed.load(Ordering::SeqCst) || self.chance.strikes("read fails", self.faults.read_fails) {
+            return Err(StoreError::Unavailable("no answer".into()));
+        }
+        Ok(())
+    }
+}
+
+impl Store for FaultyStore {
+    fn recover(&mut self) -> Result<Recovered, StoreError> {
+        self.inner.recover()
+    }
+    fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
+        self.read()?;
+        self.inner.load(wanted)
+    }
+    fn answer(&mut self, scope: &str, key: &str) -> Result<Option<AnswerRow>, StoreError> {
+        self.read()?;
+        self.inner.answer(scope, key)
+    }
+    fn log_after(&mut self, seq: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.read()?;
+        self.inner.log_after(seq, limit)
+    }
+    fn timers_due(&mut self, until_ms: i64, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
+        self.read()?;
+        self.inner.timers_due(until_ms, limit)
+    }
+    fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
+        self.inner.next_timer()
+    }
+    fn effects_after(&mut self, number: u64, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
+        self.read()?;
+        self.inner.effects_after(number, limit)
+    }
+    fn parked(&mut self, follower: &str, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.read()?;
+        self.inner.parked(follower, key, limit)
+    }
+    fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        if self.crashed.load(Ordering::SeqCst) {
+            return Err(CommitError::Unknown("the process is dead".into()));
+        }
+        if self.chance.strikes("crash before a commit", self.faults.crash_before_commit) {
+            return Err(self.die());
+        }
+        if self.chance.strikes("disk full", self.faults.store_unavailable) {
+            self.full_for.store(FULL_FOR, Ordering::SeqCst);
+        }
+        let full = self.full_for.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if full.is_ok() {
+            return Err(CommitError::Unavailable("disk full".into()));
+        }
+        if self.chance.strikes("commit lost, outcome unknown", self.faults.commit_unknown_lost) {
+            return Err(CommitError::Unknown("the connection broke".into()));
+        }
+        self.inner.commit(commit)?;
+        if self.chance.strikes("crash after a commit", self.faults.crash_after_commit) {
+            return Err(self.die());
+        }
+        if self.chance.strikes("commit applied, outcome unknown", self.faults.commit_unknown_applied) {
+            return Err(CommitError::Unknown("the connection broke".into()));
+        }
+        Ok(())
+    }
+    fn last_commit(&mut self) -> Result<u64, StoreError> {
+        self.read()?;
+        self.inner.last_commit()
+    }
+    fn prune(&mut self, before_ms: i64, upto_seq: u64, now_ms: i64, limit: usize) -> Result<u64, StoreError> {
+        self.inner.prune(before_ms, upto_seq, now_ms, limit)
+    }
+    fn exclusive(&self) -> bool {
+        self.inner.exclusive()
+    }
+}
