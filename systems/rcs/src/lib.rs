@@ -1,1 +1,79 @@
-//! One business message from acceptance to handset.
+#![doc = include_str!("../README.md")]
+
+pub mod api;
+pub mod delivery;
+pub mod draft;
+pub mod events;
+pub mod letter;
+pub mod message;
+pub mod policies;
+mod seeds;
+pub mod send_time;
+pub mod settings;
+pub mod shown;
+pub mod validation;
+pub mod views;
+pub mod wire;
+
+use kernel::policy::From;
+use kernel::{Domain, Repeat, Service, System};
+
+use delivery::handset::{HandsetCall, simulator};
+use settings::RcsSettings;
+use validation::directory::{self, CarrierOf};
+
+/// One business message from acceptance to handset.
+pub fn system() -> System {
+    let system = System::new("rcs", "messagesenderlhg", "One business message from acceptance to handset.")
+        .service(message())
+        .service(validator())
+        .service(device())
+        .service(dashboard())
+        .settings::<RcsSettings>()
+        .try_first(TRY_FIRST);
+    seeds::sow(system)
+}
+
+fn message() -> Service {
+    Service::new("message", 8082, Domain::Core, "Takes messages from their senders, and takes them back.")
+        .resource(api::messages())
+        .whenever(
+            "Whenever a recall is refused, the message returns to what it was.",
+            From::Beginning,
+            policies::return_to_what_it_was,
+        )
+        .whenever("Whenever a message is read, it cannot be canceled any more.", From::Beginning, policies::note_reading)
+}
+
+fn validator() -> Service {
+    Service::new("validator", 8083, Domain::Core, "Checks messages against rules, registers and the law.")
+        .resource(api::validators())
+        .resource(api::brands())
+        .resource(api::chatbots())
+        .resource(api::consents())
+        .resource(api::opt_outs())
+        .answers::<CarrierOf>(directory::embedded)
+        .whenever("Whenever a message is accepted, it is validated.", From::Beginning, policies::validate)
+        .whenever(
+            "Whenever a message is canceled, validation says nothing more about it.",
+            From::Beginning,
+            policies::stop_validating,
+        )
+}
+
+fn device() -> Service {
+    Service::new("device", 8084, Domain::Core, "Brings messages to handsets through the carriers.")
+        .resource(api::devices())
+        .far_side::<HandsetCall>(Repeat::Queryable, simulator)
+        .whenever("Whenever a message is found in order, it is delivered.", From::Beginning, policies::deliver)
+        .whenever("Whenever a message is canceled, it is taken back from the handset.", From::Beginning, policies::take_back)
+}
+
+fn dashboard() -> Service {
+    Service::new("dashboard", 8085, Domain::Supporting, "Shows senders what became of their messages.")
+        .view(views::my_messages::my_messages())
+}
+
+const TRY_FIRST: &str = r#"http POST localhost:8082/messages messageId="msg-1" userContact="01012341234" mno="kt" sendTime="2024-09-23" chatbotId="0801234567" description="test"
+http DELETE localhost:8082/messages/1
+http GET localhost:8085/myMessages"#;

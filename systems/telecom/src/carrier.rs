@@ -10,9 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A Korean network operator.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Carrier {
     /// SK Telecom.
@@ -38,19 +36,23 @@ impl Carrier {
     /// # Errors
     /// [`UnknownCarrier`] if no carrier is spelled so.
     pub fn parse(text: &str) -> Result<Self, UnknownCarrier> {
-        let key: String = text
-            .chars()
-            .filter(|c| c.is_alphanumeric())
-            .flat_map(char::to_lowercase)
-            .collect();
+        let key: String = text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
         match key.as_str() {
-            "skt" | "sk" | "sktelecom" | "sktel" | "sk텔레콤" | "에스케이텔레콤"
-            | "에스케이티" | "에스케이" | "tworld" | "티월드" => Ok(Self::Skt),
-            "kt" | "ktf" | "olleh" | "ktolleh" | "ollehkt" | "koreatelecom" | "케이티"
-            | "올레" | "kt올레" | "올레kt" => Ok(Self::Kt),
-            "lgu" | "lguplus" | "lgup" | "lgt" | "lg" | "lgtelecom" | "uplus" | "lg유플러스"
-            | "lg텔레콤" | "lgu플러스" | "유플러스" | "엘지유플러스" | "엘지텔레콤"
-            | "엘지유" => Ok(Self::Lgu),
+            "skt"
+            | "sk"
+            | "sktelecom"
+            | "sktel"
+            | "sk텔레콤"
+            | "에스케이텔레콤"
+            | "에스케이티"
+            | "에스케이"
+            | "tworld"
+            | "티월드" => Ok(Self::Skt),
+            "kt" | "ktf" | "olleh" | "ktolleh" | "ollehkt" | "koreatelecom" | "케이티" | "올레" | "kt올레" | "올레kt" => {
+                Ok(Self::Kt)
+            }
+            "lgu" | "lguplus" | "lgup" | "lgt" | "lg" | "lgtelecom" | "uplus" | "lg유플러스" | "lg텔레콤" | "lgu플러스"
+            | "유플러스" | "엘지유플러스" | "엘지텔레콤" | "엘지유" => Ok(Self::Lgu),
             // The `+` was dropped with the other signs, so what is left of "U+" is one letter.
             "u" if text.contains('+') => Ok(Self::Lgu),
             _ => Err(UnknownCarrier(text.to_owned())),
@@ -96,18 +98,9 @@ mod tests {
     #[test]
     fn usual_spellings_name_their_carrier() {
         let cases: [(Carrier, &[&str]); 3] = [
-            (
-                Carrier::Skt,
-                &["SKT", "skt", "SK Telecom", "sk텔레콤", "SK 텔레콤", "SK-T"],
-            ),
+            (Carrier::Skt, &["SKT", "skt", "SK Telecom", "sk텔레콤", "SK 텔레콤", "SK-T"]),
             (Carrier::Kt, &["KT", "kt", "olleh", "케이티", "K.T", "KTF"]),
-            (
-                Carrier::Lgu,
-                &[
-                    "LGU+", "lg u+", "LG유플러스", "lguplus", "uplus", "LGT", "U+", "LG U plus",
-                    "유플러스", "lgu",
-                ],
-            ),
+            (Carrier::Lgu, &["LGU+", "lg u+", "LG유플러스", "lguplus", "uplus", "LGT", "U+", "LG U plus", "유플러스", "lgu"]),
         ];
         for (carrier, spellings) in cases {
             for spelling in spellings {

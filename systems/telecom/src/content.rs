@@ -18,20 +18,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The kind of a message; it decides limits and price.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Default,
-    Serialize,
-    Deserialize,
-    JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MessageType {
     /// A short text.
@@ -175,18 +162,8 @@ enum Lines {
 }
 
 const fn edition(version: u32, name: &'static str, button_label_chars: usize) -> Edition {
-    const fn limits(
-        title_chars: Option<usize>,
-        body_chars: usize,
-        buttons: Option<usize>,
-        button_label_chars: usize,
-    ) -> Limits {
-        Limits {
-            title_chars,
-            body_chars,
-            buttons,
-            button_label_chars,
-        }
+    const fn limits(title_chars: Option<usize>, body_chars: usize, buttons: Option<usize>, button_label_chars: usize) -> Limits {
+        Limits { title_chars, body_chars, buttons, button_label_chars }
     }
     Edition {
         version,
@@ -198,13 +175,7 @@ const fn edition(version: u32, name: &'static str, button_label_chars: usize) ->
     }
 }
 
-fn too_long(
-    findings: &mut Vec<Finding>,
-    code: &'static str,
-    field: &str,
-    text: &str,
-    limit: Option<usize>,
-) {
+fn too_long(findings: &mut Vec<Finding>, code: &'static str, field: &str, text: &str, limit: Option<usize>) {
     let count = count_chars(text);
     if let Some(limit) = limit.filter(|limit| count > *limit) {
         let detail = format!("{count} characters, {limit} allowed");
@@ -238,11 +209,7 @@ mod tests {
     }
 
     fn of(message_type: MessageType, body: &str) -> Content<'_> {
-        Content {
-            message_type,
-            body,
-            ..Content::default()
-        }
+        Content { message_type, body, ..Content::default() }
     }
 
     #[test]

@@ -19,10 +19,6 @@ pub struct Finding {
 impl Finding {
     /// A finding from its three parts.
     pub fn new(code: &'static str, field: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            field: field.into(),
-            detail: detail.into(),
-        }
+        Self { code, field: field.into(), detail: detail.into() }
     }
 }

@@ -59,10 +59,7 @@ impl MobileNumber {
     /// Any [`PhoneError`] except the two about senders.
     pub fn parse(text: &str) -> Result<Self, PhoneError> {
         let digits = strict_digits(text)?;
-        let mobile = matches!(
-            digits.as_bytes(),
-            [b'0', b'1', b'0' | b'1' | b'6'..=b'9', ..]
-        );
+        let mobile = matches!(digits.as_bytes(), [b'0', b'1', b'0' | b'1' | b'6'..=b'9', ..]);
         match digits.len() {
             _ if !mobile => Err(PhoneError::Prefix),
             10 | 11 => Ok(Self(digits)),
@@ -198,10 +195,7 @@ fn national(digits: String) -> String {
 
 /// Nationwide company numbers (1588-0000 and the like) are dialled without a zero in front.
 fn is_representative(digits: &str) -> bool {
-    digits.len() == 8
-        && ["15", "16", "18"]
-            .iter()
-            .any(|head| digits.starts_with(head))
+    digits.len() == 8 && ["15", "16", "18"].iter().any(|head| digits.starts_with(head))
 }
 
 /// ASCII form of an ASCII or full-width digit.
@@ -214,11 +208,7 @@ fn digit(c: char) -> Option<char> {
 }
 
 fn is_separator(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(
-            c,
-            '-' | '.' | '(' | ')' | '[' | ']' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '－'
-        )
+    c.is_whitespace() || matches!(c, '-' | '.' | '(' | ')' | '[' | ']' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '－')
 }
 
 #[cfg(test)]
@@ -244,11 +234,7 @@ mod tests {
             "010–1234–1234",
         ];
         for spelling in spellings {
-            assert_eq!(
-                MobileNumber::parse(spelling).map(String::from),
-                Ok("01012341234".to_owned()),
-                "{spelling}"
-            );
+            assert_eq!(MobileNumber::parse(spelling).map(String::from), Ok("01012341234".to_owned()), "{spelling}");
         }
     }
 
@@ -302,10 +288,7 @@ mod tests {
         ];
         for (text, expected) in cases {
             let read = SenderNumber::parse(text);
-            let read = read
-                .as_ref()
-                .map(SenderNumber::as_str)
-                .map_err(PhoneError::code);
+            let read = read.as_ref().map(SenderNumber::as_str).map_err(PhoneError::code);
             assert_eq!(read, expected, "{text}");
         }
     }

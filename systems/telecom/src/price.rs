@@ -52,15 +52,7 @@ impl Prices {
 
 impl Default for Prices {
     fn default() -> Self {
-        Self {
-            sms: 17,
-            lms: 40,
-            mms: 100,
-            template: 12,
-            fallback_sms: 18,
-            fallback_lms: 45,
-            fallback_mms: 110,
-        }
+        Self { sms: 17, lms: 40, mms: 100, template: 12, fallback_sms: 18, fallback_lms: 45, fallback_mms: 110 }
     }
 }
 
@@ -76,10 +68,7 @@ mod tests {
 
     #[test]
     fn a_fallback_is_priced_as_a_plain_message() {
-        let prices = Prices {
-            fallback_sms: 9,
-            ..Prices::default()
-        };
+        let prices = Prices { fallback_sms: 9, ..Prices::default() };
         assert_eq!(prices.of_fallback(MessageType::Sms), Some(9));
         assert_eq!(prices.of_fallback(MessageType::Template), None);
     }

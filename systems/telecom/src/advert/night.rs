@@ -25,19 +25,12 @@ pub struct NightWindow {
 
 impl NightWindow {
     /// The night of the law.
-    pub const LAW: Self = Self {
-        start: time(21, 0, 0, 0),
-        end: time(8, 0, 0, 0),
-    };
+    pub const LAW: Self = Self { start: time(21, 0, 0, 0), end: time(8, 0, 0, 0) };
 
     /// Whether it is night at `at` in `zone`.
     pub fn contains(&self, at: Timestamp, zone: &TimeZone) -> bool {
         let local = zone.to_datetime(at).time();
-        if self.start <= self.end {
-            self.start <= local && local < self.end
-        } else {
-            self.start <= local || local < self.end
-        }
+        if self.start <= self.end { self.start <= local && local < self.end } else { self.start <= local || local < self.end }
     }
 
     /// The first end of a night after `at`: with the law's window, the next 08:00 in `zone`.
@@ -120,10 +113,7 @@ mod tests {
     #[test]
     fn a_window_within_one_day_and_an_empty_one_are_kept_as_well() {
         let noon = at("2024-09-23T12:00:00+09:00");
-        let window = |start, end| NightWindow {
-            start: time(start, 0, 0, 0),
-            end: time(end, 0, 0, 0),
-        };
+        let window = |start, end| NightWindow { start: time(start, 0, 0, 0), end: time(end, 0, 0, 0) };
         assert!(window(11, 13).contains(noon, &seoul()));
         assert!(!window(13, 14).contains(noon, &seoul()));
         assert!(!window(12, 12).contains(noon, &seoul()));

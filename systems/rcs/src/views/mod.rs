@@ -1,0 +1,3 @@
+//! What people look at, built from events alone.
+
+pub mod my_messages;
