@@ -1,0 +1,30 @@
+# Short verbs only. `make run` and `make test` need nothing but this repository, a Rust toolchain and a C compiler.
+CARGO ?= cargo
+SEEDS ?= 1000
+
+.PHONY: run test check sim bench fuzz printed clean
+
+run: ## build and run everything on embedded defaults; the console line tells what to try first
+	$(CARGO) run --release --bin pabal -- run $(SYSTEMS)
+
+test: ## all tests that need nothing but this repository
+	$(CARGO) test --workspace --all-targets
+	$(CARGO) test --workspace --doc
+
+check: ## format, lints, purity of the business, licences
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	scripts/purity
+	scripts/licences
+
+sim: ## the simulation, e.g. make sim SEEDS=100000; SEED=n replays one
+	SEEDS=$(SEEDS) $(CARGO) test --release -p sim --test rcs -- --nocapture
+
+printed: ## the printed commands of the systems' pages, verbatim, against the real binary
+	scripts/printed-commands
+
+fuzz: ## the HTTP interface, fuzzed from its own OpenAPI document
+	scripts/fuzz-http
+
+clean:
+	$(CARGO) clean
