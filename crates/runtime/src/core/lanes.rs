@@ -61,11 +61,11 @@ mod tests {
 
     #[test]
     fn a_lane_gives_its_burst_and_then_its_rate() {
-        let mut lanes = Lanes::new(&[("handset".into(), "kt".into(), 10.0, 2.0)]);
-        let mut take = |now| lanes.take("handset", Some("kt"), now);
+        let mut lanes = Lanes::new(&[("bell".into(), "north".into(), 10.0, 2.0)]);
+        let mut take = |now| lanes.take("bell", Some("north"), now);
         assert_eq!((take(0), take(0)), (Ok(()), Ok(())));
         assert_eq!(take(0), Err(100), "the third waits a tenth of a second");
         assert_eq!(take(100), Ok(()));
-        assert_eq!(lanes.take("handset", Some("skt"), 0), Ok(()), "other lanes are not limited");
+        assert_eq!(lanes.take("bell", Some("south"), 0), Ok(()), "other lanes are not limited");
     }
 }
