@@ -231,7 +231,9 @@ impl World {
         }
     }
 
-    fn pause(&mut self, service: &str, paused: bool) {
+    /// Stops or starts one service; the others go on.
+    pub fn pause(&mut self, service: &str, paused: bool) {
+        self.restart();
         let now = Timestamp::from_millisecond(self.now_ms).unwrap_or_default();
         if let Some(core) = self.core.as_mut() {
             core.accept(Input::Pause { service: service.to_owned(), paused }, now);

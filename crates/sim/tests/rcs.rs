@@ -127,7 +127,8 @@ fn counters_agree_with_rows(world: &World) {
     for row in rows(world, "myMessages").values() {
         *counted.entry(text(row, "result").to_owned()).or_default() += 1;
     }
-    let kept: BTreeMap<String, u64> = world.store.counters(table.id, "result").unwrap().into_iter().filter(|(_, n)| *n > 0).collect();
+    let kept: BTreeMap<String, u64> =
+        world.store.counters(table.id, "result").unwrap().into_iter().filter(|(_, n)| *n > 0).collect();
     assert_eq!(kept, counted);
 }
 
