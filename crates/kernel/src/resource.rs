@@ -62,6 +62,7 @@ pub fn resource<A: Aggregate, B: Serialize + JsonSchema + 'static>(
         fields: Vec::new(),
         crossed: Vec::new(),
         at_once: false,
+        settled: None,
     };
     Resource { def, fields: Vec::new(), show }
 }
@@ -108,6 +109,14 @@ impl<A: Aggregate, B: Serialize + JsonSchema + 'static> Resource<A, B> {
         self
     }
 
+    /// Answers a change only once the state is settled, or the adapter's deadline has passed: for changes whose outcome is
+    /// an effect's answer. The command is committed first in any case and goes on by itself.
+    pub fn answers_when(mut self, settled: fn(&A) -> bool) -> Self {
+        let settled = move |state: &Opaque| state.downcast_ref::<A>().is_some_and(settled);
+        self.def.settled = Some(Arc::new(settled));
+        self
+    }
+
     /// Lists up to 1000 rows where the request names neither `page` nor `size`, as some existing pages expect.
     pub fn all_at_once(mut self) -> Self {
         self.def.at_once = true;
@@ -151,6 +160,8 @@ pub struct ResourceDef {
     pub crossed: Vec<[&'static str; 2]>,
     /// Up to 1000 rows without being asked for a page.
     pub at_once: bool,
+    /// When a change may be answered, where that is not at once.
+    pub settled: Option<Arc<dyn Fn(&Opaque) -> bool + Send + Sync>>,
 }
 
 /// How a state is shown, without its type.

@@ -4,6 +4,8 @@
 //! the order of a hash map, on the machine's clock or on chance: the same calls give the same answers in every run.
 
 mod broker;
+mod caller;
+mod channel;
 mod clock;
 mod reader;
 mod rows;
@@ -12,6 +14,8 @@ mod tables;
 mod topics;
 
 pub use broker::MemoryBroker;
+pub use caller::{Answering, Called, LocalCaller};
+pub use channel::MemoryChannel;
 pub use clock::{Counting, ManualClock};
 pub use rows::MemoryRows;
 pub use store::MemoryStore;
