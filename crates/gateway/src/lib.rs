@@ -1,1 +1,17 @@
-//! The one door.
+#![doc = include_str!("../README.md")]
+
+mod auth;
+mod cors;
+mod guard;
+mod landing;
+mod mask;
+mod options;
+mod rate;
+mod serve;
+
+pub use auth::{Anonymous, Authenticate, Authenticating, Identity};
+pub use cors::Origins;
+pub use guard::{Peer, guarded};
+pub use landing::landing;
+pub use options::{GatewayOptions, Rate};
+pub use serve::{Door, GatewayError, serve};

@@ -1,1 +1,55 @@
-//! HTTP resources, interpreted from the systems' tables.
+#![doc = include_str!("../README.md")]
+
+mod address;
+mod admin;
+mod answer;
+mod asyncapi;
+mod body;
+mod conditional;
+mod context;
+mod csv;
+mod docs;
+mod fit;
+mod hal;
+mod idempotency;
+mod listing;
+mod openapi;
+mod ops;
+mod options;
+mod problem;
+mod query;
+mod read;
+mod shape;
+mod site;
+mod tail;
+mod thing;
+mod write;
+
+use std::sync::Arc;
+
+use axum::Router;
+use runtime::Engine;
+
+pub use answer::RouteTemplate;
+pub use asyncapi::asyncapi;
+pub use context::{Actor, RequestContext};
+pub use idempotency::MADE_KEY_PREFIX;
+pub use openapi::openapi;
+pub use options::{HttpOptions, RenderMetrics};
+pub use problem::Problem;
+pub use shape::Shape;
+
+/// Every resource and view of these systems, with documents, health and the admin API.
+pub fn router(engines: Vec<Arc<Engine>>, options: HttpOptions) -> Router {
+    serve(site::Site::of(engines, None, options))
+}
+
+/// The resources and views of one service of a system, with documents, health and the admin API: for its own port.
+pub fn router_for_service(engine: Arc<Engine>, service: &str, options: HttpOptions) -> Router {
+    serve(site::Site::of(vec![engine], Some(service), options))
+}
+
+fn serve(site: site::Site) -> Router {
+    // One fallback instead of a route each: the same look-up then tells 404, 405 and 300 apart for every path.
+    Router::new().fallback(answer::answer).with_state(Arc::new(site))
+}

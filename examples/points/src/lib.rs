@@ -1,1 +1,182 @@
-//! A service of somebody else's: loyalty points for delivered messages.
+#![doc = include_str!("../README.md")]
+
+use kernel::policy::From;
+use kernel::{Aggregate, At, Decision, Domain, Event, NoEffect, Refusal, Refused, Service, System, To, resource};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A system of its own: its own topic, its own store, its own door at `/points`.
+pub fn system() -> System {
+    System::new("points", "points", "Loyalty points for delivered messages.").service(loyalty()).try_first(TRY_FIRST)
+}
+
+const TRY_FIRST: &str = "http GET localhost:8088/points/search/findByUserContact?userContact=01012341234
+http PUT localhost:8088/points/1/spend points=1";
+
+fn loyalty() -> Service {
+    Service::new("loyalty", 8090, Domain::Supporting, "Thanks people for being written to.")
+        .follows("messagesenderlhg")
+        .whenever("Whenever a message was delivered, its reader earns a point.", From::Beginning, thank)
+        .resource(
+            resource("points", "What each number has earned and not spent.", Points::shown)
+                .search("userContact", |points: &Points| (&points.user_contact).into())
+                .action("spend", "Spends points.", |spend: Spend| Ok(Command::Spend(spend.points)), |points| points.balance > 0),
+        )
+}
+
+/// All that we read of the other system's event; whatever else it carries is none of our business.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SendSucceed {
+    user_contact: String,
+}
+impl Event for SendSucceed {}
+
+/// Each event takes effect exactly once, so a point needs no memory of its message.
+fn thank(delivered: &SendSucceed) -> To<Points> {
+    To::key(&delivered.user_contact).command(Command::Earn)
+}
+
+/// The points of one number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Points {
+    user_contact: String,
+    balance: u64,
+}
+
+/// What can be asked of them.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub enum Command {
+    /// One point more.
+    Earn,
+    /// So many points less.
+    Spend(u64),
+}
+
+/// Points came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PointsEarned {
+    user_contact: String,
+    points: u64,
+}
+impl Event for PointsEarned {}
+
+/// Points went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PointsSpent {
+    user_contact: String,
+    points: u64,
+}
+impl Event for PointsSpent {}
+
+/// What happens to them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "eventType")]
+#[allow(missing_docs)] // each is documented where it is declared
+pub enum Happening {
+    PointsEarned(PointsEarned),
+    PointsSpent(PointsSpent),
+}
+
+/// What they refuse.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum No {
+    /// There are only so many.
+    NotEnough(u64),
+}
+
+impl Refusal for No {
+    fn refused(&self) -> Refused {
+        let No::NotEnough(balance) = self;
+        Refused::rule("not-enough-points", format!("there are only {balance} points"))
+    }
+}
+
+impl Aggregate for Points {
+    const NAME: &'static str = "points";
+    type Command = Command;
+    type Event = Happening;
+    type Effect = NoEffect;
+    type Refusal = No;
+
+    fn decide(now: Option<&Self>, command: &Command, at: &At<'_>) -> Result<Decision<Self>, No> {
+        let (user_contact, balance) = (at.key.to_owned(), now.map_or(0, |points| points.balance));
+        match *command {
+            Command::Earn => Ok(Decision::event(Happening::PointsEarned(PointsEarned { user_contact, points: 1 }))),
+            Command::Spend(points) if points > balance => Err(No::NotEnough(balance)),
+            Command::Spend(points) => Ok(Decision::event(Happening::PointsSpent(PointsSpent { user_contact, points }))),
+        }
+    }
+
+    fn evolve(now: Option<Self>, event: &Happening) -> Option<Self> {
+        let balance = now.map_or(0, |points| points.balance);
+        Some(match event {
+            Happening::PointsEarned(earned) => {
+                Self { user_contact: earned.user_contact.clone(), balance: balance + earned.points }
+            }
+            Happening::PointsSpent(spent) => Self { user_contact: spent.user_contact.clone(), balance: balance - spent.points },
+        })
+    }
+}
+
+/// `PUT /points/{id}/spend`
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Spend {
+    /// How many.
+    points: u64,
+}
+
+/// `GET /points/{id}`
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Shown {
+    id: u64,
+    user_contact: String,
+    points: u64,
+}
+
+impl Points {
+    fn shown(&self, id: u64) -> Shown {
+        Shown { id, user_contact: self.user_contact.clone(), points: self.balance }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kernel::kit::given;
+
+    fn earned(points: u64) -> Happening {
+        Happening::PointsEarned(PointsEarned { user_contact: "01012341234".into(), points })
+    }
+    fn spent(points: u64) -> Happening {
+        Happening::PointsSpent(PointsSpent { user_contact: "01012341234".into(), points })
+    }
+
+    #[test]
+    fn the_first_message_opens_an_account_with_one_point() {
+        let then = given::<Points>([]).named("01012341234", 1).when(Command::Earn).then([earned(1)]);
+        assert_eq!(then.after, Some(Points { user_contact: "01012341234".into(), balance: 1 }));
+    }
+
+    #[test]
+    fn points_can_be_spent_down_to_none() {
+        let then = given::<Points>([earned(1), earned(1)]).named("01012341234", 1).when(Command::Spend(2)).then([spent(2)]);
+        assert_eq!(then.after.map(|points| points.balance), Some(0));
+    }
+
+    #[test]
+    fn what_was_not_earned_cannot_be_spent() {
+        given::<Points>([earned(1)]).named("01012341234", 1).when(Command::Spend(2)).refused(&No::NotEnough(1));
+    }
+
+    #[test]
+    fn a_whole_event_of_the_other_system_is_read_for_the_one_field_that_matters() {
+        let json =
+            br#"{"eventType":"SendSucceed","id":7,"messageId":"msg-7","userContact":"01012341234","result":"send succeed"}"#;
+        let event = SendSucceed::read(1, json).expect("it has the field");
+        assert_eq!((event.user_contact.as_str(), SendSucceed::event_type().as_ref()), ("01012341234", "SendSucceed"));
+    }
+}

@@ -7,6 +7,7 @@ use kernel::context::Opaque;
 use kernel::event::Unreadable;
 use kernel::service::AnswererDef;
 
+use super::guarded;
 use crate::model::Model;
 
 type Question = (&'static str, String);
@@ -39,15 +40,16 @@ impl Answers {
     }
 
     /// The answer, if it is at hand and holds; that there is none may be known too.
-    pub fn get(&self, port: &'static str, question: &str) -> Option<Option<Opaque>> {
+    pub fn get(&self, port: &'static str, question: &str) -> Option<&Option<Opaque>> {
         let (answer, until_ms) = self.known.get(&(port, question.to_owned()))?;
-        (self.now_ms <= *until_ms).then(|| answer.clone())
+        (self.now_ms <= *until_ms).then_some(answer)
     }
 
-    /// Asks the directory. A port without one, or a directory that fails, has no answer.
+    /// Asks the directory. A port without one has no answer; a directory that fails is a fault, and is asked again.
     pub fn ask(&mut self, port: &'static str, question: String) -> Result<(), Unreadable> {
         let answerer = self.answerers.iter().find(|answerer| answerer.port == port);
-        let answer = answerer.map(|answerer| answerer.answer(&question)).transpose()?.flatten();
+        let answer = answerer.map(|answerer| guarded("it", || answerer.answer(&question)).map_err(Unreadable).flatten());
+        let answer = answer.transpose()?.flatten();
         let asked = (port, question);
         if self.known.insert(asked.clone(), (answer, self.now_ms.saturating_add(self.ttl_ms))).is_none() {
             self.order.push_back(asked);

@@ -105,6 +105,12 @@ impl Batch {
         self.log.push(Arc::new(record));
     }
 
+    /// Whether this batch answers a request with this idempotency key only once its aggregate is settled.
+    pub fn will_hold(&self, scope: &str, key: &str) -> bool {
+        let held = self.replies.iter().filter(|reply| reply.result.is_ok()).filter_map(|reply| reply.held_for.as_ref());
+        held.filter_map(|held| held.idempotency.as_ref()).any(|(other, k)| other == scope && k == key)
+    }
+
     /// Whether a timer that was due has been moved or cleared by something earlier in this batch.
     pub fn has_touched_timer(&self, table: TableId, key: &str, name: &str) -> bool {
         self.timers.iter().any(|change| match change {

@@ -10,7 +10,7 @@ use super::request::{Action, Failure};
 use super::work::Work;
 use super::{Core, Stop, Trouble, Turn};
 use crate::model::{Counter, TableId};
-use crate::ports::{Commit, CommitError, CounterDelta, ParkedWrite, RowWrite, StoreError, TimerWrite};
+use crate::ports::{Commit, CommitError, CounterDelta, ParkedWrite, RowWrite, StoreError, TimerRow, TimerWrite};
 
 /// A commit on its way, and what depends on its outcome.
 pub(super) struct Pending {
@@ -26,11 +26,16 @@ enum Then {
     RebuildStarted,
     /// The rebuilt table serves.
     Rebuilt,
-    /// The head of this key is gone.
-    Discarded(usize, String),
+    /// The head of this key, at this place, is gone.
+    Discarded(usize, String, u64),
     /// New followers have a place.
     Placed,
+    /// The store takes commits again.
+    Probed,
 }
+
+/// What the store refuses for good and must not be lost is tried again after so long, in milliseconds.
+const SET_BACK_MS: i64 = 60_000;
 
 impl Core {
     /// Commits what the batch has gathered. A batch that changes nothing is answered without a commit.
@@ -38,6 +43,7 @@ impl Core {
         let Batch { replies, parking, .. } = &batch;
         let unchanged = self.rows.mark() == 0 && replies.len() == items.work.len() && items.positions.is_empty();
         let silent = batch.log.is_empty() && batch.effects.is_empty() && batch.timers.is_empty() && batch.answers.is_empty();
+        let silent = silent && batch.withdrawn.is_empty();
         if unchanged && silent && batch.parked.is_empty() && parking.is_empty() && items.rebuilt_to.is_none() {
             self.reply(batch.replies, turn);
             return;
@@ -100,10 +106,16 @@ impl Core {
         (def.name.clone(), def.topic.clone(), seq)
     }
 
-    /// Small commits of their own: places of new followers, rebuilds, discards. False where one of them failed.
+    /// Small commits of their own: the first after a failure, places of new followers, rebuilds, discards. False while
+    /// the outcome of one of them is unknown.
     pub(super) fn set_aside(&mut self, turn: &mut Turn) -> bool {
         if self.in_trouble() {
             return true;
+        }
+        if self.trouble.is_some() {
+            // Without commands nobody would find out that the store works again.
+            self.put(Pending { commit: Commit::default(), then: Then::Probed }, turn);
+            return self.limbo.is_none();
         }
         let new: Vec<usize> = (0..self.places.len()).filter(|follower| self.places[*follower].new).collect();
         if !new.is_empty() {
@@ -114,9 +126,7 @@ impl Core {
                 self.put(Pending { commit, then: Then::RebuildStarted }, turn);
             }
         } else if let Some((follower, key, place)) = self.discards.pop_front() {
-            let name = self.model.followers[follower].name.clone();
-            let parked = vec![ParkedWrite::Remove { follower: name, key: key.clone(), place }];
-            self.put(Pending { commit: Commit { parked, ..Commit::default() }, then: Then::Discarded(follower, key) }, turn);
+            self.discard(follower, key, place, turn);
         } else {
             match self.finish_rebuild() {
                 Ok(Some(commit)) => self.put(Pending { commit, then: Then::Rebuilt }, turn),
@@ -125,6 +135,23 @@ impl Core {
             }
         }
         self.limbo.is_none()
+    }
+
+    /// Gives up the head of a key, if it is still the one that was meant.
+    fn discard(&mut self, follower: usize, key: String, place: u64, turn: &mut Turn) {
+        let name = self.model.followers[follower].name.clone();
+        match self.store.parked(&name, &key, 1) {
+            Ok(heads) if heads.first().is_some_and(|head| head.place == place) => {
+                let parked = vec![ParkedWrite::Remove { follower: name, key: key.clone(), place }];
+                let then = Then::Discarded(follower, key, place);
+                self.put(Pending { commit: Commit { parked, ..Commit::default() }, then }, turn);
+            }
+            Ok(_) => tracing::warn!(follower = name, key, place, "not discarded: another event stands first"),
+            Err(error) => {
+                self.discards.push_front((follower, key, place));
+                self.stumble(Items::default(), &Stop::Store(error), turn);
+            }
+        }
     }
 
     fn put(&mut self, mut pending: Pending, turn: &mut Turn) {
@@ -136,7 +163,7 @@ impl Core {
                 self.limbo = Some(pending);
                 let _ = self.out_of_limbo(turn);
             }
-            Err(error) => self.not_applied(pending, Stop::Commit(error), turn),
+            Err(error) => self.not_applied(pending, &Stop::Commit(error), turn),
         }
     }
 
@@ -147,7 +174,7 @@ impl Core {
             Ok(number) if number == pending.commit.number => self.applied(pending, turn),
             Ok(_) => {
                 let cause = "the commit was not applied".to_owned();
-                self.not_applied(pending, Stop::Commit(CommitError::Unavailable(cause)), turn);
+                self.not_applied(pending, &Stop::Commit(CommitError::Unavailable(cause)), turn);
             }
             Err(error) => {
                 self.limbo = Some(pending);
@@ -166,21 +193,23 @@ impl Core {
         self.last_effect += commit.effects.len() as u64;
         let visible = !commit.log.is_empty() || !commit.rows.is_empty() || commit.swap.is_some();
         self.after_timers(&commit);
-        let ended = self.effects.accept(commit.effects);
-        self.ended.extend(ended);
+        // A withdrawal is about what was there before; new effects say themselves whether they are withdrawn.
         for target in &commit.withdrawn {
             let ended = self.effects.withdraw(target.table, &target.key);
             self.ended.extend(ended);
         }
+        let ended = self.effects.accept(commit.effects);
+        self.ended.extend(ended);
         match then {
             Then::Batch { items, replies, parking } => {
-                self.rows.settle(if self.store.exclusive() { self.limits.rows } else { 0 });
+                self.rows.settle();
+                self.committed_ids.clone_from(&self.last_ids);
                 self.advance(&items, parking);
                 self.reply(replies, turn);
             }
-            Then::RebuildStarted => {}
+            Then::RebuildStarted | Then::Probed => {}
             Then::Rebuilt => self.rebuilt(),
-            Then::Discarded(follower, key) => self.parking.set(follower, &key, Parked { next_try_ms: 0, dead: false }),
+            Then::Discarded(follower, key, _) => self.parking.set(follower, &key, Parked { next_try_ms: 0, dead: false }),
             Then::Placed => self.places.iter_mut().for_each(|place| place.new = false),
         }
         if visible {
@@ -214,6 +243,8 @@ impl Core {
         }
         if self.batch_items < self.limits.batch_items {
             self.batch_items = (self.batch_items * 2).min(self.limits.batch_items);
+        } else {
+            self.apart = false;
         }
     }
 
@@ -226,37 +257,50 @@ impl Core {
         }
     }
 
-    fn not_applied(&mut self, pending: Pending, stop: Stop, turn: &mut Turn) {
+    fn not_applied(&mut self, pending: Pending, stop: &Stop, turn: &mut Turn) {
         match pending.then {
-            Then::Batch { items, .. } => self.stumble(items, &stop, turn),
+            Then::Batch { items, .. } => self.stumble(items, stop, turn),
             Then::RebuildStarted | Then::Rebuilt => {
                 let view = self.rebuild.take().map(|running| running.view);
                 self.rebuild_wanted = view.or(self.rebuild_wanted.take());
-                self.stumble(Items::default(), &stop, turn);
+                self.stumble(Items::default(), stop, turn);
             }
-            Then::Discarded(..) | Then::Placed => self.stumble(Items::default(), &stop, turn),
+            Then::Discarded(follower, key, place) => {
+                self.discards.push_front((follower, key, place));
+                self.stumble(Items::default(), stop, turn);
+            }
+            Then::Placed | Then::Probed => self.stumble(Items::default(), stop, turn),
         }
     }
 
     /// The batch did not come about: nothing of it happened, and everything that can be done again will be.
     pub(super) fn stumble(&mut self, items: Items, stop: &Stop, turn: &mut Turn) {
         self.rows.rollback(0);
+        self.last_ids.clone_from(&self.committed_ids);
         match stop {
-            Stop::Commit(CommitError::Refused(cause)) if items.work.len() > 1 => {
-                tracing::warn!(cause, items = items.work.len(), "a batch is refused and taken apart");
-                self.batch_items = (items.work.len() / 2).max(1);
-                self.give_back(items, None, turn);
+            // What cannot be written, or is there and cannot be read: one of the items is to blame, if there are any.
+            Stop::Commit(CommitError::Refused(_)) | Stop::Store(StoreError::Corrupt(_)) if !items.work.is_empty() => {
+                self.take_apart(items, stop, turn);
             }
-            Stop::Commit(CommitError::Refused(cause)) => self.single_out(items, cause, turn),
-            Stop::Commit(CommitError::Unavailable(cause) | CommitError::Unknown(cause)) => {
-                self.wait_for_store(items, cause, turn)
-            }
-            Stop::Store(error) => self.wait_for_store(items, &error.to_string(), turn),
-            Stop::Missing(_) => self.wait_for_store(items, "rows could not be loaded", turn),
+            stop => self.wait_for_store(items, &stop.cause(), turn),
         }
     }
 
-    fn wait_for_store(&mut self, items: Items, cause: &str, turn: &mut Turn) {
+    /// Halves a batch until the culprit stands alone. The first time even a single item is done again: what its events
+    /// caused in the same batch may be to blame, and is then an item of its own.
+    fn take_apart(&mut self, items: Items, stop: &Stop, turn: &mut Turn) {
+        let cause = stop.cause();
+        if items.work.len() > 1 || !self.apart {
+            tracing::warn!(cause, items = items.work.len(), "a batch is refused and taken apart");
+            self.apart = true;
+            self.batch_items = (items.work.len() / 2).max(1);
+            self.give_back(items, None, turn);
+        } else {
+            self.single_out(items, &cause, matches!(stop, Stop::Commit(_)), turn);
+        }
+    }
+
+    pub(super) fn wait_for_store(&mut self, items: Items, cause: &str, turn: &mut Turn) {
         tracing::error!(cause, "the store does not work; trying again");
         self.suffer(cause.to_owned());
         self.give_back(items, Some(cause), turn);
@@ -286,19 +330,21 @@ impl Core {
     }
 
     /// The one item that the store refuses, alone: it must not hold up the others.
-    fn single_out(&mut self, items: Items, cause: &str, turn: &mut Turn) {
+    fn single_out(&mut self, items: Items, cause: &str, refused: bool, turn: &mut Turn) {
         tracing::error!(cause, "the store refuses this one item");
+        let later_ms = self.now.as_millisecond().saturating_add(SET_BACK_MS);
         let positions = items.positions.clone();
         for item in items.work {
             match item {
                 Work::Command(request) => {
-                    let failure = if request.give_id.is_some() { Failure::IdTaken } else { Failure::Fault(cause.to_owned()) };
+                    let taken = refused && request.give_id.is_some();
+                    let failure = if taken { Failure::IdTaken } else { Failure::Fault(cause.to_owned()) };
                     turn.actions.push(Action::Reply { ticket: request.ticket, result: Err(failure) });
                 }
                 Work::Event { follower, record, parked } => {
                     let mut batch = Batch::default();
                     let mark = batch.mark(0);
-                    let _ = self.park(&mut batch, &mark, (follower, &record, parked), cause.to_owned(), true);
+                    self.park(&mut batch, &mark, (follower, &record, parked), cause.to_owned(), true);
                     let commit = Commit {
                         parked: batch.parked,
                         positions: positions.iter().map(|(follower, seq)| self.position(*follower, *seq)).collect(),
@@ -309,13 +355,15 @@ impl Core {
                     self.put(Pending { commit, then }, turn);
                 }
                 Work::Ended(ended) => {
-                    tracing::error!(effect = ended.row.id, "its answer cannot be stored; it is tried again");
-                    self.ended.push_back(ended);
-                    self.suffer(cause.to_owned());
+                    tracing::error!(effect = ended.row.id, "its answer cannot be stored; it is set back");
+                    self.set_back.push((later_ms, ended));
                 }
-                Work::Timer(_) => {
+                Work::Timer(timer) => {
+                    tracing::error!(timer = timer.name, key = timer.key, "what it leads to cannot be stored; it is set back");
                     self.next_timer_ms = Some(self.now.as_millisecond());
-                    self.suffer(cause.to_owned());
+                    let timers = vec![TimerWrite::Set(TimerRow { due_ms: later_ms, ..timer })];
+                    let then = Then::Batch { items: Items::default(), replies: Vec::new(), parking: Vec::new() };
+                    self.put(Pending { commit: Commit { timers, ..Commit::default() }, then }, turn);
                 }
                 Work::Rebuild(_) => {
                     if let Some(running) = self.rebuild.as_mut() {

@@ -1,7 +1,5 @@
 //! Deciding: one command, one aggregate, and what follows from it for the batch.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use kernel::At;
 use kernel::aggregate::TimerChange;
 use kernel::context::{Missing, Opaque};
@@ -9,7 +7,7 @@ use kernel::erased::{ErasedDecision, Undecided};
 
 use super::batch::{Batch, Step};
 use super::rows::Slot;
-use super::{Core, Stop};
+use super::{Core, Stop, guarded};
 use crate::model::{Rows, Table};
 use crate::ports::{EffectRow, Record, RowRef, TimerRow, TimerWrite};
 
@@ -34,9 +32,11 @@ impl Core {
         let Some(slot) = self.rows.get(step.table, step.key).cloned() else {
             return Err(Stop::Missing(vec![RowRef { table: step.table, key: step.key.to_owned() }]));
         };
-        let id = slot.id.or(step.give_id).unwrap_or(self.last_ids[step.table.0] + 1);
+        let Some(id) = slot.id.or(step.give_id).or_else(|| self.last_ids[step.table.0].checked_add(1)) else {
+            return Ok(Err(Undecided::Fault(format!("{} has no ids left", table.name))));
+        };
         let at = At::new(self.now, &self.zone, id, step.key, &step.cause.actor, &self.rows);
-        let decided = catch_unwind(AssertUnwindSafe(|| def.of.decide(slot.state.as_ref(), step.command, &at)));
+        let decided = guarded(table.name, || def.of.decide(slot.state.as_ref(), step.command, &at));
         let missing = self.rows.take_missing();
         if !missing.is_empty() {
             return self.fetch(table, missing);
@@ -44,7 +44,7 @@ impl Core {
         match decided {
             Ok(Ok(decision)) => Ok(self.apply(batch, step, table, &slot, id, decision)),
             Ok(Err(undecided)) => Ok(Err(undecided)),
-            Err(_) => Ok(Err(Undecided::Fault(format!("{} panicked", table.name)))),
+            Err(panicked) => Ok(Err(Undecided::Fault(panicked))),
         }
     }
 
@@ -69,6 +69,7 @@ impl Core {
         Err(Stop::Missing(wanted))
     }
 
+    /// What can go wrong comes first: a decision is applied wholly or not at all.
     fn apply(
         &mut self,
         batch: &mut Batch,
@@ -76,14 +77,17 @@ impl Core {
         table: &Table,
         before: &Slot,
         id: u64,
-        decision: ErasedDecision,
+        mut decision: ErasedDecision,
     ) -> Result<Applied, Undecided> {
+        let timers = std::mem::take(&mut decision.timers);
+        let timers = timers.into_iter().map(|change| timer_write(step, table, change)).collect::<Result<Vec<_>, _>>()?;
+        let listed = decision.state.as_ref().map(|state| guarded(table.name, || table.index(state).into()));
+        let listed = listed.transpose().map_err(Undecided::Fault)?;
         let changed = decision.changed;
         let created = before.state.is_none() && decision.state.is_some();
         let version = before.version + u64::from(changed);
         if changed {
             self.last_ids[step.table.0] = self.last_ids[step.table.0].max(id);
-            let listed = decision.state.as_ref().map(|state| table.index(state).into());
             let after = match decision.state.clone() {
                 Some(state) => Slot { id: Some(id), version, state: Some(state), listed },
                 None => Slot::default(),
@@ -92,7 +96,7 @@ impl Core {
         }
         self.publish(batch, step, table, (id, version), &decision);
         self.order_effects(batch, step, table, &decision);
-        self.set_timers(batch, step, table, decision.timers)?;
+        batch.timers.extend(timers);
         Ok(Applied { created, changed, id })
     }
 
@@ -140,29 +144,20 @@ impl Core {
             });
         }
     }
+}
 
-    fn set_timers(
-        &mut self,
-        batch: &mut Batch,
-        step: &Step<'_>,
-        table: &Table,
-        timers: Vec<TimerChange<Opaque>>,
-    ) -> Result<(), Undecided> {
-        for change in timers {
-            batch.timers.push(match change {
-                TimerChange::Set { name, due, command } => TimerWrite::Set(TimerRow {
-                    table: step.table,
-                    key: step.key.to_owned(),
-                    name,
-                    due_ms: due.as_millisecond(),
-                    command: encode_command(table, &command)?,
-                    cause: step.cause.clone(),
-                }),
-                TimerChange::Clear { name } => TimerWrite::Clear { table: step.table, key: step.key.to_owned(), name },
-            });
-        }
-        Ok(())
-    }
+fn timer_write(step: &Step<'_>, table: &Table, change: TimerChange<Opaque>) -> Result<TimerWrite, Undecided> {
+    Ok(match change {
+        TimerChange::Set { name, due, command } => TimerWrite::Set(TimerRow {
+            table: step.table,
+            key: step.key.to_owned(),
+            name,
+            due_ms: due.as_millisecond(),
+            command: encode_command(table, &command)?,
+            cause: step.cause.clone(),
+        }),
+        TimerChange::Clear { name } => TimerWrite::Clear { table: step.table, key: step.key.to_owned(), name },
+    })
 }
 
 /// A command as timers keep it.

@@ -162,6 +162,7 @@ impl Effects {
         match reaction {
             Reaction::Reply { now, later } => return Some(Ended { row: held.row, outcome: Outcome::Reply(now), later }),
             Reaction::Unheard if held.row.withdrawn => return end(held, Outcome::Withdrawn),
+            Reaction::Unreachable if held.row.withdrawn && !held.unknown => return end(held, Outcome::Withdrawn),
             Reaction::Unheard => {
                 held.asking = false;
                 held.unknown = false;
@@ -192,9 +193,8 @@ impl Effects {
     /// Takes back what an aggregate has asked for and nobody was called about.
     pub fn withdraw(&mut self, table: TableId, key: &str) -> Vec<Ended> {
         let mine = |held: &Held| held.row.table == table && held.row.key == key;
-        for held in self.running.values_mut().chain(self.paused.values_mut()).filter(|held| mine(held)) {
-            held.row.withdrawn = true;
-        }
+        let everywhere = self.running.values_mut().chain(self.paused.values_mut()).chain(self.ready.iter_mut());
+        everywhere.filter(|held| mine(held)).for_each(|held| held.row.withdrawn = true);
         let waiting: Vec<_> = self.paused.iter().filter(|(_, held)| mine(held) && !held.unknown).map(|(at, _)| *at).collect();
         let mut taken: Vec<Held> = waiting.iter().filter_map(|at| self.paused.remove(at)).collect();
         let (back, rest): (VecDeque<Held>, _) =

@@ -1,15 +1,14 @@
 //! Events reaching followers: policies react, views change, and what fails parks its own key.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use kernel::erased::{ErasedTo, Otherwise, Undecided};
-use kernel::event::Cause;
+use kernel::event::{Cause, Unreadable};
 
 use super::batch::{Batch, Step};
 use super::parking::Parked;
 use super::rows::Slot;
-use super::{Core, Stop};
+use super::{Core, Stop, guarded};
 use crate::model::{Does, Rows, TableId};
 use crate::ports::{ParkedRow, ParkedWrite, Record, RowRef};
 
@@ -42,7 +41,7 @@ impl Core {
         let def = &model.followers[follower];
         let must_wait = parked.is_none() && self.is_parked(batch, follower, &record.key);
         if must_wait {
-            let row = self.parked_row(follower, record, None);
+            let row = self.parked_row(follower, record);
             batch.parked.push(ParkedWrite::Put(row));
             return Ok(());
         }
@@ -59,12 +58,12 @@ impl Core {
                 if let Some((place, _)) = parked {
                     batch.parked.push(ParkedWrite::Remove { follower: def.name.clone(), key: record.key.clone(), place });
                 }
-                Ok(())
             }
-            Err(Failed::Stop(stop)) => Err(stop),
+            Err(Failed::Stop(stop)) => return Err(stop),
             Err(Failed::ForGood(cause)) => self.park(batch, &mark, (follower, record, parked), cause, true),
             Err(Failed::Perhaps(cause)) => self.park(batch, &mark, (follower, record, parked), cause, false),
         }
+        Ok(())
     }
 
     /// Parked before this batch, or earlier in it.
@@ -78,11 +77,11 @@ impl Core {
         let seen = record.seen();
         let cause = Self::follows_from(record);
         for (policy, table) in policies.get(&record.event_type).into_iter().flatten() {
-            let reacted = catch_unwind(AssertUnwindSafe(|| policy.react(record.version, &record.data, &seen)));
+            let reacted = guarded(policy.name, || policy.react(record.version, &record.data, &seen));
             let commands = match reacted {
                 Ok(Ok(commands)) => commands,
                 Ok(Err(error)) => return Err(Failed::ForGood(format!("{}: {error}", policy.name))),
-                Err(_) => return Err(Failed::Perhaps(format!("{} panicked", policy.name))),
+                Err(panicked) => return Err(Failed::Perhaps(panicked)),
             };
             for to in commands {
                 self.issue(batch, policy.name, *table, &to, &cause)?;
@@ -120,14 +119,17 @@ impl Core {
             return Err(Stop::Missing(vec![RowRef { table, key: record.key.clone() }]).into());
         };
         let seen = record.seen();
-        let apply = || view.row.apply(slot.state.as_ref(), record.version, &record.data, &seen);
-        let state = match catch_unwind(AssertUnwindSafe(apply)) {
-            Ok(Ok(state)) => state,
+        let applied = guarded(view.name, || {
+            let state = view.row.apply(slot.state.as_ref(), record.version, &record.data, &seen)?;
+            let id = view.row.id(&state);
+            let listed = id.map(|_| view.row.index(&state).into());
+            Ok::<_, Unreadable>((state, id, listed))
+        });
+        let (state, id, listed) = match applied {
+            Ok(Ok(applied)) => applied,
             Ok(Err(error)) => return Err(Failed::ForGood(format!("{}: {error}", view.name))),
-            Err(_) => return Err(Failed::Perhaps(format!("{} panicked", view.name))),
+            Err(panicked) => return Err(Failed::Perhaps(panicked)),
         };
-        let id = view.row.id(&state);
-        let listed = id.map(|_| view.row.index(&state).into());
         self.rows.write(table, &record.key, Slot { id, version: slot.version + 1, state: Some(state), listed });
         Ok(())
     }
@@ -139,7 +141,7 @@ impl Core {
         (follower, record, parked): (usize, &Arc<Record>, Option<(u64, u32)>),
         cause: String,
         for_good: bool,
-    ) -> Result<(), Stop> {
+    ) {
         let rows = batch.rollback(mark);
         self.rows.rollback(rows);
         let attempts = parked.map_or(0, |(_, attempts)| attempts) + 1;
@@ -154,21 +156,22 @@ impl Core {
             dead,
             "event parked"
         );
-        let mut row = self.parked_row(follower, record, parked.map(|(place, _)| place));
+        let mut row = self.parked_row(follower, record);
+        row.place = parked.map_or(row.place, |(place, _)| place);
         row.attempts = attempts;
         row.next_try_ms = next_try_ms;
         row.dead = dead;
         row.cause = cause;
         batch.parked.push(ParkedWrite::Put(row));
         batch.parking.push((follower, record.key.clone(), Parked { next_try_ms, dead }));
-        Ok(())
     }
 
-    fn parked_row(&mut self, follower: usize, record: &Record, place: Option<u64>) -> ParkedRow {
+    /// Its place is its position in the topic: it comes in that order, and it keeps it through restarts.
+    fn parked_row(&self, follower: usize, record: &Record) -> ParkedRow {
         ParkedRow {
             follower: self.model.followers[follower].name.clone(),
             key: record.key.clone(),
-            place: place.unwrap_or_else(|| self.parking.next_place()),
+            place: record.seq,
             attempts: 0,
             next_try_ms: 0,
             dead: false,

@@ -26,6 +26,11 @@ pub struct Place {
 }
 
 impl Place {
+    /// It follows another system's topic and asks for more of it.
+    pub fn has_room(&self, most: usize) -> bool {
+        !self.own && !self.paused && most.saturating_sub(self.backlog.len()) >= most / 2
+    }
+
     /// Forgets what was read ahead: it is read again from the committed position.
     pub fn rewind(&mut self) {
         self.backlog.clear();

@@ -27,6 +27,9 @@ impl Core {
     pub(super) fn gather(&mut self, items: &mut Items) -> Result<(), Stop> {
         let room = self.batch_items.max(1);
         if !self.in_trouble() {
+            if self.last_rebuild_page() {
+                return self.gather_rebuild(items);
+            }
             let for_consumers = room.div_ceil(2).max(room.saturating_sub(self.commands.len()));
             self.gather_inside(items, for_consumers)?;
         }
@@ -38,22 +41,31 @@ impl Core {
     fn gather_inside(&mut self, items: &mut Items, room: usize) -> Result<(), Stop> {
         let refilled = self.effects.refill(self.store.as_mut()).map_err(Stop::Store)?;
         self.ended.extend(refilled);
+        let now_ms = self.now.as_millisecond();
+        self.ended.extend(self.set_back.extract_if(.., |(until_ms, _)| *until_ms <= now_ms).map(|(_, ended)| ended));
         let share = room.div_ceil(3).max(1);
         let ended = self.ended.len().min(share);
         items.work.extend(self.ended.drain(..ended).map(Work::Ended));
         self.gather_timers(items, room.min(items.work.len() + share))?;
         self.gather_parked(items, room)?;
-        for follower in 0..self.places.len() {
+        // Each batch begins with another follower, so that one with a long backlog does not hold up the others.
+        self.first_follower = (self.first_follower + 1) % self.places.len().max(1);
+        for place in 0..self.places.len() {
             let left = room.saturating_sub(items.work.len());
-            self.gather_backlog(items, follower, left)?;
+            self.gather_backlog(items, (self.first_follower + place) % self.places.len(), left)?;
         }
         if items.work.len() < room {
-            if let Some(records) = self.next_rebuild_page()? {
-                items.rebuilt_to = records.last().map(|record| record.seq);
-                items.work.push(Work::Rebuild(records));
-            }
+            self.gather_rebuild(items)?;
         }
         self.housekeeping()
+    }
+
+    fn gather_rebuild(&mut self, items: &mut Items) -> Result<(), Stop> {
+        if let Some(records) = self.next_rebuild_page()? {
+            items.rebuilt_to = records.last().map(|record| record.seq);
+            items.work.push(Work::Rebuild(records));
+        }
+        Ok(())
     }
 
     fn gather_timers(&mut self, items: &mut Items, room: usize) -> Result<(), Stop> {
@@ -61,21 +73,33 @@ impl Core {
         if self.next_timer_ms.is_none_or(|due| due > now_ms) || items.work.len() >= room {
             return Ok(());
         }
-        let due = self.store.timers_due(now_ms, room - items.work.len()).map_err(Stop::Store)?;
-        let (held, ready): (Vec<_>, Vec<_>) =
-            due.into_iter().partition(|timer| self.is_paused(self.model.table_of(timer.table).service));
+        let room = room - items.work.len();
+        let mut most = room;
+        let (held, mut ready) = loop {
+            let due = self.store.timers_due(now_ms, most).map_err(Stop::Store)?;
+            let all = due.len() < most;
+            let (held, ready): (Vec<_>, Vec<_>) = due.into_iter().partition(|timer| self.is_paused(self.service_of(timer.table)));
+            // The timers of a paused service must not stand before those of the others.
+            if all || ready.len() >= room {
+                break (held, ready);
+            }
+            most = most.saturating_mul(2);
+        };
+        ready.truncate(room);
         // What is taken is cleared by this batch's commit, and the commit looks up what is next then.
-        self.next_timer_ms = (!held.is_empty() && ready.is_empty()).then_some(now_ms + 1_000);
+        self.next_timer_ms = match (held.is_empty(), ready.is_empty()) {
+            (_, false) => None,
+            (false, true) => Some(now_ms + 1_000),
+            (true, true) => self.store.next_timer().map_err(Stop::Store)?,
+        };
         items.work.extend(ready.into_iter().map(Work::Timer));
         Ok(())
     }
 
     fn gather_parked(&mut self, items: &mut Items, room: usize) -> Result<(), Stop> {
-        let due = self.parking.due(self.now.as_millisecond(), room.saturating_sub(items.work.len()));
+        let room_now = room.saturating_sub(items.work.len());
+        let due = self.parking.due(self.now.as_millisecond(), room_now, |follower| !self.places[follower].paused);
         for (follower, key) in due {
-            if self.places[follower].paused {
-                continue;
-            }
             let name = &self.model.followers[follower].name;
             let rows = self.store.parked(name, &key, room.saturating_sub(items.work.len()).max(1)).map_err(Stop::Store)?;
             if rows.is_empty() {
@@ -123,7 +147,8 @@ impl Core {
     pub(super) fn accept_foreign(&mut self, topic: &str, records: Vec<Record>) {
         let records = shared(records);
         for (place, follower) in self.places.iter_mut().zip(&self.model.followers) {
-            if place.own || follower.topic != topic {
+            // One that did not ask may be further behind than where these begin: it asks for its own.
+            if follower.topic != topic || !place.has_room(self.limits.backlog) {
                 continue;
             }
             for record in &records {
@@ -139,10 +164,10 @@ impl Core {
     pub fn wants(&self) -> Vec<(String, u64, usize)> {
         let mut wants: Vec<(String, u64, usize)> = Vec::new();
         for (place, follower) in self.places.iter().zip(&self.model.followers) {
-            let room = self.limits.backlog.saturating_sub(place.backlog.len());
-            if place.own || place.paused || room < self.limits.backlog / 2 {
+            if !place.has_room(self.limits.backlog) {
                 continue;
             }
+            let room = self.limits.backlog.saturating_sub(place.backlog.len());
             match wants.iter_mut().find(|(topic, _, _)| *topic == follower.topic) {
                 Some((_, after, _)) => *after = (*after).min(place.read_to),
                 None => wants.push((follower.topic.clone(), place.read_to, room)),
@@ -158,7 +183,8 @@ impl Core {
             return Ok(());
         }
         let before_ms = self.limits.retention_ms.map_or(i64::MIN, |kept| now_ms.saturating_sub(kept));
-        let passed = self.places.iter().filter(|place| place.own).map(|place| place.position).min();
+        let rebuilt = self.rebuild.iter().filter(|running| running.failed.is_none()).map(|running| running.position);
+        let passed = self.places.iter().filter(|place| place.own).map(|place| place.position).chain(rebuilt).min();
         let most = self.limits.batch_items;
         let gone = self.store.prune(before_ms, passed.unwrap_or(0), now_ms, most).map_err(Stop::Store)?;
         self.next_housekeeping_ms = if gone >= most as u64 { now_ms } else { now_ms.saturating_add(HOUSEKEEPING_MS) };
@@ -189,7 +215,9 @@ impl Core {
         if let Some(trouble) = &self.trouble {
             return Some(trouble.until_ms);
         }
-        let parts = [self.next_timer_ms, self.effects.next_ms(), self.parking.next_ms(), self.waiters.next_ms()];
+        let parked_ms = self.parking.next_ms(|follower| !self.places[follower].paused);
+        let set_back_ms = self.set_back.iter().map(|(until_ms, _)| *until_ms).min();
+        let parts = [self.next_timer_ms, self.effects.next_ms(), parked_ms, self.waiters.next_ms(), set_back_ms];
         parts.into_iter().flatten().chain([self.next_housekeeping_ms]).min()
     }
 }

@@ -27,13 +27,14 @@ mod waiters;
 mod work;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 use kernel::{Repeat, Timestamp};
 
 use crate::driver::{FollowerStatus, Status};
-use crate::model::Model;
+use crate::model::{Model, TableId};
 use crate::ports::{CommitError, Record, RowRef, Store, StoreError};
 use answers::Answers;
 use batch::Batch;
@@ -49,7 +50,7 @@ use work::Work;
 pub use limits::Limits;
 pub use request::{Action, Done, Failure, FarJob, Idempotency, Input, Request, Wait};
 
-/// Rounds of loading after which one item is given up: more than any chain of look-ups needs.
+/// Rounds of loading after which one item is to blame: more than any chain of look-ups needs.
 const ROUNDS: usize = 64;
 
 /// One system at work.
@@ -67,6 +68,8 @@ pub struct Core {
     rebuild: Option<Rebuild>,
     commands: VecDeque<Box<Request>>,
     ended: VecDeque<Ended>,
+    /// Ends of effects that the store refuses, each with when it is tried again.
+    set_back: Vec<(i64, Ended)>,
     discards: VecDeque<(usize, String, u64)>,
     rebuild_wanted: Option<String>,
     /// A commit whose outcome nobody knows yet; nothing else is done before it is known.
@@ -74,10 +77,18 @@ pub struct Core {
     trouble: Option<Trouble>,
     /// Items of the next batch at most; smaller while a refused batch is being taken apart.
     batch_items: usize,
+    /// A refused batch is being taken apart: every event is an item of its own.
+    apart: bool,
+    /// Services that handle no events and timers now, by index.
+    paused: Vec<bool>,
+    /// The follower whose backlog the last batch took from first.
+    first_follower: usize,
     last_commit: u64,
     last_seq: u64,
     last_effect: u64,
+    /// With those that the present batch gives.
     last_ids: Vec<u64>,
+    committed_ids: Vec<u64>,
     next_timer_ms: Option<i64>,
     next_housekeeping_ms: i64,
 }
@@ -96,6 +107,21 @@ pub(crate) enum Stop {
     Store(StoreError),
     /// A commit failed.
     Commit(CommitError),
+}
+
+impl Stop {
+    fn cause(&self) -> String {
+        match self {
+            Self::Missing(_) => "rows could not be loaded".to_owned(),
+            Self::Store(error) => error.to_string(),
+            Self::Commit(error) => error.to_string(),
+        }
+    }
+}
+
+/// Runs what the business has written: its panic is its own, and the writer goes on.
+fn guarded<T>(name: &str, run: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|_| format!("{name} panicked"))
 }
 
 /// What a turn came to.
@@ -149,11 +175,16 @@ impl Core {
             rebuild: None,
             commands: VecDeque::new(),
             ended: VecDeque::new(),
+            set_back: Vec::new(),
             discards: VecDeque::new(),
             rebuild_wanted: None,
             limbo: None,
             trouble: None,
             batch_items: limits.batch_items,
+            apart: false,
+            paused: vec![false; model.system.services.len()],
+            first_follower: 0,
+            committed_ids: last_ids.clone(),
             last_commit: recovered.last_commit,
             last_seq: recovered.last_seq,
             last_effect: recovered.last_effect,
@@ -172,7 +203,7 @@ impl Core {
     pub fn accept(&mut self, input: Input, now: Timestamp) -> Option<Action> {
         match input {
             Input::Command(request) => {
-                let paused = self.is_paused(self.model.table_of(request.table).service);
+                let paused = self.is_paused(self.service_of(request.table));
                 if paused || self.commands.len() >= self.limits.queue {
                     let failure = if paused { Failure::Unavailable("the service is paused".into()) } else { Failure::Overloaded };
                     return Some(Action::Reply { ticket: request.ticket, result: Err(failure) });
@@ -204,6 +235,11 @@ impl Core {
     }
 
     fn pause(&mut self, service: &str, paused: bool) {
+        let services = self.model.system.services.iter();
+        services.zip(&mut self.paused).filter(|(def, _)| def.name == service).for_each(|(_, is)| *is = paused);
+        if !paused {
+            self.next_timer_ms = self.next_timer_ms.and(Some(i64::MIN)); // what waited is looked for at once
+        }
         for (place, follower) in self.places.iter_mut().zip(&self.model.followers) {
             if self.model.system.services[follower.service].name == service {
                 place.paused = paused;
@@ -212,8 +248,11 @@ impl Core {
     }
 
     fn is_paused(&self, service: usize) -> bool {
-        let mut followers = self.places.iter().zip(&self.model.followers);
-        followers.any(|(place, follower)| follower.service == service && place.paused)
+        self.paused[service]
+    }
+
+    fn service_of(&self, table: TableId) -> usize {
+        self.model.table_of(table).service
     }
 
     /// One batch, if there is anything to do.
@@ -226,7 +265,11 @@ impl Core {
         }
         let jobs = self.effects.dispatch(now.as_millisecond());
         turn.actions.extend(jobs.into_iter().map(Action::Call));
-        turn.actions.extend(self.waiters.answer(&self.model, &self.rows, now.as_millisecond()));
+        let known = self.limbo.is_none();
+        turn.actions.extend(self.waiters.answer(&self.model, known.then_some(&self.rows), now.as_millisecond()));
+        if known {
+            self.rows.trim(if self.store.exclusive() { self.limits.rows } else { 0 });
+        }
         turn.more = turn.more || self.has_more();
         turn.wake_ms = self.wake_ms();
         turn
@@ -235,11 +278,10 @@ impl Core {
     fn work_once(&mut self, turn: &mut Turn) {
         let mut items = Items::default();
         let mut batch = Batch::default();
-        let done = match self.gather(&mut items) {
-            Ok(()) => self.run(&mut batch, &mut items),
-            Err(stop) => Err(stop),
-        };
-        match done {
+        if let Err(stop) = self.gather(&mut items) {
+            return self.wait_for_store(items, &stop.cause(), turn); // whatever it is, it is no item's fault
+        }
+        match self.run(&mut batch, &mut items) {
             Ok(()) => self.commit(batch, items, turn),
             Err(stop) => self.stumble(items, &stop, turn),
         }
@@ -251,7 +293,7 @@ impl Core {
             self.do_item(batch, item, &items.work[place..])?;
         }
         // While a refused batch is taken apart, every event is an item of its own.
-        if self.batch_items < self.limits.batch_items { Ok(()) } else { self.run_followers(batch, items) }
+        if self.apart { Ok(()) } else { self.run_followers(batch, items) }
     }
 
     fn run_followers(&mut self, batch: &mut Batch, items: &mut Items) -> Result<(), Stop> {

@@ -8,7 +8,6 @@ use crate::ports::ParkedRow;
 #[derive(Default)]
 pub struct Parking {
     keys: BTreeMap<(usize, String), Parked>,
-    last_place: u64,
 }
 
 /// The head of a parked key.
@@ -21,15 +20,8 @@ pub struct Parked {
 }
 
 impl Parking {
-    /// The place for one more parked event.
-    pub fn next_place(&mut self) -> u64 {
-        self.last_place += 1;
-        self.last_place
-    }
-
     /// A head as it is in the store.
     pub fn note(&mut self, follower: usize, row: &ParkedRow) {
-        self.last_place = self.last_place.max(row.place);
         self.keys.insert((follower, row.key.clone()), Parked { next_try_ms: row.next_try_ms, dead: row.dead });
     }
 
@@ -48,10 +40,10 @@ impl Parking {
         self.keys.remove(&(follower, key.to_owned()));
     }
 
-    /// Keys whose head is to be tried now.
-    pub fn due(&self, now_ms: i64, most: usize) -> Vec<(usize, String)> {
+    /// Keys whose head is to be tried now, of those followers that are at work.
+    pub fn due(&self, now_ms: i64, most: usize, at_work: impl Fn(usize) -> bool) -> Vec<(usize, String)> {
         let due = self.keys.iter().filter(|(_, parked)| !parked.dead && parked.next_try_ms <= now_ms);
-        due.take(most).map(|(key, _)| key.clone()).collect()
+        due.filter(|((follower, _), _)| at_work(*follower)).take(most).map(|(key, _)| key.clone()).collect()
     }
 
     /// The keys of one follower.
@@ -59,9 +51,10 @@ impl Parking {
         self.keys.keys().filter(|(other, _)| *other == follower).map(|(_, key)| key.clone()).collect()
     }
 
-    /// When the next head is to be tried.
-    pub fn next_ms(&self) -> Option<i64> {
-        self.keys.values().filter(|parked| !parked.dead).map(|parked| parked.next_try_ms).min()
+    /// When the next head is to be tried, of those followers that are at work.
+    pub fn next_ms(&self, at_work: impl Fn(usize) -> bool) -> Option<i64> {
+        let waiting = self.keys.iter().filter(|((follower, _), parked)| !parked.dead && at_work(*follower));
+        waiting.map(|(_, parked)| parked.next_try_ms).min()
     }
 
     /// Parked keys, and those of them whose head is dead.

@@ -30,9 +30,14 @@ impl Core {
             return None;
         }
         let (follower, table, shadow) = self.model.view_of(view)?;
-        self.rows.forget(shadow);
         let view = view.to_owned();
-        self.rebuild = Some(Rebuild { view, follower, table, shadow, position: 0, failed: None });
+        let failed = (!self.places[follower].own).then(|| "its events are in another system's log".to_owned());
+        let elsewhere = failed.is_some();
+        self.rebuild = Some(Rebuild { view, follower, table, shadow, position: 0, failed });
+        if elsewhere {
+            return None;
+        }
+        self.rows.forget(shadow);
         Some(Commit { clear: vec![shadow], ..Commit::default() })
     }
 
@@ -96,6 +101,14 @@ impl Core {
         place.position = running.position;
         place.rewind();
         tracing::info!(view = running.view, position = running.position, "the view is rebuilt");
+    }
+
+    /// The next page is the last one. It gets a batch of its own: in one with commands, whose events come behind it, it would
+    /// never be the last.
+    pub(super) fn last_rebuild_page(&self) -> bool {
+        let running = self.rebuild.as_ref().filter(|running| running.failed.is_none());
+        let left = running.map_or(0, |running| self.last_seq - running.position);
+        left > 0 && left <= self.limits.batch_items as u64
     }
 
     /// The records of the next page.

@@ -10,6 +10,7 @@ use kernel::event::Unreadable;
 use kernel::field::IndexValue;
 
 use super::answers::Answers;
+use super::guarded;
 use crate::model::{Model, TableId};
 use crate::ports::{RowRef, StoredRow};
 
@@ -56,9 +57,12 @@ impl RowCache {
             None => Slot::default(),
             Some(row) => {
                 let def = self.model.table_of(table);
-                let state = def.decode(row.schema, &row.data)?;
-                let listed = row.id.map(|_| def.index(&state).into());
-                Slot { id: row.id, version: row.version, state: Some(state), listed }
+                let read = || {
+                    let state = def.decode(row.schema, &row.data)?;
+                    let listed = row.id.map(|_| def.index(&state).into());
+                    Ok(Slot { id: row.id, version: row.version, state: Some(state), listed })
+                };
+                guarded(def.name, read).map_err(Unreadable).flatten()?
             }
         };
         if self.tables[table.0].insert(key.to_owned(), slot).is_none() {
@@ -99,9 +103,13 @@ impl RowCache {
         changed.into_iter().filter_map(|(row, before)| Some((row, before, now(row)?))).collect()
     }
 
-    /// The batch is committed: what it wrote is the truth now. Keeps at most `keep` rows; 0 where others write too.
-    pub fn settle(&mut self, keep: usize) {
+    /// The batch is committed: what it wrote is the truth now.
+    pub fn settle(&mut self) {
         self.undo.clear();
+    }
+
+    /// Between batches: keeps at most `keep` rows; 0 where others write too.
+    pub fn trim(&mut self, keep: usize) {
         while self.order.len() > keep {
             if let Some(row) = self.order.pop_front() {
                 self.tables[row.table.0].remove(&row.key);
@@ -132,7 +140,7 @@ impl Knows for RowCache {
 
     fn answer(&self, port: &'static str, question: String) -> Option<Opaque> {
         if let Some(answer) = self.answers.get(port, &question) {
-            return answer;
+            return answer.clone();
         }
         self.missing.borrow_mut().push(Missing::Answer(port, question));
         None

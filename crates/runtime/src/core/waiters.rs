@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::batch::HeldFor;
 use super::request::{Action, Done, Failure, Wait};
+use super::guarded;
 use super::rows::RowCache;
 use crate::model::{Model, TableId};
 
@@ -39,14 +40,15 @@ impl Waiters {
         self.by_row.values().flatten().map(|waiter| waiter.wait.deadline_ms).min()
     }
 
-    /// Answers those whose aggregate is settled now, and those whose time is up.
-    pub fn answer(&mut self, model: &Model, rows: &RowCache, now_ms: i64) -> Vec<Action> {
+    /// Answers those whose aggregate is settled now, and those whose time is up. Without rows, only these: while nobody
+    /// knows whether the last batch was committed, what is in memory may never come true.
+    pub fn answer(&mut self, model: &Model, rows: Option<&RowCache>, now_ms: i64) -> Vec<Action> {
         let mut actions = Vec::new();
         self.by_row.retain(|(table, key), waiters| {
-            let slot = rows.get(*table, key).cloned();
+            let slot = rows.and_then(|rows| rows.get(*table, key)).cloned();
             waiters.retain(|waiter| {
                 let state = slot.as_ref().and_then(|slot| slot.state.as_ref());
-                let settled = state.is_some_and(|state| (waiter.wait.settled)(state));
+                let settled = state.is_some_and(|state| guarded("", || (waiter.wait.settled)(state)).unwrap_or(false));
                 if !settled && now_ms < waiter.wait.deadline_ms {
                     return true;
                 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use kernel::context::Opaque;
 use kernel::erased::Undecided;
-use kernel::event::Cause;
+use kernel::event::{Cause, Unreadable};
 use kernel::{Later, Outcome};
 
 use super::batch::{Batch, HeldFor, Reply, Step};
 use super::decide::{Applied, encode_command};
 use super::effects::Ended;
 use super::request::{Done, Failure, Idempotency, Request};
-use super::{Core, Stop};
+use super::{Core, Stop, guarded};
 use crate::model::Rows;
 use crate::ports::{AnswerRow, Record, RowRef, TimerRow, TimerWrite};
 
@@ -60,15 +60,18 @@ impl Core {
     }
 
     fn command(&mut self, batch: &mut Batch, request: &Request) -> Result<(), Stop> {
-        if let Some(key) = &request.idempotency {
-            if let Some(result) = self.remembered(batch, key)? {
-                batch.replies.push(Reply { ticket: request.ticket, result, held_for: None });
-                return Ok(());
-            }
-        }
-        let Some(slot) = self.rows.get(request.table, &request.key) else {
+        let Some(slot) = self.rows.get(request.table, &request.key).cloned() else {
             return Err(Stop::Missing(vec![RowRef { table: request.table, key: request.key.clone() }]));
         };
+        let idempotency = request.idempotency.as_ref().map(|key| (key.scope.clone(), key.key.clone()));
+        let held_for = request.wait.clone();
+        let held_for = held_for.map(|wait| HeldFor { table: request.table, key: request.key.clone(), wait, idempotency });
+        let remembered = request.idempotency.as_ref().map(|key| self.remembered(batch, key)).transpose()?;
+        if let Some(result) = remembered.flatten() {
+            // Who waits is told how it ended, the second time too.
+            batch.replies.push(Reply { ticket: request.ticket, result, held_for });
+            return Ok(());
+        }
         let fails = if request.must_exist && slot.state.is_none() {
             Some(Failure::Absent)
         } else if request.expected_version.is_some_and(|expected| expected != slot.version) {
@@ -92,9 +95,6 @@ impl Core {
             },
         };
         self.remember(batch, request, &result);
-        let idempotency = request.idempotency.as_ref().map(|key| (key.scope.clone(), key.key.clone()));
-        let held_for = request.wait.clone();
-        let held_for = held_for.map(|wait| HeldFor { table: request.table, key: request.key.clone(), wait, idempotency });
         batch.replies.push(Reply { ticket: request.ticket, result, held_for });
         Ok(())
     }
@@ -117,7 +117,7 @@ impl Core {
 
     /// The answer that an idempotency key already has, in this batch or in the store.
     fn remembered(&mut self, batch: &Batch, key: &Idempotency) -> Result<Option<Result<Done, Failure>>, Stop> {
-        if self.waiters.holds(&key.scope, &key.key) {
+        if self.waiters.holds(&key.scope, &key.key) || batch.will_hold(&key.scope, &key.key) {
             return Ok(Some(Err(Failure::InFlight)));
         }
         let in_batch = batch.answers.iter().rfind(|row| row.scope == key.scope && row.key == key.key).cloned();
@@ -201,7 +201,8 @@ impl Core {
 
     fn answer_of(&self, row: &crate::ports::EffectRow, outcome: Outcome<Vec<u8>>) -> Option<Opaque> {
         let Rows::Aggregate(def) = &self.model.table_of(row.table).rows else { return None };
-        def.of.answered(&row.payload, outcome).unwrap_or_else(|error| {
+        let answered = guarded(def.of.name(), || def.of.answered(&row.payload, outcome)).map_err(Unreadable).flatten();
+        answered.unwrap_or_else(|error| {
             tracing::error!(effect = row.id, %error, "an answer cannot be read");
             None
         })

@@ -173,7 +173,11 @@ impl Engine {
 
     /// How it is doing.
     pub fn status(&self) -> Status {
-        self.status.borrow().clone()
+        let status = self.status.borrow().clone();
+        match self.status.has_changed() {
+            Ok(_) => status,
+            Err(_) => Status { healthy: false, trouble: Some("the writer has ended".into()), ..status },
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The writer thread: feeds the core, carries out its actions, and sleeps until there is something to do.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
@@ -76,7 +77,9 @@ impl Engine {
         }?;
         let core = Core::new(Parts { model: model.clone(), store, zone, limits, ports, ends })?;
         if let Some(broker) = &broker {
-            topics.iter().for_each(|topic| broker.watch(topic, waker(&inbox)));
+            for topic in &topics {
+                broker.watch(topic, waker(&inbox));
+            }
         }
         let (committed_in, committed) = watch::channel(core.status().last_seq);
         let (status_in, status) = watch::channel(core.status());
@@ -146,7 +149,7 @@ impl Writer {
         let mut wait = Duration::ZERO;
         loop {
             self.take_messages(wait);
-            self.take_foreign();
+            let foreign = self.take_foreign();
             for (number, reaction) in std::mem::take(&mut self.reactions) {
                 self.accept(Input::Far { number, reaction });
             }
@@ -156,13 +159,14 @@ impl Writer {
                 self.act(action);
             }
             self.publish_status(quiet);
-            let more = turn.more || !self.reactions.is_empty();
-            if !more && self.tickets.is_empty() {
-                if let Some(done) = self.stopping.take() {
-                    drop(self.core);
-                    let _ = done.send(());
-                    return;
-                }
+            let more = turn.more || foreign || !self.reactions.is_empty();
+            if !more
+                && self.tickets.is_empty()
+                && let Some(done) = self.stopping.take()
+            {
+                drop(self.core);
+                let _ = done.send(());
+                return;
             }
             wait = if more { Duration::ZERO } else { self.pause(turn.wake_ms, quiet) };
         }
@@ -213,15 +217,21 @@ impl Writer {
         }
     }
 
-    fn take_foreign(&mut self) {
-        let Some(broker) = self.broker.clone() else { return };
+    /// Whether there was anything: where there was, there may be more.
+    fn take_foreign(&mut self) -> bool {
+        let Some(broker) = self.broker.clone() else { return false };
+        let mut any = false;
         for (topic, after, limit) in self.core.wants() {
             match broker.fetch(&topic, after, limit) {
                 Ok(records) if records.is_empty() => {}
-                Ok(records) => self.accept(Input::Foreign { topic, records }),
+                Ok(records) => {
+                    any = true;
+                    self.accept(Input::Foreign { topic, records });
+                }
                 Err(error) => tracing::warn!(topic, %error, "another system's events wait"),
             }
         }
+        any
     }
 
     fn act(&mut self, action: Action) {
@@ -238,18 +248,24 @@ impl Writer {
 
     fn call(&mut self, job: FarJob) {
         if let (Some(channel), Some(handle)) = (self.channels.get(&job.port).cloned(), self.handle.as_ref()) {
-            let inbox = self.inbox.clone();
-            handle.spawn(async move {
+            let (inbox, number) = (self.inbox.clone(), job.number);
+            let calling = handle.spawn(async move {
                 let call = FarCall { id: &job.id, attempt: job.attempt, asking: job.asking };
-                let reaction = channel.call(&job.payload, call).await;
-                give(&inbox, Message::Input(Box::new(Input::Far { number: job.number, reaction }))).await;
+                channel.call(&job.payload, call).await
+            });
+            handle.spawn(async move {
+                // A channel that panics has not said what came of the call.
+                let reaction = calling.await.unwrap_or(Reaction::TimedOut);
+                give(&inbox, Message::Input(Box::new(Input::Far { number, reaction }))).await;
             });
             return;
         }
         let call = FarCall { id: &job.id, attempt: job.attempt, asking: job.asking };
-        let reaction = match self.far_sides.get(&job.port).map(|far_side| far_side.call(&job.payload, &call)) {
-            Some(Ok(reaction)) => reaction,
-            Some(Err(error)) => {
+        let far_side = self.far_sides.get(&job.port);
+        let reaction = match far_side.map(|far_side| catch_unwind(AssertUnwindSafe(|| far_side.call(&job.payload, &call)))) {
+            Some(Ok(Ok(reaction))) => reaction,
+            Some(Err(_)) => Reaction::TimedOut, // it has not said what came of the call
+            Some(Ok(Err(error))) => {
                 tracing::error!(effect = job.id, %error, "the effect cannot be read by its far side");
                 Reaction::Unreachable
             }

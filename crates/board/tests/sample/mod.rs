@@ -1,0 +1,158 @@
+//! A bakery: small, with everything that a board can show, and with names that would break careless markup.
+
+use kernel::refusal::Never;
+use kernel::view::Happened;
+use kernel::{
+    Aggregate, At, Decision, Domain, Effect, Event, FarCall, New, NoEffect, Question, Reaction, Repeat, Row, Seen, Service,
+    System, To, policy::From, resource, view,
+};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+macro_rules! facts {
+    ($($(#[$about:meta])* $name:ident),*) => {
+        $($(#[$about])* #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        pub struct $name { pub order: String }
+        impl Event for $name {})*
+    };
+}
+
+facts!(
+    /// Somebody wants bread.
+    Ordered,
+    /// The bread is in the oven <b>"hot" & loud</b>.
+    Baking,
+    /// The bread is done.
+    Baked,
+    /// No flour was left, or the oven is cold.
+    NotBakedAfterAllBecauseOfTheOven,
+    /// Nobody else cares.
+    Warmed,
+    /// Published by nobody here.
+    FlourArrived
+);
+
+macro_rules! thing {
+    ($thing:ident, $name:literal, $effect:ty, $command:ident { $($(#[$about:meta])* $case:ident),* }, $event:ident { $($(#[$extra:meta])* $fact:ident),* }) => {
+        #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+        pub struct $thing {}
+        #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+        pub enum $command { $($(#[$about])* $case),* }
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "eventType")]
+        pub enum $event { $($(#[$extra])* $fact($fact)),* }
+        impl Aggregate for $thing {
+            const NAME: &'static str = $name;
+            type Command = $command;
+            type Event = $event;
+            type Effect = $effect;
+            type Refusal = Never;
+            fn decide(_: Option<&Self>, _: &$command, _: &At<'_>) -> Result<Decision<Self>, Never> {
+                Ok(Decision::nothing())
+            }
+            fn evolve(now: Option<Self>, _: &$event) -> Option<Self> {
+                now
+            }
+        }
+    };
+}
+
+thing!(
+    Order,
+    "order",
+    NoEffect,
+    Ask {
+        /** A customer orders. */
+        Place,
+        /** The bread is there. */
+        Close
+    },
+    OrderSays { Ordered }
+);
+thing!(
+    Loaf,
+    "loaf",
+    Oven,
+    Bake {
+        /** Into the oven with it. */
+        Start,
+        /** What the oven said. */
+        Heard
+    },
+    LoafSays {
+        Baking,
+        Baked,
+        NotBakedAfterAllBecauseOfTheOven,
+        #[schemars(extend("x-private" = true))]
+        Warmed
+    }
+);
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Oven {}
+impl Effect for Oven {
+    const PORT: &'static str = "oven";
+    type Reply = String;
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct PriceOfFlour {}
+impl Question for PriceOfFlour {
+    const PORT: &'static str = "price-list";
+    type Answer = u64;
+}
+
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Sale {
+    id: Option<u64>,
+    timeline: Vec<Happened>,
+}
+impl Row for Sale {
+    fn id(&self) -> Option<u64> {
+        self.id
+    }
+}
+
+fn bake(ordered: &Ordered) -> To<Loaf> {
+    To::key(&ordered.order).command(Bake::Start)
+}
+fn close(baked: &Baked) -> To<Order> {
+    To::key(&baked.order).command(Ask::Close)
+}
+fn restock(arrived: &FlourArrived) -> To<Loaf> {
+    To::key(&arrived.order).command(Bake::Start)
+}
+fn note<E: Event>(row: &mut Sale, _: &E, seen: &Seen) {
+    Happened::from(seen).insert(&mut row.timeline);
+}
+
+/// The sample.
+pub fn bakery() -> System {
+    System::new("bakery", "bread", "From an order to a loaf.")
+        .service(
+            Service::new("shop", 9001, Domain::Core, "The customer's side.")
+                .resource::<Order, Order>(
+                    resource("orders", "What customers want.", |order: &Order, _| order.clone())
+                        .create("Orders bread.", |_: kernel::resource::NoBody| Ok(New::keyed(None, Ask::Place)))
+                        .delete("Thinks better of it.", || Ask::Close),
+                )
+                .whenever("Whenever a loaf is baked, its order is closed.", From::Beginning, close),
+        )
+        .service(
+            Service::new("bakehouse", 9002, Domain::Supporting, "Where it is hot <script>alert('no')</script>.")
+                .aggregate::<Loaf>()
+                .whenever("Whenever bread is ordered, it is baked; \"at once\".", From::Beginning, bake)
+                .whenever("Whenever flour arrives, baking goes on.", From::Now, restock)
+                .far_side::<Oven>(Repeat::Idempotent, |_, _: &FarCall<'_>| Reaction::reply("hot".to_owned()))
+                .answers(|_: &PriceOfFlour| Some(1)),
+        )
+        .service(
+            Service::new("books", 9003, Domain::General, "What was sold.").view(
+                view::<Sale>("sales", "Every order and what became of it.")
+                    .on::<Ordered>(note)
+                    .on::<Baking>(note)
+                    .on::<Baked>(note)
+                    .on::<NotBakedAfterAllBecauseOfTheOven>(note),
+            ),
+        )
+}

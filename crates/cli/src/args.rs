@@ -1,0 +1,264 @@
+//! The command line, as it is read and as `--help` shows it.
+
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::Flags;
+
+/// Business messages and orders as event-driven services, in one binary.
+#[derive(Debug, Parser)]
+#[command(version, propagate_version = true)]
+pub struct Cli {
+    /// The settings' file [default: pabal.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run all systems, or some of them
+    Run(Run),
+    /// Draw the event-storming board of what runs
+    Map(Map),
+    /// Read the log of events
+    Events(Events),
+    /// Look after events that nobody could handle
+    DeadLetters(DeadLetters),
+    /// Build a view anew from the events, while the old one serves
+    Replay(Replay),
+    /// Show what is set, and where
+    Config(Config),
+    /// Check what running needs
+    Doctor(Doctor),
+    /// Ask a running instance how it is; the exit code tells
+    Health(Health),
+    /// Print completions for a shell
+    Completions {
+        /// Which one
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Flags that are settings.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Settings {
+    /// Where the data is
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The door's port
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// The address to listen at
+    #[arg(long)]
+    pub host: Option<String>,
+    /// Development mode
+    #[arg(long)]
+    pub dev: bool,
+}
+
+impl Settings {
+    /// As the configuration reads them.
+    pub fn flags(&self, file: Option<&Path>) -> Flags {
+        Flags { file: file.map(Path::to_owned), data: self.data.clone(), host: self.host.clone(), port: self.port, dev: self.dev }
+    }
+}
+
+/// `run`
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Which systems; one that is named alone also opens each service on its own port [default: all]
+    #[arg(value_name = "SYSTEM")]
+    pub systems: Vec<String>,
+    /// What is set
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// `map`
+#[derive(Debug, Args)]
+pub struct Map {
+    /// Which systems [default: all]
+    #[arg(value_name = "SYSTEM")]
+    pub systems: Vec<String>,
+    /// In which form [default: as the file's name says, else mermaid]
+    #[arg(long)]
+    pub format: Option<Format>,
+    /// Into a file instead of the terminal
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// The forms of a board.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Text for a README
+    Mermaid,
+    /// A picture
+    Svg,
+    /// A page
+    Html,
+}
+
+/// `events`
+#[derive(Debug, Args)]
+#[allow(clippy::struct_excessive_bools)] // each is a flag of its own on the command line
+pub struct Events {
+    /// Of one topic, printed as its consumers see it: one value a line
+    #[arg(long)]
+    pub topic: Option<String>,
+    /// From the first there is [default: the last 50, or with a filter all that match]
+    #[arg(long)]
+    pub from_beginning: bool,
+    /// Wait for more
+    #[arg(long)]
+    pub follow: bool,
+    /// Of this type
+    #[arg(long = "type", value_name = "TYPE")]
+    pub event_type: Option<String>,
+    /// Of this correlation key
+    #[arg(long)]
+    pub key: Option<String>,
+    /// Caused by this request (X-Request-Id)
+    #[arg(long)]
+    pub request: Option<String>,
+    /// Not before: an instant, a date, or how long ago (10m)
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
+    /// Before: an instant, a date, or how long ago
+    #[arg(long, value_name = "TIME")]
+    pub until: Option<String>,
+    /// At most so many
+    #[arg(long, value_name = "N")]
+    pub limit: Option<usize>,
+    /// With everything that is known about each, one object a line
+    #[arg(long)]
+    pub json: bool,
+    /// Where the data is
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+impl Events {
+    /// The settings among the flags.
+    pub fn settings(&self) -> Settings {
+        Settings { data: self.data.clone(), ..Settings::default() }
+    }
+}
+
+/// Which running instance.
+#[derive(Debug, Clone, Args)]
+pub struct Instance {
+    /// Its door
+    #[arg(long, env = "PABAL_URL", default_value = "http://127.0.0.1:8088")]
+    pub url: String,
+}
+
+/// `dead-letters`
+#[derive(Debug, Args)]
+pub struct DeadLetters {
+    /// What to do with them
+    #[command(subcommand)]
+    pub action: LetterAction,
+}
+
+/// What can be done with dead letters.
+#[derive(Debug, Subcommand)]
+pub enum LetterAction {
+    /// Show them
+    List {
+        /// Also what only waits to be tried again, or behind another
+        #[arg(long)]
+        all: bool,
+        /// For machines
+        #[arg(long)]
+        json: bool,
+        /// Which instance
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Try one again, and what waits behind it
+    Redrive {
+        /// Which one
+        #[command(flatten)]
+        letter: Letter,
+        /// Which instance
+        #[command(flatten)]
+        instance: Instance,
+    },
+    /// Give one up; what waits behind it goes on
+    Discard {
+        /// Which one
+        #[command(flatten)]
+        letter: Letter,
+        /// Its place in the list, so that nothing newer is discarded by mistake
+        place: u64,
+        /// Which instance
+        #[command(flatten)]
+        instance: Instance,
+    },
+}
+
+/// A dead letter, as the list names it.
+#[derive(Debug, Clone, Args)]
+pub struct Letter {
+    /// Who could not handle it, e.g. rcs.device
+    pub follower: String,
+    /// Its key
+    pub key: String,
+}
+
+/// `replay`
+#[derive(Debug, Args)]
+pub struct Replay {
+    /// The view, e.g. myMessages or rcs/myMessages
+    pub view: String,
+    /// Which instance
+    #[command(flatten)]
+    pub instance: Instance,
+}
+
+/// `config`
+#[derive(Debug, Args)]
+pub struct Config {
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+    /// What is set
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// `doctor`
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// For machines
+    #[arg(long)]
+    pub json: bool,
+    /// What is set
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// `health`
+#[derive(Debug, Args)]
+pub struct Health {
+    /// What is asked
+    pub what: Probe,
+    /// Which instance
+    #[command(flatten)]
+    pub instance: Instance,
+}
+
+/// What a probe asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Probe {
+    /// Does it make progress? If not, start it anew
+    Live,
+    /// Can it take requests?
+    Ready,
+}

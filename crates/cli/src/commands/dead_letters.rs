@@ -1,0 +1,106 @@
+//! `pabal dead-letters`: what nobody could handle, looked at and decided about by a person.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::admin::{Admin, talk};
+use crate::args::{DeadLetters, Instance, Letter, LetterAction};
+use crate::failed::Failed;
+use crate::show;
+
+/// As many as the admin API gives at once.
+const MOST: &str = "1000";
+
+/// Lists, redrives or discards.
+pub fn dead_letters(args: &DeadLetters) -> Result<u8, Failed> {
+    match &args.action {
+        LetterAction::List { all, json, instance } => list(instance, *all, *json)?,
+        LetterAction::Redrive { letter, instance } => {
+            decide(instance, "redrive", letter, json!({}))?;
+            show::print(&format!("{} {} is tried again now", letter.follower, letter.key))?;
+        }
+        LetterAction::Discard { letter, place, instance } => {
+            decide(instance, "discard", letter, json!({"place": place, "reason": "pabal dead-letters discard"}))?;
+            show::print(&format!("{} {} is given up at {place}; what waited behind it goes on", letter.follower, letter.key))?;
+        }
+    }
+    Ok(0)
+}
+
+fn list(instance: &Instance, all: bool, json: bool) -> Result<(), Failed> {
+    let query = [("limit", MOST), ("parked", if all { "true" } else { "false" })];
+    let admin = Admin::of(instance)?;
+    let answer = talk(admin.demand(Method::GET, "/admin/dead-letters", &query, None))?;
+    let letters = answer.pointer("/_embedded/deadLetters").and_then(Value::as_array).cloned().unwrap_or_default();
+    if json {
+        return show::print(&serde_json::to_string_pretty(&letters).unwrap_or_default());
+    }
+    if letters.is_empty() {
+        return show::print(if all { "nothing is dead, and nothing waits" } else { "there are no dead letters" });
+    }
+    show::print(&shown(&letters))
+}
+
+fn shown(letters: &[Value]) -> String {
+    let text = |letter: &Value, path: &str| match letter.pointer(path) {
+        Some(Value::String(text)) => text.clone(),
+        None | Some(Value::Null) => String::new(),
+        Some(other) => other.to_string(),
+    };
+    let rows = letters.iter().map(|letter| {
+        let state =
+            if letter["dead"] == true { "dead".to_owned() } else { format!("waits, tried {}×", text(letter, "/attempts")) };
+        let columns = ["/follower", "/key", "/place", "/event/type"].map(|path| text(letter, path));
+        let [follower, key, place, event] = columns;
+        [follower, key, place, event, state, text(letter, "/since"), text(letter, "/cause")]
+    });
+    show::table(["follower", "key", "place", "event", "state", "since", "cause"], rows)
+}
+
+/// The follower's name begins with its system's, which the API wants to know where several run.
+fn decide(instance: &Instance, action: &str, letter: &Letter, more: Value) -> Result<(), Failed> {
+    let system = letter.follower.split('.').next().unwrap_or_default();
+    let mut body = json!({"system": system, "follower": letter.follower, "key": letter.key});
+    if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
+        body.extend(more);
+    }
+    let path = format!("/admin/dead-letters/{action}");
+    let admin = Admin::of(instance)?;
+    talk(async {
+        known(&admin, letter).await?;
+        admin.demand(Method::POST, &path, &[], Some(&body)).await.map(drop)
+    })
+}
+
+/// The API takes any name and the core ignores what it does not know; a person who mistypes must be told.
+async fn known(admin: &Admin, letter: &Letter) -> Result<(), Failed> {
+    let query = [("limit", MOST), ("parked", "true")];
+    let answer = admin.demand(Method::GET, "/admin/dead-letters", &query, None).await?;
+    let letters = answer.pointer("/_embedded/deadLetters").and_then(Value::as_array).cloned().unwrap_or_default();
+    let found = letters.iter().any(|one| one["follower"] == letter.follower && one["key"] == letter.key);
+    if found || letters.len() >= MOST.parse().unwrap_or(usize::MAX) {
+        return Ok(());
+    }
+    Err(Failed::no(format!(
+        "nothing of {} waits under the key {}; `dead-letters list --all` shows what does",
+        letter.follower, letter.key
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_letter_is_shown_with_what_is_needed_to_decide_about_it() {
+        let letter = json!({
+            "system": "rcs", "follower": "rcs.device", "key": "msg-1", "place": 3, "attempts": 4, "dead": true,
+            "cause": "no such carrier", "since": "2026-01-31T09:00:00Z", "nextTry": null, "event": {"type": "ValidateSucceed"}
+        });
+        let table = shown(&[letter]);
+        let line = table.lines().last().unwrap();
+        for word in ["rcs.device", "msg-1", "3", "ValidateSucceed", "dead", "2026-01-31T09:00:00Z", "no such carrier"] {
+            assert!(line.contains(word), "{word} is not in {line}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What a browser finds where no resource is: the board of what runs, and the gateway's landing page.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::Html;
+use axum::routing::get;
+use board::Board;
+use kernel::System;
+use runtime::{Engine, Model};
+
+/// Drawn once: declarations do not change while they run.
+pub fn front(engines: &[Arc<Engine>]) -> Router {
+    let models: Vec<Arc<Model>> = engines.iter().map(|engine| engine.model().clone()).collect();
+    let systems: Vec<System> = models.iter().map(|model| model.system.clone()).collect();
+    let board = Board::of(&systems);
+    let (page, picture) = (board::html::page(&board), board::svg::draw(&board));
+    let data = serde_json::to_string(&board).unwrap_or_default();
+    Router::new()
+        .route("/board", get(move || async move { Html(page.clone()) }))
+        .route("/board.svg", get(move || async move { ([(CONTENT_TYPE, "image/svg+xml")], picture.clone()) }))
+        .route("/board.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], data.clone()) }))
+        .fallback_service(gateway::landing(&models))
+}

@@ -1,0 +1,263 @@
+//! Where the checks write: commits with the next number, rows with their index values and counters, as a core makes them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kernel::IndexValue;
+use kernel::context::Opaque;
+use kernel::event::Cause;
+use runtime::model::{Counter, Model, TableId};
+use runtime::ports::query::{Cursor, Page, Query, Start};
+use runtime::ports::{
+    Commit, CommitError, CounterDelta, EffectRow, LogQuery, ParkedRow, Reader, Record, RowRef, RowWrite, Store, TimerRow,
+};
+
+use crate::StoreFixture;
+use crate::sample::{Line, depot};
+
+/// A fresh store of the sample system.
+pub struct Desk<F> {
+    fixture: F,
+    model: Arc<Model>,
+    next: u64,
+    /// The aggregate's table.
+    pub parcels: TableId,
+    /// The view's table.
+    pub lines: TableId,
+    /// The table in which the view is rebuilt.
+    pub shadow: TableId,
+}
+
+impl<F: StoreFixture> Desk<F> {
+    /// An empty one.
+    pub fn new() -> Self {
+        let model = Model::of(depot()).expect("the sample system is well declared");
+        let parcels = model.find("depot", "parcel").expect("the sample has an aggregate").id;
+        let (_, lines, shadow) = model.view_of("lines").expect("the sample has a view");
+        Self { fixture: F::fresh(&model), model, next: 1, parcels, lines, shadow }
+    }
+
+    /// One whose view has these lines.
+    pub fn with(lines: &[Line]) -> Self {
+        let mut desk = Self::new();
+        let commit = desk.put(desk.lines, lines);
+        desk.commit(commit);
+        desk
+    }
+
+    /// The writing side.
+    pub fn store(&mut self) -> &mut dyn Store {
+        self.fixture.store()
+    }
+
+    /// The reading side.
+    pub fn reader(&self) -> Arc<dyn Reader> {
+        self.fixture.reader()
+    }
+
+    /// Crashes and starts again.
+    pub fn reopen(&mut self) {
+        self.fixture.reopen();
+    }
+
+    /// Commits under the next number.
+    pub fn commit(&mut self, commit: Commit) {
+        let commit = Commit { number: self.next, ..commit };
+        self.store().commit(&commit).expect("the commit is in order");
+        self.next += 1;
+    }
+
+    /// A commit under the next number that must be refused.
+    pub fn refused(&mut self, commit: Commit) {
+        let number = self.next;
+        self.refused_as(number, commit);
+    }
+
+    /// A commit under this number that must be refused.
+    pub fn refused_as(&mut self, number: u64, commit: Commit) {
+        let result = self.store().commit(&Commit { number, ..commit });
+        assert!(matches!(result, Err(CommitError::Refused(_))), "it must be refused, but: {result:?}");
+    }
+
+    /// A commit of new lines.
+    pub fn put(&self, table: TableId, lines: &[Line]) -> Commit {
+        let changes: Vec<_> = lines.iter().map(|line| (None, Some(line))).collect();
+        self.changes(table, &changes)
+    }
+
+    /// A commit of one changed line; each line is given with its version.
+    pub fn change(&self, before: (&Line, u64), after: &Line) -> Commit {
+        self.changes(self.lines, &[(Some(before), Some(after))])
+    }
+
+    /// A commit that removes a line.
+    pub fn remove(&self, before: (&Line, u64)) -> Commit {
+        self.changes(self.lines, &[(Some(before), None)])
+    }
+
+    /// A commit of changed lines, in the order of their keys, with what follows for the counters.
+    #[allow(clippy::type_complexity, reason = "before and after, side by side, is what it is")]
+    pub fn changes(&self, table: TableId, changes: &[(Option<(&Line, u64)>, Option<&Line>)]) -> Commit {
+        let mut counted: BTreeMap<Counter, i64> = BTreeMap::new();
+        let mut rows = Vec::new();
+        for (before, after) in changes {
+            for (line, by) in before.iter().map(|(line, _)| (*line, -1)).chain(after.iter().map(|line| (*line, 1))) {
+                for counter in self.counters(line) {
+                    *counted.entry(counter).or_default() += by;
+                }
+            }
+            let old_version = before.map_or(0, |(_, version)| version);
+            let key = after.or(before.map(|(line, _)| line)).expect("a change changes a line").key.clone();
+            rows.push(RowWrite {
+                table,
+                key,
+                id: after.or(before.map(|(line, _)| line)).and_then(|line| line.id),
+                old_version,
+                version: old_version + 1,
+                schema: 1,
+                data: after.map(|line| serde_json::to_vec(line).expect("a line is JSON")),
+                index: after.map(|line| self.index(line)).unwrap_or_default(),
+            });
+        }
+        rows.sort_by(|one, other| one.key.cmp(&other.key));
+        let counters = counted.into_iter().filter(|(_, delta)| *delta != 0);
+        let counters = counters.map(|(counter, delta)| CounterDelta { table, counter, delta }).collect();
+        Commit { rows, counters, ..Commit::default() }
+    }
+
+    /// The index values of a line.
+    pub fn index(&self, line: &Line) -> Vec<IndexValue> {
+        self.model.table_of(self.lines).index(&(Arc::new(line.clone()) as Opaque))
+    }
+
+    /// What is counted about a line: nothing as long as it is not listed.
+    pub fn counters(&self, line: &Line) -> Vec<Counter> {
+        if line.id.is_none() {
+            return Vec::new();
+        }
+        self.model.table_of(self.lines).counters(&self.index(line))
+    }
+
+    /// One page of the view.
+    pub fn page(&self, query: &Query) -> Page {
+        self.reader().page(self.lines, query).expect("a page is read")
+    }
+
+    /// The lines of a whole query, page by page: each page starts where the one before said, or where the number says.
+    pub fn walk(&self, query: &Query, by_cursor: bool) -> Vec<Line> {
+        let mut found = Vec::new();
+        let mut start = Start::Offset(0);
+        loop {
+            let page = self.page(&Query { start, ..query.clone() });
+            assert!(page.rows.len() <= query.limit as usize, "a page has no more rows than asked for");
+            found.extend(lines_of(&page));
+            start = match page.next {
+                None => return found,
+                Some(cursor) if by_cursor => Start::After(cursor),
+                Some(Cursor { .. }) => Start::Offset(found.len() as u64),
+            };
+        }
+    }
+
+    /// All that a store holds, as far as its ports show it.
+    pub fn everything(&mut self) -> String {
+        let mut all = vec![format!("{:?}", self.recovered())];
+        let tables = [self.parcels, self.lines, self.shadow];
+        let reader = self.reader();
+        for table in tables {
+            all.push(format!("{:?}", reader.page(table, &Query::first(1000)).expect("a page is read")));
+            for name in ["", "state", "kind", "state*kind"] {
+                all.push(format!("{name}: {:?}", reader.counters(table, name).expect("counters are read")));
+            }
+        }
+        let log = LogQuery { limit: 1000, ..LogQuery::default() };
+        all.push(format!("{:?}", reader.log(&log).expect("the log is read")));
+        all.push(format!("{:?}", reader.all_parked(false, 1000).expect("parked events are read")));
+        drop(reader);
+        let keys = ["first", "second", "third"];
+        let rows: Vec<_> = tables.iter().flat_map(|table| keys.map(|key| RowRef { table: *table, key: key.into() })).collect();
+        let store = self.store();
+        all.push(format!("{:?}", store.load(&rows).expect("rows are loaded")));
+        all.push(format!("{:?}", store.timers_due(i64::MAX, 1000).expect("timers are read")));
+        all.push(format!("{:?}", store.effects_after(0, 1000).expect("effects are read")));
+        all.push(format!("{:?}", keys.map(|key| store.answer("scope", key).expect("answers are read"))));
+        all.join("\n")
+    }
+
+    /// What a starting core learns, in an order that does not depend on the store.
+    pub fn recovered(&mut self) -> runtime::ports::Recovered {
+        let mut recovered = self.store().recover().expect("a store recovers");
+        recovered.positions.sort();
+        recovered.parked.sort_by_key(|row| (row.follower.clone(), row.key.clone()));
+        recovered
+    }
+}
+
+impl<F: StoreFixture> Default for Desk<F> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The lines on a page.
+pub fn lines_of(page: &Page) -> Vec<Line> {
+    page.rows.iter().map(|row| serde_json::from_slice(&row.data).expect("a row is a line")).collect()
+}
+
+/// A row of the aggregate.
+pub fn parcel(table: TableId, key: &str, id: u64, old_version: u64) -> RowWrite {
+    let data = Some(format!(r#"{{"owner":"{key} {old_version}"}}"#).into_bytes());
+    let (key, index) = (key.to_owned(), vec![IndexValue::from(key)]);
+    RowWrite { table, key, id: Some(id), old_version, version: old_version + 1, schema: 1, data, index }
+}
+
+/// An event in the log, a second for each position.
+pub fn record(seq: u64, event_type: &str, key: &str) -> Record {
+    Record {
+        seq,
+        id: format!("event-{seq}"),
+        source: "depot".into(),
+        event_type: event_type.into(),
+        version: 1,
+        key: key.into(),
+        time_ms: i64::try_from(seq).unwrap_or_default() * 1000,
+        data: format!(r#"{{"eventType":"{event_type}","owner":"somebody"}}"#).into_bytes(),
+        cause: Cause { request: format!("request of {key}"), ..Cause::default() },
+    }
+}
+
+/// A timer.
+pub fn timer(table: TableId, key: &str, name: &str, due_ms: i64) -> TimerRow {
+    let command = format!(r#"{{"Take":"{due_ms}"}}"#).into_bytes();
+    TimerRow { table, key: key.into(), name: name.into(), due_ms, command, cause: Cause::default() }
+}
+
+/// An effect that nobody has withdrawn.
+pub fn effect(number: u64, table: TableId, key: &str) -> EffectRow {
+    EffectRow {
+        number,
+        id: format!("{key}-1-{number}"),
+        table,
+        key: key.into(),
+        port: "handset".into(),
+        lane: number.is_multiple_of(2).then(|| "slow".to_owned()),
+        payload: b"{\"Call\":{}}".to_vec(),
+        cause: Cause { actor: "somebody".into(), ..Cause::default() },
+        withdrawn: false,
+    }
+}
+
+/// A parked event, parked at a second that is its place.
+pub fn parked(follower: &str, key: &str, place: u64) -> ParkedRow {
+    ParkedRow {
+        follower: follower.into(),
+        key: key.into(),
+        place,
+        attempts: 1,
+        next_try_ms: 5000,
+        dead: false,
+        cause: "it does not answer".into(),
+        since_ms: i64::try_from(place).unwrap_or_default() * 1000,
+        record: record(place, "Taken", key),
+    }
+}

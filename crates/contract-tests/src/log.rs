@@ -1,0 +1,149 @@
+//! The log: in order, found by its filters, and shortened only where nobody needs it.
+
+use kernel::event::Cause;
+use runtime::ports::{AnswerRow, Commit, LogQuery, Record};
+
+use crate::StoreFixture;
+use crate::desk::{Desk, record};
+
+/// Six records of two types and three keys, one a second.
+fn written<F: StoreFixture>() -> Desk<F> {
+    let mut desk = Desk::<F>::new();
+    let types = ["Taken", "Sent", "Taken", "Sent", "Taken", "Taken"];
+    let records: Vec<_> = (1..).zip(types).map(|(seq, kind)| record(seq, kind, &format!("key {}", seq % 3))).collect();
+    let (first, second) = records.split_at(4);
+    desk.commit(Commit { log: first.to_vec(), ..Commit::default() });
+    desk.commit(Commit { log: second.to_vec(), ..Commit::default() });
+    desk
+}
+
+fn seqs(records: &[Record]) -> Vec<u64> {
+    records.iter().map(|record| record.seq).collect()
+}
+
+fn find<F: StoreFixture>(desk: &Desk<F>, query: LogQuery) -> Vec<u64> {
+    let query = LogQuery { limit: query.limit.max(1), ..query };
+    seqs(&desk.reader().log(&query).expect("the log is read"))
+}
+
+/// All that is asked for, from the beginning, without a filter.
+fn all() -> LogQuery {
+    LogQuery { limit: 100, ..LogQuery::default() }
+}
+
+fn left<F: StoreFixture>(desk: &mut Desk<F>) -> Vec<u64> {
+    seqs(&desk.store().log_after(0, 100).expect("the log is read"))
+}
+
+/// Every part of it, and after a crash too.
+pub fn records_come_back_as_they_were_written<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let cause = Cause {
+        actor: "a person".into(),
+        request: "r-1".into(),
+        causation: "event-0".into(),
+        trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
+    };
+    let data = "{\"eventType\":\"Taken\",\"text\":\"가 \\\" 🎈\"}".as_bytes().to_vec();
+    let rich =
+        Record { version: 7, time_ms: 1_767_225_600_123, source: "elsewhere".into(), data, cause, ..record(1, "Taken", "가") };
+    let bare = Record { cause: Cause::default(), time_ms: -1, ..record(2, "Sent", "") };
+    desk.commit(Commit { log: vec![rich.clone(), bare.clone()], ..Commit::default() });
+    desk.reopen();
+    assert_eq!(desk.store().log_after(0, 10).expect("the log is read"), [rich.clone(), bare.clone()]);
+    assert_eq!(desk.reader().log(&all()).expect("the log is read"), [rich, bare]);
+}
+
+/// At most so many; nothing behind the end.
+pub fn records_come_in_order_after_a_position<F: StoreFixture>() {
+    let mut desk = written::<F>();
+    assert_eq!(left(&mut desk), [1, 2, 3, 4, 5, 6]);
+    assert_eq!(seqs(&desk.store().log_after(2, 3).expect("the log is read")), [3, 4, 5]);
+    assert_eq!(seqs(&desk.store().log_after(6, 3).expect("the log is read")), [0; 0]);
+    assert_eq!(find(&desk, LogQuery { after: 2, limit: 3, ..all() }), [3, 4, 5]);
+    assert_eq!(find(&desk, LogQuery { after: 60, ..all() }), [0; 0]);
+    assert_eq!(desk.reader().last_seq().expect("it knows its end"), 6);
+    assert_eq!(desk.reader().first_seq().expect("it knows its beginning"), 1);
+}
+
+/// Type, key, request, and both ends of a time.
+pub fn records_are_found_by_each_filter<F: StoreFixture>() {
+    let desk = written::<F>();
+    assert_eq!(find(&desk, LogQuery { event_type: Some("Sent".into()), ..all() }), [2, 4]);
+    assert_eq!(find(&desk, LogQuery { key: Some("key 1".into()), ..all() }), [1, 4]);
+    assert_eq!(find(&desk, LogQuery { request: Some("request of key 0".into()), ..all() }), [3, 6]);
+    assert_eq!(find(&desk, LogQuery { from_ms: Some(5000), ..all() }), [5, 6]);
+    assert_eq!(find(&desk, LogQuery { until_ms: Some(3000), ..all() }), [1, 2]);
+    assert_eq!(find(&desk, LogQuery { key: Some("key".into()), ..all() }), [0; 0]);
+}
+
+/// A record must meet all of them.
+pub fn filters_of_the_log_hold_together<F: StoreFixture>() {
+    let desk = written::<F>();
+    let taken = LogQuery { event_type: Some("Taken".into()), ..all() };
+    assert_eq!(find(&desk, LogQuery { from_ms: Some(2000), until_ms: Some(6000), ..taken.clone() }), [3, 5]);
+    assert_eq!(find(&desk, LogQuery { key: Some("key 0".into()), after: 3, ..taken.clone() }), [6]);
+    assert_eq!(find(&desk, LogQuery { request: Some("request of key 2".into()), key: Some("key 1".into()), ..taken }), [0; 0]);
+}
+
+/// The limit counts what is found, not what is looked at.
+pub fn a_filtered_log_goes_on_behind_its_last_record<F: StoreFixture>() {
+    let desk = written::<F>();
+    let taken = LogQuery { event_type: Some("Taken".into()), limit: 2, ..all() };
+    assert_eq!(find(&desk, taken.clone()), [1, 3]);
+    assert_eq!(find(&desk, LogQuery { after: 3, ..taken.clone() }), [5, 6]);
+    assert_eq!(find(&desk, LogQuery { after: 6, ..taken }), [0; 0]);
+}
+
+/// Neither what is younger, nor what stands above the position.
+pub fn pruning_takes_only_what_is_old_and_read<F: StoreFixture>() {
+    let mut desk = written::<F>();
+    assert_eq!(desk.store().prune(3000, 6, 0, 100).expect("it prunes"), 2);
+    assert_eq!(left(&mut desk), [3, 4, 5, 6]);
+    assert_eq!(desk.store().prune(i64::MAX, 4, 0, 100).expect("it prunes"), 2);
+    assert_eq!(left(&mut desk), [5, 6]);
+    assert_eq!(desk.store().prune(i64::MAX, 4, 0, 100).expect("it prunes"), 0);
+    assert_eq!(desk.store().prune(5000, 6, 0, 100).expect("it prunes"), 0);
+    desk.reopen();
+    assert_eq!(left(&mut desk), [5, 6]);
+    assert_eq!(desk.reader().first_seq().expect("it knows its beginning"), 5);
+}
+
+/// A little at a time, so that nobody waits long.
+pub fn pruning_takes_no_more_than_its_limit_and_the_first_first<F: StoreFixture>() {
+    let mut desk = written::<F>();
+    assert_eq!(desk.store().prune(i64::MAX, 5, 0, 3).expect("it prunes"), 3);
+    assert_eq!(left(&mut desk), [4, 5, 6]);
+    assert_eq!(desk.store().prune(i64::MAX, 5, 0, 3).expect("it prunes"), 2);
+    assert_eq!(left(&mut desk), [6]);
+}
+
+/// Positions go on where they were; the first that it "has" is the next that it gets.
+pub fn a_pruned_log_still_knows_its_end<F: StoreFixture>() {
+    let mut desk = written::<F>();
+    assert_eq!(desk.store().prune(i64::MAX, 6, 0, 100).expect("it prunes"), 6);
+    desk.reopen();
+    assert_eq!(desk.reader().last_seq().expect("it knows its end"), 6);
+    assert_eq!(desk.reader().first_seq().expect("it knows its beginning"), 7);
+    assert_eq!(desk.recovered().last_seq, 6);
+    desk.commit(Commit { log: vec![record(7, "Taken", "first")], ..Commit::default() });
+    assert_eq!(left(&mut desk), [7]);
+    assert_eq!(desk.reader().first_seq().expect("it knows its beginning"), 7);
+}
+
+/// Whatever becomes of the log.
+pub fn pruning_forgets_expired_answers_only<F: StoreFixture>() {
+    let mut desk = written::<F>();
+    let answer = |key: &str, expires_ms| {
+        let (scope, key, fingerprint) = ("scope".to_owned(), key.to_owned(), "f".to_owned());
+        AnswerRow { scope, key, fingerprint, expires_ms, answer: b"{}".to_vec() }
+    };
+    let answers = vec![answer("first", 1000), answer("second", 2000), answer("third", 9000)];
+    desk.commit(Commit { answers, ..Commit::default() });
+    assert_eq!(desk.store().prune(0, 0, 999, 100).expect("it prunes"), 0);
+    assert_eq!(desk.store().prune(0, 0, 5000, 1).expect("it prunes"), 1);
+    assert_eq!(desk.store().prune(0, 0, 5000, 100).expect("it prunes"), 1);
+    let mut there = |key| desk.store().answer("scope", key).expect("answers are read").is_some();
+    assert_eq!(["first", "second", "third"].map(&mut there), [false, false, true]);
+    assert_eq!(left(&mut desk).len(), 6);
+}

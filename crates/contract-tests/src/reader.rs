@@ -1,0 +1,106 @@
+//! Single rows and positions: the reading side shows what is committed, and nothing else.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use runtime::ports::{Commit, Query};
+
+use crate::StoreFixture;
+use crate::desk::{Desk, lines_of};
+use crate::sample::Line;
+
+fn by_key<F: StoreFixture>(desk: &Desk<F>, key: &str) -> Option<(Option<u64>, u64)> {
+    desk.reader().by_key(desk.lines, key).expect("a row is read").map(|row| (row.id, row.version))
+}
+
+fn by_id<F: StoreFixture>(desk: &Desk<F>, id: u64) -> Option<String> {
+    desk.reader().by_id(desk.lines, id).expect("a row is read").map(|row| row.key)
+}
+
+fn listed<F: StoreFixture>(desk: &Desk<F>) -> Vec<Line> {
+    lines_of(&desk.page(&Query::first(100)))
+}
+
+/// Both ways lead to the same row.
+pub fn a_row_is_found_by_key_and_by_id<F: StoreFixture>() {
+    let desk = Desk::<F>::with(&[Line::new("first", 1), Line::new("second", 2)]);
+    let reader = desk.reader();
+    let row = reader.by_id(desk.lines, 2).expect("a row is read");
+    assert_eq!(row.as_ref().map(|row| row.key.as_str()), Some("second"));
+    assert_eq!(reader.by_key(desk.lines, "second").expect("a row is read"), row);
+    assert_eq!((by_id(&desk, 3), by_key(&desk, "third")), (None, None));
+    assert_eq!(reader.by_key(desk.shadow, "second").expect("a row is read"), None);
+}
+
+/// It is kept, but on no page.
+pub fn an_unlisted_row_is_found_by_key_only<F: StoreFixture>() {
+    let desk = Desk::<F>::with(&[Line::new("first", 1), Line::new("hidden", 2).unlisted(), Line::new("other", 3).unlisted()]);
+    assert_eq!(by_key(&desk, "hidden"), Some((None, 1)));
+    assert_eq!(by_id(&desk, 2), None);
+    assert_eq!(listed(&desk), [Line::new("first", 1)]);
+}
+
+/// From that commit on.
+pub fn a_row_is_listed_once_it_has_an_id<F: StoreFixture>() {
+    let hidden = Line::new("first", 1).unlisted();
+    let mut desk = Desk::<F>::with(std::slice::from_ref(&hidden));
+    let shown = Line::new("first", 1);
+    desk.commit(desk.change((&hidden, 1), &shown));
+    assert_eq!((by_key(&desk, "first"), by_id(&desk, 1)), (Some((Some(1), 2)), Some("first".into())));
+    assert_eq!(listed(&desk), [shown]);
+}
+
+/// Neither by key nor by id nor on a page.
+pub fn a_removed_row_is_not_found<F: StoreFixture>() {
+    let line = Line::new("first", 1);
+    let mut desk = Desk::<F>::with(std::slice::from_ref(&line));
+    desk.commit(desk.remove((&line, 1)));
+    assert_eq!((by_key(&desk, "first"), by_id(&desk, 1), listed(&desk)), (None, None, vec![]));
+    desk.commit(desk.put(desk.lines, std::slice::from_ref(&line)));
+    assert_eq!(by_key(&desk, "first"), Some((Some(1), 1)));
+}
+
+/// A position that moved, also back.
+pub fn positions_are_read_as_written<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let at = |follower: &str, position| (follower.to_owned(), "sample-events".to_owned(), position);
+    desk.commit(Commit { positions: vec![at("a", 7), at("b", 3)], ..Commit::default() });
+    desk.commit(Commit { positions: vec![at("a", 9), at("b", 0)], ..Commit::default() });
+    let mut positions = desk.reader().positions().expect("positions are read");
+    positions.sort();
+    assert_eq!(positions, [("a".to_owned(), 9), ("b".to_owned(), 0)]);
+}
+
+/// So that "is what follows this position still there?" is one comparison.
+pub fn the_log_of_an_empty_store_begins_at_one<F: StoreFixture>() {
+    let desk = Desk::<F>::new();
+    let reader = desk.reader();
+    let ends = (reader.first_seq().expect("it knows its beginning"), reader.last_seq().expect("it knows its end"));
+    assert_eq!(ends, (1, 0));
+}
+
+/// Rows come and change ten at a time, and that is how they are seen.
+pub fn a_reader_never_sees_half_a_commit<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let (reader, table) = (desk.reader(), desk.lines);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| {
+            let mut seen = 0;
+            while !done.load(Ordering::SeqCst) {
+                let page = reader.page(table, &Query::first(1000)).expect("a page is read");
+                assert_eq!(page.rows.len() % 10, 0, "a reader saw half a commit");
+                assert!(page.rows.len() >= seen, "a reader saw less than before");
+                seen = page.rows.len();
+            }
+        });
+        for round in 0..30 {
+            let lines: Vec<_> = (0..10).map(|place| Line::new(&format!("{round:03}-{place}"), round * 10 + place + 1)).collect();
+            let commit = desk.put(table, &lines);
+            desk.commit(commit);
+            std::thread::yield_now();
+        }
+        done.store(true, Ordering::SeqCst);
+        assert!(reading.join().is_ok(), "the reader failed");
+    });
+    assert_eq!(listed(&desk).len(), 100);
+}

@@ -1,0 +1,274 @@
+//! Commits: all or nothing, one after the other, and still there after a crash.
+
+use runtime::model::Counter;
+use runtime::ports::{AnswerRow, Commit, CounterDelta, LogQuery, ParkedWrite, Recovered, RowRef, TimerWrite};
+
+use crate::StoreFixture;
+use crate::desk::{Desk, effect, parcel, parked, record, timer};
+use crate::sample::Line;
+
+/// A commit in which there is something of everything; its events and effects follow `seq` others.
+fn full<F: StoreFixture>(desk: &Desk<F>, key: &str, id: u64, seq: u64) -> Commit {
+    let of_key = |place: u64| record(seq + place, "Taken", key);
+    let mut commit = desk.put(desk.lines, &[Line::new(key, id).of("somebody").at(5)]);
+    commit.rows.insert(0, parcel(desk.parcels, key, id, 0));
+    commit.log = vec![of_key(1), of_key(2)];
+    commit.positions = vec![("sample.depot".into(), "sample-events".into(), seq)];
+    commit.timers = vec![TimerWrite::Set(timer(desk.parcels, key, "reminder", 7000))];
+    commit.effects = vec![effect(seq + 1, desk.parcels, key), effect(seq + 2, desk.parcels, key)];
+    commit.parked = vec![ParkedWrite::Put(parked("sample.depot", key, seq + 1))];
+    commit.answers = vec![answer(key, "created")];
+    commit.last_ids = vec![(desk.parcels, id)];
+    commit
+}
+
+fn answer(key: &str, answer: &str) -> AnswerRow {
+    let (scope, key) = ("scope".to_owned(), key.to_owned());
+    AnswerRow { scope, key, fingerprint: "f".into(), expires_ms: 9000, answer: answer.as_bytes().to_vec() }
+}
+
+/// A commit of one parcel.
+fn one<F: StoreFixture>(desk: &Desk<F>, key: &str, id: u64, old_version: u64) -> Commit {
+    Commit { rows: vec![parcel(desk.parcels, key, id, old_version)], ..Commit::default() }
+}
+
+/// What is committed is seen by both sides at once.
+pub fn a_commit_is_seen_whole_by_store_and_reader<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let commit = full(&desk, "first", 1, 0);
+    desk.commit(commit.clone());
+    let wanted = RowRef { table: desk.parcels, key: "first".into() };
+    let stored = desk.store().load(&[wanted]).expect("rows are loaded").remove(0).expect("the row is there");
+    assert_eq!((stored.id, stored.version, stored.schema), (Some(1), 1, 1));
+    assert_eq!(Some(&stored.data), commit.rows[0].data.as_ref());
+    assert_eq!(desk.reader().by_key(desk.parcels, "first").expect("a row is read"), Some(stored));
+    assert_eq!(desk.store().log_after(0, 10).expect("the log is read"), commit.log);
+    let query = LogQuery { limit: 10, ..LogQuery::default() };
+    assert_eq!(desk.reader().log(&query).expect("the log is read"), commit.log);
+    assert_eq!(desk.store().effects_after(0, 10).expect("effects are read"), commit.effects);
+    assert_eq!(desk.store().timers_due(7000, 10).expect("timers are read").len(), 1);
+    assert_eq!(desk.store().parked("sample.depot", "first", 10).expect("parked are read").len(), 1);
+    assert_eq!(desk.store().answer("scope", "first").expect("answers are read"), Some(answer("first", "created")));
+    assert_eq!(desk.store().last_commit().expect("it knows its commits"), 1);
+}
+
+/// Numbers have no gaps.
+pub fn a_commit_with_a_wrong_number_is_refused<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.refused_as(0, Commit::default());
+    desk.refused_as(2, Commit::default());
+    desk.commit(Commit::default());
+    desk.refused_as(3, Commit::default());
+    assert_eq!(desk.store().last_commit().expect("it knows its commits"), 1);
+}
+
+/// Sent again after an unknown outcome, it is refused: its number is taken.
+pub fn a_commit_is_not_applied_twice<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let commit = Commit { log: vec![record(1, "Taken", "first")], ..Commit::default() };
+    desk.commit(commit.clone());
+    desk.refused_as(1, commit);
+    assert_eq!(desk.store().log_after(0, 10).expect("the log is read").len(), 1);
+}
+
+/// Somebody else has changed it.
+pub fn a_row_with_a_wrong_version_refuses_the_commit<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let commits = [one(&desk, "first", 1, 0), one(&desk, "first", 1, 1)];
+    desk.commit(commits[0].clone());
+    desk.commit(commits[1].clone());
+    desk.refused(one(&desk, "first", 1, 1));
+    desk.refused(one(&desk, "first", 1, 3));
+    let mut removal = one(&desk, "first", 1, 1);
+    removal.rows[0].data = None;
+    desk.refused(removal);
+}
+
+/// Version 0 says that none is there.
+pub fn a_new_row_where_one_is_refuses_the_commit<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.commit(one(&desk, "first", 1, 0));
+    desk.refused(one(&desk, "first", 2, 0));
+}
+
+/// Another version says that one is there.
+pub fn a_change_of_a_missing_row_refuses_the_commit<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.refused(one(&desk, "first", 1, 1));
+    let mut removal = one(&desk, "first", 1, 1);
+    removal.rows[0].data = None;
+    desk.refused(removal);
+}
+
+/// Ids are unique within a table, against stored rows and within the commit.
+pub fn a_taken_id_refuses_the_commit<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.commit(one(&desk, "first", 1, 0));
+    desk.refused(one(&desk, "second", 1, 0));
+    let rows = vec![parcel(desk.parcels, "second", 2, 0), parcel(desk.parcels, "third", 2, 0)];
+    desk.refused(Commit { rows, ..Commit::default() });
+}
+
+/// Each table has its own ids.
+pub fn the_same_id_in_two_tables_is_no_conflict<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.commit(one(&desk, "first", 1, 0));
+    desk.commit(desk.put(desk.lines, &[Line::new("second", 1)]));
+    desk.commit(desk.put(desk.shadow, &[Line::new("third", 1)]));
+    let row = desk.reader().by_id(desk.lines, 1).expect("a row is read").expect("the row is there");
+    assert_eq!(row.key, "second");
+}
+
+/// A row that is gone does not hold its id.
+pub fn a_removed_rows_id_may_be_given_again<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.commit(one(&desk, "first", 1, 0));
+    let mut removal = one(&desk, "first", 1, 1);
+    removal.rows[0].data = None;
+    desk.commit(removal);
+    desk.commit(one(&desk, "second", 1, 0));
+    let row = desk.reader().by_id(desk.parcels, 1).expect("a row is read").expect("the row is there");
+    assert_eq!(row.key, "second");
+}
+
+/// The fault is in the last row; nothing before it, after it or beside it is kept.
+pub fn a_refused_commit_changes_nothing_at_all<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.commit(full(&desk, "first", 1, 0));
+    let before = desk.everything();
+    let good = || {
+        let mut commit = full(&desk, "second", 2, 2);
+        commit.clear = vec![desk.shadow];
+        commit.swap = Some((desk.lines, desk.shadow));
+        commit.withdrawn = vec![RowRef { table: desk.parcels, key: "first".into() }];
+        commit.effects_done = vec![2];
+        let (key, name) = ("first".to_owned(), "reminder".to_owned());
+        commit.timers.push(TimerWrite::Clear { table: desk.parcels, key, name });
+        let (follower, key) = ("sample.depot".to_owned(), "first".to_owned());
+        commit.parked.push(ParkedWrite::Remove { follower, key, place: 1 });
+        commit.answers.push(answer("first", "another"));
+        commit
+    };
+    let (mut stale, mut taken, numbered) = (good(), good(), good());
+    stale.rows.last_mut().expect("it has rows").old_version = 1;
+    taken.rows.last_mut().expect("it has rows").id = Some(1);
+    let accepted = good();
+    desk.refused(stale);
+    assert_eq!(desk.everything(), before);
+    desk.refused(taken);
+    assert_eq!(desk.everything(), before);
+    desk.refused_as(7, numbered);
+    assert_eq!(desk.everything(), before);
+    desk.reopen();
+    assert_eq!(desk.everything(), before);
+    desk.commit(accepted);
+    assert_ne!(desk.everything(), before, "without the fault it is accepted");
+}
+
+/// The number that was refused is still to be given.
+pub fn a_commit_may_follow_a_refused_one<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.refused(one(&desk, "first", 1, 9));
+    desk.commit(one(&desk, "first", 1, 0));
+    assert_eq!(desk.store().last_commit().expect("it knows its commits"), 1);
+}
+
+/// Nothing in it, and yet it was.
+pub fn an_empty_commit_counts<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.commit(Commit::default());
+    desk.reopen();
+    assert_eq!(desk.store().last_commit().expect("it knows its commits"), 1);
+}
+
+/// Missing rows keep their place, and a row asked for twice comes twice.
+pub fn rows_are_loaded_in_the_order_asked_for<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let rows = vec![parcel(desk.parcels, "first", 1, 0), parcel(desk.parcels, "second", 2, 0)];
+    desk.commit(Commit { rows, ..Commit::default() });
+    desk.commit(desk.put(desk.lines, &[Line::new("first", 9)]));
+    let (parcels, lines) = (desk.parcels, desk.lines);
+    let wanted = [(parcels, "second"), (lines, "first"), (parcels, "none"), (parcels, "first"), (parcels, "second")];
+    let wanted = wanted.map(|(table, key)| RowRef { table, key: key.into() });
+    let found = desk.store().load(&wanted).expect("rows are loaded");
+    let ids: Vec<_> = found.iter().map(|row| row.as_ref().and_then(|row| row.id)).collect();
+    assert_eq!(ids, [Some(2), Some(9), None, Some(1), Some(2)]);
+    assert!(desk.store().load(&[]).expect("nothing is loaded").is_empty());
+}
+
+/// Keys and data may hold anything that text can hold.
+pub fn rows_are_kept_byte_by_byte<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let keys = ["", "Robert'); DROP TABLE parcel;--", "a\u{1f}b\n\t\"%_\\", "가나다 🎈 é", "e\u{301}"];
+    let mut rows: Vec<_> = (1..).zip(keys).map(|(id, key)| parcel(desk.parcels, key, id, 0)).collect();
+    for row in &mut rows {
+        row.data = Some(format!(" {{ \"owner\" : {} }} ", serde_json::Value::from(row.key.as_str())).into_bytes());
+    }
+    rows.sort_by(|one, other| one.key.cmp(&other.key));
+    desk.commit(Commit { rows: rows.clone(), ..Commit::default() });
+    desk.reopen();
+    for row in rows {
+        let wanted = RowRef { table: row.table, key: row.key.clone() };
+        let stored = desk.store().load(&[wanted]).expect("rows are loaded").remove(0).expect("the row is there");
+        assert_eq!((stored.key, stored.id, Some(stored.data)), (row.key, row.id, row.data));
+    }
+}
+
+/// A batch is as large as the core makes it.
+pub fn many_rows_are_loaded_at_once<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let rows: Vec<_> = (0..3000).map(|id| parcel(desk.parcels, &format!("{id:05}"), id + 1, 0)).collect();
+    let wanted: Vec<_> = rows.iter().rev().map(|row| RowRef { table: row.table, key: row.key.clone() }).collect();
+    desk.commit(Commit { rows, ..Commit::default() });
+    let found = desk.store().load(&wanted).expect("rows are loaded");
+    let keys = found.into_iter().map(|row| row.expect("the row is there").key);
+    assert!(keys.eq(wanted.into_iter().map(|row| row.key)));
+}
+
+/// What a first start finds.
+pub fn an_empty_store_recovers_to_nothing<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let nothing = Recovered { last_ids: vec![0; 3], ..Recovered::default() };
+    assert_eq!(desk.recovered(), nothing);
+    desk.reopen();
+    assert_eq!(desk.recovered(), nothing);
+    assert_eq!(desk.store().next_timer().expect("timers are read"), None);
+    assert_eq!(desk.store().answer("scope", "first").expect("answers are read"), None);
+}
+
+/// All that was committed, and each thing that a core must know.
+pub fn everything_is_there_after_a_crash<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.commit(full(&desk, "first", 1, 0));
+    let mut second = full(&desk, "second", 5, 2);
+    second.positions.push(("sample.depot.lines".into(), "sample-events".into(), 1));
+    desk.commit(second);
+    let counter = Counter { name: "state".into(), value: "old".into() };
+    let counters = vec![CounterDelta { table: desk.shadow, counter, delta: 4 }];
+    desk.commit(Commit { counters, last_ids: vec![(desk.shadow, 8)], ..Commit::default() });
+    let before = desk.everything();
+    desk.reopen();
+    assert_eq!(desk.everything(), before);
+    let (parcels, lines, shadow) = (desk.parcels.0, desk.lines.0, desk.shadow.0);
+    let recovered = desk.recovered();
+    assert_eq!((recovered.last_commit, recovered.last_seq, recovered.last_effect), (3, 4, 4));
+    assert_eq!((recovered.last_ids[parcels], recovered.last_ids[lines], recovered.last_ids[shadow]), (5, 0, 8));
+    let position = |follower: &str, at| (follower.to_owned(), "sample-events".to_owned(), at);
+    assert_eq!(recovered.positions, [position("sample.depot", 2), position("sample.depot.lines", 1)]);
+    assert_eq!(recovered.parked, [parked("sample.depot", "first", 1), parked("sample.depot", "second", 3)]);
+}
+
+/// Numbers of effects that are done, of records that are pruned and of rows that are removed are not given again.
+pub fn a_crash_forgets_no_number_that_was_given<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    desk.commit(full(&desk, "first", 1, 0));
+    let mut removal = one(&desk, "first", 1, 1);
+    removal.rows[0].data = None;
+    removal.effects_done = vec![1, 2];
+    desk.commit(removal);
+    assert_eq!(desk.store().prune(i64::MAX, 2, 0, 100).expect("it prunes"), 2);
+    desk.reopen();
+    let recovered = desk.recovered();
+    assert_eq!((recovered.last_seq, recovered.last_effect, recovered.last_ids[desk.parcels.0]), (2, 2, 1));
+    assert_eq!(desk.store().effects_after(0, 10).expect("effects are read"), []);
+}

@@ -1,0 +1,248 @@
+//! What waits: timers, effects, parked events, and answers that are remembered.
+
+use runtime::model::TableId;
+use runtime::ports::{AnswerRow, Commit, EffectRow, ParkedRow, ParkedWrite, RowRef, TimerRow, TimerWrite};
+
+use crate::StoreFixture;
+use crate::desk::{Desk, effect, parked, timer};
+
+fn set<F: StoreFixture>(desk: &mut Desk<F>, timers: impl IntoIterator<Item = TimerRow>) {
+    let timers = timers.into_iter().map(TimerWrite::Set).collect();
+    desk.commit(Commit { timers, ..Commit::default() });
+}
+
+fn clear(table: TableId, key: &str, name: &str) -> TimerWrite {
+    TimerWrite::Clear { table, key: key.into(), name: name.into() }
+}
+
+fn due<F: StoreFixture>(desk: &mut Desk<F>, until_ms: i64) -> Vec<TimerRow> {
+    desk.store().timers_due(until_ms, 100).expect("timers are read")
+}
+
+fn next<F: StoreFixture>(desk: &mut Desk<F>) -> Option<i64> {
+    desk.store().next_timer().expect("timers are read")
+}
+
+fn effects<F: StoreFixture>(desk: &mut Desk<F>) -> Vec<EffectRow> {
+    desk.store().effects_after(0, 100).expect("effects are read")
+}
+
+fn park<F: StoreFixture>(desk: &mut Desk<F>, rows: impl IntoIterator<Item = ParkedRow>) {
+    let parked = rows.into_iter().map(ParkedWrite::Put).collect();
+    desk.commit(Commit { parked, ..Commit::default() });
+}
+
+fn release<F: StoreFixture>(desk: &mut Desk<F>, follower: &str, key: &str, place: u64) {
+    let (follower, key) = (follower.to_owned(), key.to_owned());
+    desk.commit(Commit { parked: vec![ParkedWrite::Remove { follower, key, place }], ..Commit::default() });
+}
+
+fn remember<F: StoreFixture>(desk: &mut Desk<F>, scope: &str, key: &str, answer: &str) -> AnswerRow {
+    let (scope, key, fingerprint) = (scope.to_owned(), key.to_owned(), format!("of {answer}"));
+    let row = AnswerRow { scope, key, fingerprint, expires_ms: 9000, answer: answer.as_bytes().to_vec() };
+    desk.commit(Commit { answers: vec![row.clone()], ..Commit::default() });
+    row
+}
+
+/// Due is at or before the instant; the limit cuts off the latest.
+pub fn timers_come_earliest_first_and_only_when_due<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let [late, early, past, middle] =
+        [("a", 3000), ("b", 1000), ("c", -5), ("d", 2000)].map(|(key, due_ms)| timer(desk.parcels, key, "reminder", due_ms));
+    set(&mut desk, [late.clone(), early.clone(), past.clone(), middle.clone()]);
+    assert_eq!(due(&mut desk, 1999), [past.clone(), early.clone()]);
+    assert_eq!(due(&mut desk, 2000), [past.clone(), early.clone(), middle.clone()]);
+    assert_eq!(due(&mut desk, i64::MAX), [past.clone(), early.clone(), middle, late]);
+    assert_eq!(desk.store().timers_due(i64::MAX, 2).expect("timers are read"), [past, early]);
+    assert_eq!(due(&mut desk, -6), []);
+}
+
+/// Later, earlier, with another command: there is only the last.
+pub fn a_timer_set_again_is_moved<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let at = |table, due_ms| timer(table, "first", "reminder", due_ms);
+    for due_ms in [2000, 5000, 1000] {
+        let moved = at(desk.parcels, due_ms);
+        set(&mut desk, [moved.clone()]);
+        assert_eq!(due(&mut desk, i64::MAX), [moved]);
+        assert_eq!(next(&mut desk), Some(due_ms));
+    }
+}
+
+/// The same name in another aggregate, or in another table, is another timer.
+pub fn timers_of_one_name_belong_to_their_aggregates<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let (parcels, lines) = (desk.parcels, desk.lines);
+    let rows = [(parcels, "a", "x", 1), (parcels, "b", "x", 2), (lines, "a", "x", 3), (parcels, "a", "y", 4)];
+    set(&mut desk, rows.map(|(table, key, name, due_ms)| timer(table, key, name, due_ms)));
+    desk.commit(Commit { timers: vec![clear(parcels, "a", "x")], ..Commit::default() });
+    desk.reopen();
+    let left: Vec<_> = due(&mut desk, i64::MAX).into_iter().map(|row| (row.table, row.key, row.name, row.due_ms)).collect();
+    let expected = [(parcels, "b", "x", 2), (lines, "a", "x", 3), (parcels, "a", "y", 4)];
+    assert_eq!(left, expected.map(|(table, key, name, due_ms)| (table, key.into(), name.into(), due_ms)));
+}
+
+/// A timer may have fired before somebody clears it.
+pub fn a_cleared_timer_is_gone_and_clearing_none_is_nothing<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let row = timer(desk.parcels, "first", "reminder", 1000);
+    set(&mut desk, [row]);
+    let timers = vec![clear(desk.parcels, "first", "reminder")];
+    desk.commit(Commit { timers: timers.clone(), ..Commit::default() });
+    assert_eq!((due(&mut desk, i64::MAX), next(&mut desk)), (vec![], None));
+    desk.commit(Commit { timers, ..Commit::default() });
+}
+
+/// Set and cleared is cleared; cleared and set is set.
+pub fn timer_changes_of_one_commit_happen_in_order<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let of = |key| timer(desk.parcels, key, "reminder", 1000);
+    let timers = vec![
+        TimerWrite::Set(of("gone")),
+        TimerWrite::Set(timer(desk.parcels, "there", "reminder", 500)),
+        clear(desk.parcels, "gone", "reminder"),
+        clear(desk.parcels, "there", "reminder"),
+        TimerWrite::Set(of("there")),
+    ];
+    let there = of("there");
+    desk.commit(Commit { timers, ..Commit::default() });
+    assert_eq!(due(&mut desk, i64::MAX), [there]);
+}
+
+/// Also after it is gone.
+pub fn the_next_timer_is_the_earliest<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let table = desk.parcels;
+    set(&mut desk, [timer(table, "a", "x", 3000), timer(table, "b", "x", 2000)]);
+    assert_eq!(next(&mut desk), Some(2000));
+    desk.commit(Commit { timers: vec![clear(table, "b", "x")], ..Commit::default() });
+    assert_eq!(next(&mut desk), Some(3000));
+    desk.reopen();
+    assert_eq!(next(&mut desk), Some(3000));
+}
+
+/// After a number, at most so many, without those that have ended.
+pub fn effects_come_in_order_until_they_are_done<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let rows: Vec<_> = (1..=4).map(|number| effect(number, desk.parcels, "first")).collect();
+    desk.commit(Commit { effects: rows.clone(), ..Commit::default() });
+    assert_eq!(effects(&mut desk), rows);
+    assert_eq!(desk.store().effects_after(1, 2).expect("effects are read"), rows[1..3]);
+    desk.commit(Commit { effects_done: vec![1, 3], ..Commit::default() });
+    desk.reopen();
+    assert_eq!(effects(&mut desk), [rows[1].clone(), rows[3].clone()]);
+    assert_eq!(desk.store().effects_after(4, 10).expect("effects are read"), []);
+}
+
+/// Another key, and the same key in another table, are other targets.
+pub fn a_withdrawal_flags_earlier_effects_of_its_target_only<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let (parcels, lines) = (desk.parcels, desk.lines);
+    let rows = vec![effect(1, parcels, "a"), effect(2, parcels, "b"), effect(3, lines, "a"), effect(4, parcels, "a")];
+    desk.commit(Commit { effects: rows.clone(), ..Commit::default() });
+    let withdrawn = vec![RowRef { table: parcels, key: "a".into() }];
+    desk.commit(Commit { withdrawn, ..Commit::default() });
+    desk.reopen();
+    let expected = rows.into_iter().map(|row| EffectRow { withdrawn: row.number == 1 || row.number == 4, ..row });
+    assert_eq!(effects(&mut desk), expected.collect::<Vec<_>>());
+}
+
+/// "Stop what I asked for, and do this instead" is one decision.
+pub fn an_effect_asked_for_beside_a_withdrawal_carries_its_own_flag<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let old = effect(1, desk.parcels, "a");
+    desk.commit(Commit { effects: vec![old.clone()], ..Commit::default() });
+    let instead = effect(2, desk.parcels, "a");
+    let never = EffectRow { withdrawn: true, ..effect(3, desk.parcels, "a") };
+    let withdrawn = vec![RowRef { table: desk.parcels, key: "a".into() }];
+    desk.commit(Commit { withdrawn, effects: vec![instead.clone(), never.clone()], ..Commit::default() });
+    assert_eq!(effects(&mut desk), [EffectRow { withdrawn: true, ..old }, instead, never]);
+}
+
+/// Each must still be answered.
+pub fn withdrawn_effects_stay_until_they_are_done<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let row = effect(1, desk.parcels, "a");
+    desk.commit(Commit { effects: vec![row.clone()], ..Commit::default() });
+    let withdrawn = vec![RowRef { table: desk.parcels, key: "a".into() }];
+    desk.commit(Commit { withdrawn, ..Commit::default() });
+    assert_eq!(effects(&mut desk).len(), 1);
+    desk.commit(Commit { effects_done: vec![1], ..Commit::default() });
+    assert_eq!(effects(&mut desk), []);
+}
+
+/// Of one follower and key, and no more than asked for.
+pub fn parked_events_come_in_order_of_place<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let rows = [("f", "a", 3), ("f", "a", 1), ("f", "b", 2), ("g", "a", 4), ("f", "a", 12)];
+    park(&mut desk, rows.map(|(follower, key, place)| parked(follower, key, place)));
+    let found = desk.store().parked("f", "a", 10).expect("parked are read");
+    assert_eq!(found, [1, 3, 12].map(|place| parked("f", "a", place)));
+    assert_eq!(desk.store().parked("f", "a", 2).expect("parked are read").len(), 2);
+    assert_eq!(desk.store().parked("g", "b", 2).expect("parked are read"), []);
+}
+
+/// One head for each follower and key, whatever waits behind it.
+pub fn the_head_of_each_parked_key_is_recovered<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let rows = [("f", "a", 3), ("f", "b", 2), ("f", "a", 5), ("g", "a", 1), ("g", "a", 10)];
+    park(&mut desk, rows.map(|(follower, key, place)| parked(follower, key, place)));
+    desk.reopen();
+    assert_eq!(desk.recovered().parked, [parked("f", "a", 3), parked("f", "b", 2), parked("g", "a", 1)]);
+}
+
+/// And after the last of them the key is no longer parked.
+pub fn the_next_parked_event_becomes_the_head<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    park(&mut desk, [parked("f", "a", 1), parked("f", "a", 2)]);
+    release(&mut desk, "f", "a", 1);
+    desk.reopen();
+    assert_eq!(desk.recovered().parked, [parked("f", "a", 2)]);
+    release(&mut desk, "f", "a", 2);
+    assert_eq!(desk.recovered().parked, []);
+    assert_eq!(desk.store().parked("f", "a", 10).expect("parked are read"), []);
+}
+
+/// One attempt more, and at last a dead letter.
+pub fn a_parked_event_put_again_is_changed<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    park(&mut desk, [parked("f", "a", 1)]);
+    let dead = ParkedRow { attempts: 8, dead: true, next_try_ms: 0, cause: "it never will".into(), ..parked("f", "a", 1) };
+    park(&mut desk, [dead.clone()]);
+    desk.reopen();
+    assert_eq!(desk.store().parked("f", "a", 10).expect("parked are read"), std::slice::from_ref(&dead));
+    assert_eq!(desk.recovered().parked, [dead]);
+}
+
+/// All of them, or the dead ones.
+pub fn all_parked_events_come_oldest_first<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let dead = |row| ParkedRow { dead: true, ..row };
+    let rows = [parked("f", "z", 2), dead(parked("g", "a", 1)), parked("f", "a", 4), dead(parked("f", "b", 3))];
+    park(&mut desk, rows.clone());
+    let [second, first, fourth, third] = rows;
+    let read = |dead_only, limit| desk.reader().all_parked(dead_only, limit).expect("parked are read");
+    assert_eq!(read(false, 10), [first.clone(), second.clone(), third.clone(), fourth]);
+    assert_eq!(read(true, 10), [first.clone(), third]);
+    assert_eq!(read(false, 2), [first, second]);
+}
+
+/// Keys of different scopes do not meet.
+pub fn an_answer_is_remembered_by_scope_and_key<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let rows = [("post a", "k", "one"), ("post b", "k", "two"), ("post a", "l", "three")]
+        .map(|(scope, key, answer)| remember(&mut desk, scope, key, answer));
+    desk.reopen();
+    for row in rows {
+        assert_eq!(desk.store().answer(&row.scope, &row.key).expect("answers are read"), Some(row));
+    }
+    assert_eq!(desk.store().answer("post b", "l").expect("answers are read"), None);
+}
+
+/// An expired one that nobody has pruned yet does not stand in the way.
+pub fn an_answer_given_again_replaces_the_first<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    remember(&mut desk, "post", "k", "one");
+    let second = remember(&mut desk, "post", "k", "two");
+    assert_eq!(desk.store().answer("post", "k").expect("answers are read"), Some(second));
+}

@@ -1,0 +1,126 @@
+//! HAL: bodies with their links. Written as text straight from the body, because a list has a thousand of them.
+
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
+use axum::http::{HeaderValue, Response, StatusCode};
+use runtime::ports::StoredRow;
+use serde_json::{Map, Value};
+
+use crate::address::Address;
+use crate::conditional::etag;
+use crate::problem::Problem;
+use crate::thing::{Shown, Thing};
+
+const HAL: HeaderValue = HeaderValue::from_static("application/hal+json");
+
+/// A row as it is shown: its body, and the names of the actions that it allows now.
+pub(crate) struct Entity {
+    pub id: u64,
+    pub version: u64,
+    pub body: Map<String, Value>,
+    allowed: Vec<&'static str>,
+}
+
+impl Entity {
+    /// What a stored row shows.
+    pub fn of_row(thing: &Thing, row: &StoredRow, id: u64) -> Result<Self, Problem> {
+        Self::of(thing, id, row.version, row.schema, &row.data)
+    }
+
+    /// What a state or a row, as written, shows.
+    pub fn of(thing: &Thing, id: u64, version: u64, schema: u16, data: &[u8]) -> Result<Self, Problem> {
+        let table = thing.model.table_of(thing.table);
+        match &thing.shown {
+            Shown::State(face) => {
+                let state = table.decode(schema, data)?;
+                let body = object(face.show(&state, id)?)?;
+                let allowed = thing.actions.iter().filter(|change| change.def.allowed(&state)).map(|change| change.def.name);
+                Ok(Self { id, version, body, allowed: allowed.collect() })
+            }
+            Shown::Row(row) => {
+                // What this version wrote is what it shows; an older row takes the way through its type.
+                let body = if schema == row.version() {
+                    serde_json::from_slice(data)
+                } else {
+                    serde_json::from_slice(&row.encode(&row.decode(schema, data)?)?)
+                };
+                let mut body = object(body.map_err(|error| Problem::fault(&error))?)?;
+                body.insert("id".into(), id.into());
+                Ok(Self { id, version, body, allowed: Vec::new() })
+            }
+        }
+    }
+
+    /// Writes the body with its links; `href` is the collection's.
+    pub fn write(&self, href: &str, out: &mut Vec<u8>) -> Result<(), Problem> {
+        serde_json::to_writer(&mut *out, &self.body).map_err(|error| Problem::fault(&error))?;
+        out.pop();
+        if !self.body.is_empty() {
+            out.push(b',');
+        }
+        let id = self.id;
+        out.extend_from_slice(format!(r#""_links":{{"self":{{"href":"{href}/{id}"}}"#).as_bytes());
+        for name in &self.allowed {
+            out.extend_from_slice(format!(r#","{name}":{{"href":"{href}/{id}/{name}"}}"#).as_bytes());
+        }
+        out.extend_from_slice(b"}}");
+        Ok(())
+    }
+
+    /// The answer that gives the entity.
+    pub fn respond(&self, thing: &Thing, address: &Address, status: StatusCode) -> Result<Response<Body>, Problem> {
+        let href = address.things(thing.name);
+        let mut out = Vec::with_capacity(512);
+        self.write(&href, &mut out)?;
+        let mut response = respond(status, out);
+        if let Some(tag) = etag(self.version) {
+            response.headers_mut().insert(ETAG, tag);
+        }
+        if status == StatusCode::CREATED {
+            let location = HeaderValue::try_from(format!("{href}/{}", self.id));
+            response.headers_mut().insert(LOCATION, location.map_err(|error| Problem::fault(&error))?);
+        }
+        Ok(response)
+    }
+}
+
+/// An answer in HAL.
+pub(crate) fn respond(status: StatusCode, body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HAL);
+    response
+}
+
+fn object(value: Value) -> Result<Map<String, Value>, Problem> {
+    match value {
+        Value::Object(map) => Ok(map),
+        other => Err(Problem::fault(&format!("a body is no object but {other}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn written(body: &Value, allowed: Vec<&'static str>) -> Value {
+        let entity = Entity { id: 7, version: 1, body: body.as_object().unwrap().clone(), allowed };
+        let mut out = Vec::new();
+        entity.write("http://h/things", &mut out).unwrap();
+        serde_json::from_slice(&out).unwrap()
+    }
+
+    #[test]
+    fn self_is_absolute_and_ends_with_the_id() {
+        let shown = written(&json!({"id": 7}), vec![]);
+        assert_eq!(shown, json!({"id": 7, "_links": {"self": {"href": "http://h/things/7"}}}));
+    }
+
+    #[test]
+    fn only_allowed_actions_have_links() {
+        let shown = written(&json!({}), vec!["close"]);
+        assert_eq!(shown["_links"]["close"]["href"], "http://h/things/7/close");
+    }
+}

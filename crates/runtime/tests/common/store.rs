@@ -1,0 +1,137 @@
+//! The store in memory, with faults that a test orders in advance.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use runtime::memory::MemoryStore;
+use runtime::ports::{
+    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Record, Recovered, RowRef, Store, StoreError, StoredRow, TimerRow,
+};
+
+/// What becomes of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is applied.
+    Fine,
+    /// The disk is full.
+    Full,
+    /// It is applied, and nobody hears of it.
+    AppliedUnheard,
+    /// It is not applied, and nobody hears of it.
+    LostUnheard,
+}
+
+/// What goes wrong.
+#[derive(Default)]
+pub struct Plan {
+    /// The fates of the next commits; fine where there are no more.
+    pub fates: VecDeque<Fate>,
+    /// Reads fail: so many of the next.
+    pub failing_reads: usize,
+    /// Questions for the last commit fail: so many of the next.
+    pub failing_questions: usize,
+    /// Commits with a row of such a key are refused.
+    pub refused_key: Option<String>,
+    /// Rows of such a key cannot be read.
+    pub damaged_key: Option<String>,
+    /// Others write, too.
+    pub shared: bool,
+    /// Commits that were asked for.
+    pub commits: usize,
+    /// Loads that were asked for.
+    pub loads: usize,
+}
+
+/// The store. Clones share everything.
+#[derive(Clone)]
+pub struct Fickle {
+    inner: MemoryStore,
+    plan: Arc<Mutex<Plan>>,
+}
+
+impl Fickle {
+    /// Around a store in memory, without faults yet.
+    pub fn around(inner: MemoryStore) -> Self {
+        Self { inner, plan: Arc::default() }
+    }
+
+    /// What goes wrong.
+    pub fn plan(&self) -> MutexGuard<'_, Plan> {
+        self.plan.lock().unwrap()
+    }
+
+    fn read(&self) -> Result<(), StoreError> {
+        let mut plan = self.plan();
+        if plan.failing_reads == 0 {
+            return Ok(());
+        }
+        plan.failing_reads -= 1;
+        Err(StoreError::Unavailable("it does not read".into()))
+    }
+}
+
+impl Store for Fickle {
+    fn recover(&mut self) -> Result<Recovered, StoreError> {
+        self.inner.recover()
+    }
+    fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
+        self.read()?;
+        let mut plan = self.plan();
+        plan.loads += 1;
+        if plan.damaged_key.as_ref().is_some_and(|key| wanted.iter().any(|row| row.key == *key)) {
+            return Err(StoreError::Corrupt("a row is damaged".into()));
+        }
+        self.inner.load(wanted)
+    }
+    fn answer(&mut self, scope: &str, key: &str) -> Result<Option<AnswerRow>, StoreError> {
+        self.inner.answer(scope, key)
+    }
+    fn log_after(&mut self, seq: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.read()?;
+        self.inner.log_after(seq, limit)
+    }
+    fn timers_due(&mut self, until_ms: i64, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
+        self.read()?;
+        self.inner.timers_due(until_ms, limit)
+    }
+    fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
+        self.read()?;
+        self.inner.next_timer()
+    }
+    fn effects_after(&mut self, number: u64, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
+        self.inner.effects_after(number, limit)
+    }
+    fn parked(&mut self, follower: &str, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner.parked(follower, key, limit)
+    }
+    fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        let mut plan = self.plan();
+        plan.commits += 1;
+        if plan.refused_key.as_ref().is_some_and(|key| commit.rows.iter().any(|row| row.key == *key)) {
+            return Err(CommitError::Refused("such a row cannot be".into()));
+        }
+        match plan.fates.pop_front().unwrap_or(Fate::Fine) {
+            Fate::Fine => self.inner.commit(commit),
+            Fate::Full => Err(CommitError::Unavailable("the disk is full".into())),
+            Fate::LostUnheard => Err(CommitError::Unknown("no answer".into())),
+            Fate::AppliedUnheard => {
+                self.inner.commit(commit)?;
+                Err(CommitError::Unknown("no answer".into()))
+            }
+        }
+    }
+    fn last_commit(&mut self) -> Result<u64, StoreError> {
+        let mut plan = self.plan();
+        if plan.failing_questions > 0 {
+            plan.failing_questions -= 1;
+            return Err(StoreError::Unavailable("it does not answer".into()));
+        }
+        self.inner.last_commit()
+    }
+    fn prune(&mut self, before_ms: i64, upto_seq: u64, now_ms: i64, limit: usize) -> Result<u64, StoreError> {
+        self.inner.prune(before_ms, upto_seq, now_ms, limit)
+    }
+    fn exclusive(&self) -> bool {
+        !self.plan().shared
+    }
+}

@@ -1,0 +1,215 @@
+//! What can go wrong at opening, one sentence each that says what to do; and what SQLite's errors mean to the ports.
+
+use std::path::{Path, PathBuf};
+
+use runtime::ports::{CommitError, StoreError};
+use rusqlite::{Error, ErrorCode};
+
+/// A store that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The library is too old.
+    #[error(
+        "SQLite {found} is linked, which can lose data when the write-ahead log restarts; build with the bundled one, {wanted} or later"
+    )]
+    OldLibrary {
+        /// What is linked.
+        found: &'static str,
+        /// The first without the fault.
+        wanted: &'static str,
+    },
+    /// Two declarations want the same name.
+    #[error("the declarations name {name} twice in the store; rename one of the two")]
+    NameTwice {
+        /// The table, or the table and its column.
+        name: String,
+    },
+    /// The file cannot be reached.
+    #[error("{} cannot be opened ({source}); check that its directory exists and that this user may read and write it", path.display())]
+    Unreachable {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// The file may only be read.
+    #[error("{} may only be read; give this user the right to write it and its directory", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is something else.
+    #[error("{} is not a SQLite database; move it away, or name another data directory", path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is another program's.
+    #[error("{} is a SQLite database of another program; name another data directory", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is another system's.
+    #[error("{} holds the system `{found}`, not `{wanted}`; name the right file, or another data directory", path.display())]
+    OtherSystem {
+        /// The file.
+        path: PathBuf,
+        /// Whose it is.
+        found: String,
+        /// Who wanted it.
+        wanted: String,
+    },
+    /// A later version has written it.
+    #[error("{} has schema {found} and this version knows {known}; run the newer version, stores are never taken back", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The last schema known here.
+        known: i64,
+    },
+    /// It is damaged.
+    #[error("{} is damaged ({cause}); restore it from a backup", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        cause: String,
+    },
+    /// A row must be read for a newly declared field, and cannot be.
+    #[error(
+        "row {key} of {table} cannot be read to fill a new field ({cause}); run the version that wrote it, or correct how it is read"
+    )]
+    Unreadable {
+        /// The table.
+        table: String,
+        /// The row's key.
+        key: String,
+        /// Why.
+        cause: String,
+    },
+    /// Work waits for an aggregate that is not declared any more.
+    #[error("{} has timers or effects of {table}, which is not declared; run the version that declares it until they have ended", path.display())]
+    Orphaned {
+        /// The file.
+        path: PathBuf,
+        /// The aggregate's table.
+        table: String,
+    },
+    /// It does not work now.
+    #[error("{} does not answer ({cause}); free disk space or end what holds it, then start again", path.display())]
+    Unavailable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+}
+
+impl OpenError {
+    /// What an error of SQLite means while a file is being opened.
+    pub(crate) fn of(path: &Path, error: &Error) -> Self {
+        let (path, cause) = (path.to_owned(), error.to_string());
+        match code(error) {
+            Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, cause },
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly { path },
+            Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::Unreachable { path, source: std::io::Error::other(cause) }
+            }
+            _ => Self::Unavailable { path, cause },
+        }
+    }
+}
+
+/// What stopped a commit before its end.
+#[derive(Debug)]
+pub(crate) enum Fault {
+    /// SQLite did.
+    Sql(Error),
+    /// What is in it does not fit what is there.
+    Refused(String),
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Fault> for CommitError {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Refused(why) => Self::Refused(why),
+            Fault::Sql(error) if of_the_batch(&error) => Self::Refused(error.to_string()),
+            Fault::Sql(error) => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// Whether another batch would have passed where this one did not.
+fn of_the_batch(error: &Error) -> bool {
+    use ErrorCode::{ConstraintViolation, ParameterOutOfRange, TooBig, TypeMismatch};
+    match error {
+        Error::ToSqlConversionFailure(_) => true,
+        error => matches!(code(error), Some(ConstraintViolation | TooBig | TypeMismatch | ParameterOutOfRange)),
+    }
+}
+
+/// What an error of SQLite means to one who reads.
+pub(crate) fn unread(error: &Error) -> StoreError {
+    match error {
+        Error::SqliteFailure(failure, _)
+            if !matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) =>
+        {
+            StoreError::Unavailable(error.to_string())
+        }
+        _ => StoreError::Corrupt(error.to_string()),
+    }
+}
+
+/// After a failed write or sync nobody can say from the error alone whether what was written will be found again.
+pub(crate) fn leaves_doubt(error: &Error) -> bool {
+    use ErrorCode::{ConstraintViolation, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory};
+    !matches!(code(error), Some(ConstraintViolation | DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory))
+}
+
+fn code(error: &Error) -> Option<ErrorCode> {
+    error.sqlite_error_code()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(code: i32) -> Error {
+        Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn a_full_disk_is_not_the_batchs_fault_and_a_constraint_is() {
+        let full = CommitError::from(Fault::from(failure(rusqlite::ffi::SQLITE_FULL)));
+        assert!(matches!(full, CommitError::Unavailable(_)), "{full}");
+        let broken = CommitError::from(Fault::from(failure(rusqlite::ffi::SQLITE_IOERR_WRITE)));
+        assert!(matches!(broken, CommitError::Unavailable(_)), "{broken}");
+        let taken = CommitError::from(Fault::from(failure(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)));
+        assert!(matches!(taken, CommitError::Refused(_)), "{taken}");
+        let big = CommitError::from(Fault::from(failure(rusqlite::ffi::SQLITE_TOOBIG)));
+        assert!(matches!(big, CommitError::Refused(_)), "{big}");
+    }
+
+    #[test]
+    fn only_a_failed_write_or_sync_at_the_end_leaves_doubt() {
+        assert!(leaves_doubt(&failure(rusqlite::ffi::SQLITE_IOERR_FSYNC)));
+        assert!(!leaves_doubt(&failure(rusqlite::ffi::SQLITE_FULL)));
+        assert!(!leaves_doubt(&failure(rusqlite::ffi::SQLITE_BUSY)));
+    }
+
+    #[test]
+    fn a_damaged_file_is_told_from_a_busy_one() {
+        assert!(matches!(unread(&failure(rusqlite::ffi::SQLITE_CORRUPT)), StoreError::Corrupt(_)));
+        assert!(matches!(unread(&failure(rusqlite::ffi::SQLITE_BUSY)), StoreError::Unavailable(_)));
+    }
+}

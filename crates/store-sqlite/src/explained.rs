@@ -1,0 +1,112 @@
+//! What SQLite makes of our statements: every declared filter and order walks an index.
+
+use kernel::field::{Ask, FieldInfo, IndexValue};
+use runtime::ports::{Condition, Cursor, Query, Sort, Start};
+use rusqlite::{Connection, params_from_iter};
+
+use crate::page::{Select, counting, selects};
+use crate::plan::{Walk, walk};
+use crate::shape::Shape;
+
+fn shape() -> (Connection, Shape) {
+    let conn = Connection::open_in_memory().unwrap();
+    let shape = Shape::new("s__t".into(), ["a", "b"].map(|name| FieldInfo { name, ask: Ask::Filter }).to_vec(), Vec::new());
+    let table = "CREATE TABLE s__t (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, \
+                 schema INTEGER NOT NULL, listed INTEGER, f_a ANY, f_b ANY, data BLOB NOT NULL) STRICT; \
+                 CREATE INDEX a ON s__t(f_a) WHERE listed; CREATE INDEX b ON s__t(f_b) WHERE listed;";
+    conn.execute_batch(table).unwrap();
+    (conn, shape)
+}
+
+fn explained(conn: &Connection, mut select: Select, more: &[i64]) -> String {
+    select.values.extend(more.iter().map(|value| (*value).into()));
+    let mut statement = conn.prepare(&format!("EXPLAIN QUERY PLAN {}", select.sql)).unwrap();
+    let lines = statement.query_map(params_from_iter(select.values), |row| row.get::<_, String>(3)).unwrap();
+    lines.collect::<Result<Vec<_>, _>>().unwrap().join("; ")
+}
+
+/// The plans of each step of a query; `rows` is how many meet any condition.
+fn plans(conditions: &[(usize, Condition)], sort: Sort, start: Start, rows: u64) -> Vec<String> {
+    let (conn, shape) = shape();
+    let query = Query { conditions: conditions.to_vec(), sort, start, limit: 20 };
+    let walk: Walk = walk::<()>(conditions, sort, |_| Ok(rows)).unwrap();
+    selects(&shape, &query, conditions, walk).into_iter().map(|select| explained(&conn, select, &[21, 0])).collect()
+}
+
+const START: Start = Start::Offset(0);
+
+fn is(field: usize) -> (usize, Condition) {
+    (field, Condition::Is("x".into()))
+}
+fn by(field: Option<usize>, descending: bool) -> Sort {
+    Sort { field, descending }
+}
+fn after(value: IndexValue) -> Start {
+    Start::After(Cursor { value, id: 7 })
+}
+
+#[test]
+fn rows_by_id_are_read_from_the_table_itself() {
+    assert_eq!(plans(&[], by(None, false), START, 0), ["SEARCH s__t USING INTEGER PRIMARY KEY (rowid>?)"]);
+    assert_eq!(plans(&[], by(None, true), START, 0), ["SEARCH s__t USING INTEGER PRIMARY KEY (rowid>?)"]);
+    let between = ["SEARCH s__t USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)"];
+    assert_eq!(plans(&[], by(None, true), after(IndexValue::Null), 0), between);
+}
+
+#[test]
+fn every_filter_in_the_order_of_ids_walks_its_index_and_sorts_nothing() {
+    for (field, index) in [(0, "a"), (1, "b")] {
+        for descending in [false, true] {
+            let plan = plans(&[is(field)], by(None, descending), START, 0);
+            assert_eq!(plan, [format!("SEARCH s__t USING INDEX {index} (f_{index}=?)")]);
+            let side = if descending { "<" } else { ">" };
+            let plan = plans(&[is(field)], by(None, descending), after(IndexValue::Null), 0);
+            assert_eq!(plan, [format!("SEARCH s__t USING INDEX {index} (f_{index}=? AND rowid{side}?)")]);
+        }
+    }
+}
+
+#[test]
+fn every_order_walks_its_index_and_sorts_nothing() {
+    for descending in [false, true] {
+        assert_eq!(plans(&[], by(Some(1), descending), START, 0), ["SCAN s__t USING INDEX b"]);
+    }
+    let up = ["SEARCH s__t USING INDEX b (f_b=? AND rowid>?)", "SEARCH s__t USING INDEX b (f_b>?)"];
+    assert_eq!(plans(&[], by(Some(1), false), after("x".into()), 0), up);
+    assert_eq!(plans(&[], by(Some(1), false), after(IndexValue::Null), 0), up);
+    let here = "SEARCH s__t USING INDEX b (f_b=? AND rowid<?)";
+    let down = [here, "SEARCH s__t USING INDEX b (f_b<?)", "SEARCH s__t USING INDEX b (f_b=?)"];
+    assert_eq!(plans(&[], by(Some(1), true), after("x".into()), 0), down);
+}
+
+#[test]
+fn a_filter_in_another_fields_order_walks_that_order_unless_few_rows_meet_it() {
+    assert_eq!(plans(&[is(0)], by(Some(1), false), START, 1_000_000), ["SCAN s__t USING INDEX b"]);
+    let few = ["SEARCH s__t USING INDEX a (f_a=?); USE TEMP B-TREE FOR ORDER BY"];
+    assert_eq!(plans(&[is(0)], by(Some(1), false), START, 10), few);
+}
+
+#[test]
+fn a_period_walks_its_index_in_its_own_order_and_where_it_is_short() {
+    let period = (0, Condition::Within(Some(1), Some(9)));
+    let own = plans(std::slice::from_ref(&period), by(Some(0), true), START, 0);
+    assert_eq!(own, ["SEARCH s__t USING INDEX a (f_a>? AND f_a<?)"]);
+    let behind = plans(std::slice::from_ref(&period), by(Some(0), false), after(IndexValue::Int(5)), 0);
+    let span = "SEARCH s__t USING INDEX a (f_a>? AND f_a<?)";
+    assert_eq!(behind, ["SEARCH s__t USING INDEX a (f_a=? AND rowid>?)", span]);
+    let sorted = format!("{span}; USE TEMP B-TREE FOR ORDER BY");
+    assert_eq!(plans(std::slice::from_ref(&period), by(None, false), START, 10), std::slice::from_ref(&sorted));
+    assert_eq!(plans(std::slice::from_ref(&period), by(None, true), after(IndexValue::Null), 10), [sorted]);
+    let long = ["SEARCH s__t USING INTEGER PRIMARY KEY (rowid>?)"];
+    assert_eq!(plans(&[period], by(None, false), START, 1_000_000), long);
+}
+
+#[test]
+fn of_two_filters_the_leading_one_is_walked() {
+    let (conn, shape) = shape();
+    for (lead, index) in [(0, "a"), (1, "b")] {
+        let plan = explained(&conn, counting(&shape, &[is(0), is(1)], lead), &[100]);
+        assert!(plan.contains(&format!("SEARCH s__t USING INDEX {index} (f_{index}=?)")), "{plan}");
+    }
+    assert_eq!(plans(&[is(0), is(1)], by(None, false), START, 10), ["SEARCH s__t USING INDEX a (f_a=?)"]);
+}

@@ -1,0 +1,239 @@
+//! Pages and totals of listed rows.
+
+use std::fmt::Write as _;
+
+use kernel::field::{Ask, IndexValue};
+use runtime::model::text;
+use runtime::ports::query::COUNT_LIMIT;
+use runtime::ports::{Condition, Cursor, Page, Query, Sort, Start, StoredRow, Total};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Error, OptionalExtension, Result, params, params_from_iter};
+
+use crate::plan::{Low, On, Step, Walk, end, steps, walk};
+use crate::shape::{ROW, Shape, stored};
+use crate::value::{Held, Nat};
+
+/// A statement being written.
+pub(crate) struct Select {
+    pub sql: String,
+    pub values: Vec<Value>,
+}
+
+/// One page.
+pub(crate) fn page(conn: &Connection, shape: &Shape, query: &Query) -> Result<Page> {
+    let conditions = conditions(shape, query)?;
+    let walk = walk(&conditions, query.sort, |on| size(conn, shape, on))?;
+    let wanted = i64::from(query.limit);
+    let mut rows: Vec<(StoredRow, IndexValue)> = Vec::new();
+    for mut select in selects(shape, query, &conditions, walk) {
+        // One more than asked for tells whether there is a next page.
+        let missing = wanted + 1 - i64::try_from(rows.len()).unwrap_or(wanted);
+        if missing <= 0 {
+            break;
+        }
+        let passed = match query.start {
+            Start::Offset(passed) => i64::try_from(passed).unwrap_or(i64::MAX),
+            Start::After(_) => 0,
+        };
+        select.values.extend([missing.into(), passed.into()]);
+        let mut statement = conn.prepare_cached(&select.sql)?;
+        let found = statement.query_map(params_from_iter(select.values), |row| Ok((stored(row)?, row.get::<_, Held>(5)?.0)))?;
+        for row in found {
+            rows.push(row?);
+        }
+    }
+    let more = rows.len() > usize::try_from(query.limit).unwrap_or(usize::MAX);
+    if more {
+        rows.pop();
+    }
+    let next = rows.last().filter(|_| more).and_then(|(row, value)| Some(Cursor { value: value.clone(), id: row.id? }));
+    Ok(Page { rows: rows.into_iter().map(|(row, _)| row).collect(), next })
+}
+
+/// How many rows there are.
+pub(crate) fn total(conn: &Connection, shape: &Shape, query: &Query) -> Result<Total> {
+    let conditions = conditions(shape, query)?;
+    if let Some((name, value)) = counter(shape, &conditions) {
+        return Ok(Total { rows: counted(conn, shape, &name, &value)?, exact: true });
+    }
+    let mut lead = (u64::MAX, 0);
+    for (place, on) in conditions.iter().enumerate().filter(|_| conditions.len() > 1) {
+        lead = lead.min((size(conn, shape, on)?, place));
+    }
+    let rows = count(conn, shape, &conditions, lead.1)?;
+    Ok(Total { rows: rows.min(COUNT_LIMIT), exact: rows <= COUNT_LIMIT })
+}
+
+/// What is really asked for: a period without ends asks for nothing.
+fn conditions(shape: &Shape, query: &Query) -> Result<Vec<On>> {
+    let fields = query.conditions.iter().map(|(field, _)| *field).chain(query.sort.field);
+    if let Some(field) = fields.into_iter().find(|field| *field >= shape.fields.len()) {
+        return Err(Error::InvalidColumnIndex(field));
+    }
+    let asked = query.conditions.iter().filter(|(_, condition)| *condition != Condition::Within(None, None));
+    Ok(asked.cloned().collect())
+}
+
+/// The counter that knows the total: that of all rows, of one counted field, or of a pair of them.
+fn counter(shape: &Shape, conditions: &[On]) -> Option<(String, String)> {
+    match conditions {
+        [] => Some((String::new(), String::new())),
+        [(field, Condition::Is(value))] => {
+            let field = shape.fields.get(*field).filter(|field| field.ask == Ask::Counted)?;
+            Some((field.name.to_owned(), text(value)))
+        }
+        [(one, Condition::Is(first)), (other, Condition::Is(second))] => {
+            let pair = |a: usize, b: usize, first, second| {
+                let name = shape.crossed.contains(&(a, b)).then(|| shape.crossed_name(a, b))?;
+                Some((name, format!("{}\u{1f}{}", text(first), text(second))))
+            };
+            pair(*one, *other, first, second).or_else(|| pair(*other, *one, second, first))
+        }
+        _ => None,
+    }
+}
+
+fn counted(conn: &Connection, shape: &Shape, name: &str, value: &str) -> Result<u64> {
+    let sql = "SELECT number FROM counter WHERE tbl = ?1 AND name = ?2 AND value = ?3";
+    let mut statement = conn.prepare_cached(sql)?;
+    let number = statement.query_row(params![shape.name, name, value], |row| row.get::<_, Nat>(0)).optional()?;
+    Ok(number.map_or(0, |number| number.0))
+}
+
+/// How many rows meet one condition: from its counter, or counted in its index as far as it matters.
+fn size(conn: &Connection, shape: &Shape, on: &On) -> Result<u64> {
+    match counter(shape, std::slice::from_ref(on)) {
+        Some((name, value)) => counted(conn, shape, &name, &value),
+        None => count(conn, shape, std::slice::from_ref(on), 0),
+    }
+}
+
+fn count(conn: &Connection, shape: &Shape, conditions: &[On], lead: usize) -> Result<u64> {
+    let mut select = counting(shape, conditions, lead);
+    select.values.push(Value::Integer(i64::try_from(COUNT_LIMIT + 1).unwrap_or(i64::MAX)));
+    let mut statement = conn.prepare_cached(&select.sql)?;
+    Ok(statement.query_row(params_from_iter(select.values), |row| row.get::<_, Nat>(0))?.0)
+}
+
+/// A statement that counts up to a limit, its last argument.
+pub(crate) fn counting(shape: &Shape, conditions: &[On], lead: usize) -> Select {
+    let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE listed", shape.table());
+    let mut select = Select { sql, values: Vec::new() };
+    for (place, (field, condition)) in conditions.iter().enumerate() {
+        select.meeting(&shape.column(*field), condition, place == lead);
+    }
+    select.sql.push_str(" LIMIT ?)");
+    select
+}
+
+/// The statements of a walk, one for each of its steps; limit and offset are their last arguments.
+pub(crate) fn selects(shape: &Shape, query: &Query, conditions: &[On], walk: Walk) -> Vec<Select> {
+    let after = match &query.start {
+        Start::After(cursor) => Some(cursor),
+        Start::Offset(_) => None,
+    };
+    let lead = match walk {
+        Walk::Order => None,
+        Walk::Along(lead) | Walk::Sorted(lead) => Some(lead),
+    };
+    let sorted = matches!(walk, Walk::Sorted(_));
+    let Some(field) = query.sort.field else {
+        let mut select = Select::of(shape, "NULL", lead.is_none());
+        let condition = |place: usize| (&conditions[place].1, place);
+        for (condition, place) in (0..conditions.len()).map(condition) {
+            select.meeting(&shape.column(conditions[place].0), condition, lead == Some(place));
+        }
+        select.behind(after.map(|cursor| cursor.id), query.sort, sorted);
+        return vec![select.ordered(None, query.sort, sorted)];
+    };
+    // A condition on the sorted field itself is part of the steps.
+    let own = lead.filter(|lead| !sorted && conditions[*lead].0 == field);
+    let column = shape.column(field);
+    let steps = steps(query.sort.descending, own.map(|own| &conditions[own].1), after);
+    let statement = |step: &Step| {
+        let mut select = Select::of(shape, &column, false);
+        for (place, (field, condition)) in conditions.iter().enumerate().filter(|(place, _)| Some(*place) != own) {
+            select.meeting(&shape.column(*field), condition, lead == Some(place));
+        }
+        select.step(&column, step, query.sort, sorted);
+        select.ordered(Some(&column), query.sort, sorted)
+    };
+    steps.iter().map(statement).collect()
+}
+
+impl Select {
+    /// Listed rows: in the table itself they are those with an id, in an index those that it has.
+    fn of(shape: &Shape, sorted_by: &str, in_table: bool) -> Self {
+        let listed = if in_table { "id > -1" } else { "listed" };
+        Self { sql: format!("SELECT {ROW}, {sorted_by} FROM {} WHERE {listed}", shape.table()), values: Vec::new() }
+    }
+
+    fn and(&mut self, walked: bool, column: &str, operator: &str, value: &IndexValue) {
+        let mark = if walked { "" } else { "+" };
+        // Writing to a text cannot fail.
+        let _ = write!(self.sql, " AND {mark}{column} {operator} ?");
+        self.values.push(match value {
+            IndexValue::Null => Value::Null,
+            IndexValue::Int(number) => Value::Integer(*number),
+            IndexValue::Text(text) => Value::Text(text.clone()),
+        });
+    }
+
+    fn equal(&mut self, walked: bool, column: &str, value: &IndexValue) {
+        if *value == IndexValue::Null {
+            let mark = if walked { "" } else { "+" };
+            let _ = write!(self.sql, " AND {mark}{column} IS NULL");
+        } else {
+            self.and(walked, column, "=", value);
+        }
+    }
+
+    fn meeting(&mut self, column: &str, condition: &Condition, walked: bool) {
+        match condition {
+            Condition::Is(value) => self.equal(walked, column, value),
+            Condition::Within(from, until) => {
+                if let Some(from) = from {
+                    self.and(walked, column, ">=", &IndexValue::Int(*from));
+                }
+                self.and(walked, column, "<", &end(*until));
+            }
+        }
+    }
+
+    fn behind(&mut self, id: Option<u64>, sort: Sort, sorted: bool) {
+        if let Some(id) = id {
+            let operator = if sort.descending { "<" } else { ">" };
+            self.and(!sorted, "id", operator, &id.into());
+        }
+    }
+
+    fn step(&mut self, column: &str, step: &Step, sort: Sort, sorted: bool) {
+        match step {
+            Step::All => {}
+            Step::Value(value, id) => {
+                self.equal(!sorted, column, value);
+                self.behind(*id, sort, sorted);
+            }
+            Step::Span(Low::Open, None) => {
+                let _ = write!(self.sql, " AND {}{column} IS NOT NULL", if sorted { "+" } else { "" });
+            }
+            Step::Span(low, high) => {
+                match low {
+                    Low::Open => {}
+                    Low::With(low) => self.and(!sorted, column, ">=", low),
+                    Low::Behind(low) => self.and(!sorted, column, ">", low),
+                }
+                if let Some(high) = high {
+                    self.and(!sorted, column, "<", high);
+                }
+            }
+        }
+    }
+
+    fn ordered(mut self, column: Option<&str>, sort: Sort, sorted: bool) -> Self {
+        let (mark, way) = (if sorted { "+" } else { "" }, if sort.descending { " DESC" } else { "" });
+        let first = column.map(|column| format!("{mark}{column}{way}, ")).unwrap_or_default();
+        let _ = write!(self.sql, " ORDER BY {first}{mark}id{way} LIMIT ? OFFSET ?");
+        self
+    }
+}

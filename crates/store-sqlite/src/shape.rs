@@ -1,0 +1,128 @@
+//! A row table as the store knows it: its columns, and the statements that never change.
+
+use kernel::field::{Ask, FieldInfo};
+use runtime::Model;
+use runtime::model::Table;
+use runtime::ports::StoredRow;
+use rusqlite::{Result, Row};
+
+use crate::error::OpenError;
+use crate::value::Nat;
+
+/// What every statement that reads rows selects first, for [`stored`].
+pub(crate) const ROW: &str = "id, key, version, schema, data";
+
+/// A table of rows.
+///
+/// ```sql
+/// CREATE TABLE "message__my_messages" (
+///     id      INTEGER PRIMARY KEY,  -- negative as long as the row is not listed
+///     key     TEXT NOT NULL UNIQUE,
+///     version INTEGER NOT NULL,
+///     schema  INTEGER NOT NULL,
+///     listed  INTEGER,              -- 1 or NULL: takes no room in the row, and is what the indexes are partial by
+///     "f_status" ANY,               -- a declared field; ANY keeps numbers and texts as they are
+///     data    BLOB NOT NULL         -- last, so that a filter never reads past it
+/// ) STRICT;
+/// CREATE INDEX "message__my_messages__f_status" ON "message__my_messages"("f_status") WHERE listed;  -- ends in id
+/// ```
+#[derive(Debug)]
+pub(crate) struct Shape {
+    /// The table's name, unquoted.
+    pub name: String,
+    /// Declared fields.
+    pub fields: Vec<FieldInfo>,
+    /// Pairs of them that are counted.
+    pub crossed: Vec<(usize, usize)>,
+    /// Their columns, unquoted.
+    pub columns: Vec<String>,
+    pub by_key: String,
+    pub by_id: String,
+    /// Arguments: id, key, version, schema, listed, data, then the fields.
+    pub insert: String,
+    /// The version, the id and the field values of a key.
+    pub before: String,
+    pub delete: String,
+}
+
+impl Shape {
+    fn of(table: &Table) -> Self {
+        Self::new(table.sql_name.clone(), table.fields.clone(), table.crossed.clone())
+    }
+
+    /// A table with that name, fields and pairs.
+    pub fn new(name: String, fields: Vec<FieldInfo>, crossed: Vec<(usize, usize)>) -> Self {
+        let columns: Vec<String> = fields.iter().map(|field| format!("f_{}", field.name)).collect();
+        let listed: Vec<String> = columns.iter().map(|column| format!(", {}", quoted(column))).collect();
+        let listed = listed.concat();
+        let places: Vec<String> = (0..columns.len()).map(|place| format!(", ?{}", place + 7)).collect();
+        let places = places.concat();
+        let at = quoted(&name);
+        Self {
+            by_key: format!("SELECT {ROW} FROM {at} WHERE key = ?1"),
+            by_id: format!("SELECT {ROW} FROM {at} WHERE id = ?1"),
+            insert: format!(
+                "INSERT INTO {at} (id, key, version, schema, listed, data{listed}) VALUES (?1, ?2, ?3, ?4, ?5, ?6{places})"
+            ),
+            before: format!("SELECT version, id{listed} FROM {at} WHERE key = ?1"),
+            delete: format!("DELETE FROM {at} WHERE key = ?1"),
+            fields,
+            crossed,
+            columns,
+            name,
+        }
+    }
+
+    /// The table's name in a statement.
+    pub fn table(&self) -> String {
+        quoted(&self.name)
+    }
+
+    /// A field's column in a statement.
+    pub fn column(&self, field: usize) -> String {
+        self.columns.get(field).map(|column| quoted(column)).unwrap_or_default()
+    }
+
+    /// The fields and pairs that have counters, by the names of their counters.
+    pub fn counted(&self) -> Vec<(String, Vec<usize>)> {
+        let single = self.fields.iter().enumerate().filter(|(_, field)| field.ask == Ask::Counted);
+        let single = single.map(|(place, field)| (field.name.to_owned(), vec![place]));
+        let pairs = self.crossed.iter().map(|(a, b)| (self.crossed_name(*a, *b), vec![*a, *b]));
+        single.chain(pairs).collect()
+    }
+
+    /// The name of a pair's counter.
+    pub fn crossed_name(&self, a: usize, b: usize) -> String {
+        let name = |place: usize| self.fields.get(place).map_or("", |field| field.name);
+        format!("{}*{}", name(a), name(b))
+    }
+}
+
+/// The shapes of a model's tables, in its order. SQLite does not tell names apart by case, so neither may a model.
+pub(crate) fn shapes(model: &Model) -> Result<Vec<Shape>, OpenError> {
+    let shapes: Vec<Shape> = model.tables.iter().map(Shape::of).collect();
+    let tables = shapes.iter().map(|shape| shape.name.clone());
+    let columns = shapes.iter().flat_map(|shape| shape.columns.iter().map(|column| format!("{}.{column}", shape.name)));
+    let mut seen = std::collections::HashSet::new();
+    match tables.chain(columns).find(|name| !seen.insert(name.to_lowercase())) {
+        Some(name) => Err(OpenError::NameTwice { name }),
+        None => Ok(shapes),
+    }
+}
+
+/// A name in a statement.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A row selected by [`ROW`].
+pub(crate) fn stored(row: &Row<'_>) -> Result<StoredRow> {
+    let id: i64 = row.get(0)?;
+    Ok(StoredRow {
+        id: u64::try_from(id).ok(),
+        key: row.get(1)?,
+        version: row.get::<_, Nat>(2)?.0,
+        schema: row.get(3)?,
+        data: row.get(4)?,
+    })
+}

@@ -1,0 +1,216 @@
+//! Timers, effects, parked events and answers: how they are written and read.
+
+use kernel::event::Cause;
+use runtime::model::TableId;
+use runtime::ports::{AnswerRow, EffectRow, ParkedRow, ParkedWrite, RowRef, TimerRow, TimerWrite};
+use rusqlite::types::Type;
+use rusqlite::{Connection, Error, Params, Result, Row, params};
+use serde_json::from_str;
+
+use crate::error::Fault;
+use crate::shape::Shape;
+use crate::value::{Nat, limit};
+
+const EFFECT: &str = "number, id, tbl, key, port, lane, payload, cause, withdrawn";
+const PARKED: &str = "follower, key, place, attempts, next_try_ms, dead, cause, since_ms, record";
+
+/// A table's name, by which everything else is filed.
+pub(crate) fn name_of(shapes: &[Shape], table: TableId) -> Result<&str, Fault> {
+    let shape = shapes.get(table.0).ok_or_else(|| Fault::Refused(format!("there is no table {}", table.0)))?;
+    Ok(&shape.name)
+}
+
+fn table_of(shapes: &[Shape], row: &Row<'_>, column: usize) -> Result<TableId> {
+    let name: String = row.get(column)?;
+    let place = shapes.iter().position(|shape| shape.name == name);
+    let gone = || unreadable(column, format!("table {name} is not declared any more"));
+    place.map(TableId).ok_or_else(gone)
+}
+
+/// A table that timers or effects wait for and that is not declared: one look-up for each table there is.
+pub(crate) fn orphan(conn: &Connection, shapes: &[Shape]) -> Result<Option<String>> {
+    for work in ["timer", "effect"] {
+        let next = format!("SELECT min(tbl) FROM {work} WHERE tbl > ?1");
+        let mut last = String::new();
+        while let Some(name) = conn.query_row(&next, [&last], |row| row.get::<_, Option<String>>(0))? {
+            if !shapes.iter().any(|shape| shape.name == name) {
+                return Ok(Some(name));
+            }
+            last = name;
+        }
+    }
+    Ok(None)
+}
+
+pub(crate) fn write_timer(conn: &Connection, shapes: &[Shape], write: &TimerWrite) -> Result<(), Fault> {
+    match write {
+        TimerWrite::Set(TimerRow { table, key, name, due_ms, command, cause }) => {
+            let sql = "INSERT OR REPLACE INTO timer (tbl, key, name, due_ms, command, cause) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+            let values = params![name_of(shapes, *table)?, key, name, due_ms, command, text(cause)?];
+            conn.prepare_cached(sql)?.execute(values)?;
+        }
+        TimerWrite::Clear { table, key, name } => {
+            let sql = "DELETE FROM timer WHERE tbl = ?1 AND key = ?2 AND name = ?3";
+            conn.prepare_cached(sql)?.execute(params![name_of(shapes, *table)?, key, name])?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn timers_due(conn: &Connection, shapes: &[Shape], until_ms: i64, rows: usize) -> Result<Vec<TimerRow>> {
+    let sql = "SELECT tbl, key, name, due_ms, command, cause FROM timer WHERE due_ms <= ?1 \
+               ORDER BY due_ms, tbl, key, name LIMIT ?2";
+    list(conn, sql, params![until_ms, limit(rows)], |row| {
+        Ok(TimerRow {
+            table: table_of(shapes, row, 0)?,
+            key: row.get(1)?,
+            name: row.get(2)?,
+            due_ms: row.get(3)?,
+            command: row.get(4)?,
+            cause: cause(row, 5)?,
+        })
+    })
+}
+
+/// Those that have ended, then the withdrawals, then what is new: a new effect says itself whether it is withdrawn.
+pub(crate) fn write_effects(
+    conn: &Connection,
+    shapes: &[Shape],
+    done: &[u64],
+    withdrawn: &[RowRef],
+    asked: &[EffectRow],
+) -> Result<(), Fault> {
+    for number in done {
+        conn.prepare_cached("DELETE FROM effect WHERE number = ?1")?.execute([Nat(*number)])?;
+    }
+    for RowRef { table, key } in withdrawn {
+        let sql = "UPDATE effect SET withdrawn = 1 WHERE tbl = ?2 AND key = ?1";
+        conn.prepare_cached(sql)?.execute(params![key, name_of(shapes, *table)?])?;
+    }
+    for effect in asked {
+        let EffectRow { number, id, table, key, port, lane, payload, cause, withdrawn } = effect;
+        let sql = "INSERT INTO effect (number, id, tbl, key, port, lane, payload, cause, withdrawn) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let table = name_of(shapes, *table)?;
+        let values = params![Nat(*number), id, table, key, port, lane, payload, text(cause)?, withdrawn];
+        conn.prepare_cached(sql)?.execute(values)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn effects_after(conn: &Connection, shapes: &[Shape], number: u64, rows: usize) -> Result<Vec<EffectRow>> {
+    let sql = format!("SELECT {EFFECT} FROM effect WHERE number > ?1 ORDER BY number LIMIT ?2");
+    list(conn, &sql, params![Nat(number), limit(rows)], |row| {
+        Ok(EffectRow {
+            number: row.get::<_, Nat>(0)?.0,
+            id: row.get(1)?,
+            table: table_of(shapes, row, 2)?,
+            key: row.get(3)?,
+            port: row.get(4)?,
+            lane: row.get(5)?,
+            payload: row.get(6)?,
+            cause: cause(row, 7)?,
+            withdrawn: row.get(8)?,
+        })
+    })
+}
+
+pub(crate) fn write_parked(conn: &Connection, write: &ParkedWrite) -> Result<(), Fault> {
+    match write {
+        ParkedWrite::Put(parked) => {
+            let ParkedRow { follower, key, place, attempts, next_try_ms, dead, cause, since_ms, record } = parked;
+            let sql = format!("INSERT OR REPLACE INTO parked ({PARKED}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+            let record = serde_json::to_string(record).map_err(unwritable)?;
+            let values = params![follower, key, Nat(*place), attempts, next_try_ms, dead, cause, since_ms, record];
+            conn.prepare_cached(&sql)?.execute(values)?;
+        }
+        ParkedWrite::Remove { follower, key, place } => {
+            let sql = "DELETE FROM parked WHERE follower = ?1 AND key = ?2 AND place = ?3";
+            conn.prepare_cached(sql)?.execute(params![follower, key, Nat(*place)])?;
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn parked_of(conn: &Connection, follower: &str, key: &str, rows: usize) -> Result<Vec<ParkedRow>> {
+    let sql = format!("SELECT {PARKED} FROM parked WHERE follower = ?1 AND key = ?2 ORDER BY place LIMIT ?3");
+    list(conn, &sql, params![follower, key, limit(rows)], parked)
+}
+
+pub(crate) fn all_parked(conn: &Connection, dead_only: bool, rows: usize) -> Result<Vec<ParkedRow>> {
+    let dead = if dead_only { "WHERE dead" } else { "" };
+    let sql = format!("SELECT {PARKED} FROM parked {dead} ORDER BY since_ms, follower, place LIMIT ?1");
+    list(conn, &sql, [limit(rows)], parked)
+}
+
+/// The first of each follower and key: one look-up for each, however many wait behind it.
+pub(crate) fn parked_heads(conn: &Connection) -> Result<Vec<ParkedRow>> {
+    let sql = format!("SELECT {PARKED} FROM parked WHERE (follower, key) > (?1, ?2) ORDER BY follower, key, place LIMIT 1");
+    let first = format!("SELECT {PARKED} FROM parked ORDER BY follower, key, place LIMIT 1");
+    let mut heads = list(conn, &first, [], parked)?;
+    while let Some(head) = heads.last() {
+        let next = list(conn, &sql, params![head.follower, head.key], parked)?;
+        if next.is_empty() {
+            break;
+        }
+        heads.extend(next);
+    }
+    Ok(heads)
+}
+
+fn parked(row: &Row<'_>) -> Result<ParkedRow> {
+    Ok(ParkedRow {
+        follower: row.get(0)?,
+        key: row.get(1)?,
+        place: row.get::<_, Nat>(2)?.0,
+        attempts: row.get(3)?,
+        next_try_ms: row.get(4)?,
+        dead: row.get(5)?,
+        cause: row.get(6)?,
+        since_ms: row.get(7)?,
+        record: from_str(&row.get::<_, String>(8)?).map_err(|error| unreadable(8, error))?,
+    })
+}
+
+pub(crate) fn write_answer(conn: &Connection, answer: &AnswerRow) -> Result<(), Fault> {
+    let AnswerRow { scope, key, fingerprint, expires_ms, answer } = answer;
+    let sql = "INSERT INTO answer (scope, key, fingerprint, expires_ms, answer) VALUES (?1, ?2, ?3, ?4, ?5) \
+               ON CONFLICT (scope, key) DO UPDATE SET fingerprint = ?3, expires_ms = ?4, answer = ?5";
+    conn.prepare_cached(sql)?.execute(params![scope, key, fingerprint, expires_ms, answer])?;
+    Ok(())
+}
+
+pub(crate) fn answer(conn: &Connection, scope: &str, key: &str) -> Result<Option<AnswerRow>> {
+    let sql = "SELECT scope, key, fingerprint, expires_ms, answer FROM answer WHERE scope = ?1 AND key = ?2";
+    let found = list(conn, sql, [scope, key], |row| {
+        let (scope, key, fingerprint) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        Ok(AnswerRow { scope, key, fingerprint, expires_ms: row.get(3)?, answer: row.get(4)? })
+    });
+    Ok(found?.pop())
+}
+
+/// All rows of a statement; the bound is in its limit.
+pub(crate) fn list<T>(
+    conn: &Connection,
+    sql: &str,
+    values: impl Params,
+    row: impl FnMut(&Row<'_>) -> Result<T>,
+) -> Result<Vec<T>> {
+    conn.prepare_cached(sql)?.query_map(values, row)?.collect()
+}
+
+fn text(cause: &Cause) -> Result<String, Fault> {
+    serde_json::to_string(cause).map_err(unwritable)
+}
+
+fn cause(row: &Row<'_>, column: usize) -> Result<Cause> {
+    from_str(row.get_ref(column)?.as_str()?).map_err(|error| unreadable(column, error))
+}
+
+fn unwritable(error: serde_json::Error) -> Fault {
+    Fault::Sql(Error::ToSqlConversionFailure(Box::new(error)))
+}
+
+fn unreadable(column: usize, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::FromSqlConversionFailure(column, Type::Text, why.into())
+}
