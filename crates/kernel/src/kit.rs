@@ -84,6 +84,7 @@ impl<A: Aggregate> Given<A> {
     }
 
     /// Decides. What was not given reads as absent.
+    #[allow(clippy::needless_pass_by_value)] // a test hands its command over and is done with it
     pub fn when(self, command: A::Command) -> Then<A> {
         let at = At::new(self.now, &self.zone, self.id, &self.key, &self.actor, &self.known);
         let result = A::decide(self.state.as_ref(), &command, &at);

@@ -161,7 +161,7 @@ pub struct ResourceDef {
     /// Up to 1000 rows without being asked for a page.
     pub at_once: bool,
     /// When a change may be answered, where that is not at once.
-    pub settled: Option<Arc<dyn Fn(&Opaque) -> bool + Send + Sync>>,
+    pub settled: Option<Judge>,
 }
 
 /// How a state is shown, without its type.
@@ -214,6 +214,9 @@ pub struct NewCommand {
     pub command: Opaque,
 }
 
+/// A question about a state without its type.
+pub type Judge = Arc<dyn Fn(&Opaque) -> bool + Send + Sync>;
+
 type Make<T> = Arc<dyn Fn(Value) -> Result<T, Refused> + Send + Sync>;
 
 /// `POST` of a resource.
@@ -243,17 +246,11 @@ pub struct ChangeDef {
     /// The input's JSON Schema, `null` if there is none.
     pub input: Value,
     make: Make<Opaque>,
-    allowed: Arc<dyn Fn(&Opaque) -> bool + Send + Sync>,
+    allowed: Judge,
 }
 
 impl ChangeDef {
-    fn new(
-        name: &'static str,
-        sentence: &'static str,
-        input: Value,
-        make: Make<Opaque>,
-        allowed: Arc<dyn Fn(&Opaque) -> bool + Send + Sync>,
-    ) -> Self {
+    fn new(name: &'static str, sentence: &'static str, input: Value, make: Make<Opaque>, allowed: Judge) -> Self {
         Self { name, sentence, input, make, allowed }
     }
 

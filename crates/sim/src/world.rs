@@ -244,13 +244,13 @@ impl World {
         if self.core.is_some() {
             return;
         }
-        let ports = self.model.system.services.iter().flat_map(|service| &service.far_sides);
+        let far_sides = self.model.system.services.iter().flat_map(|service| &service.far_sides);
         let parts = Parts {
             model: self.model.clone(),
             store: Box::new(self.faulty.clone()),
             zone: self.zone.clone(),
             limits: Limits { batch_items: 1 + usize::try_from(self.chance.below(32)).unwrap_or(0), ..Limits::default() },
-            ports: ports.map(|def| (def.port.to_owned(), def.repeat)).collect(),
+            ports: far_sides.map(|def| (def.port.to_owned(), def.repeat)).collect(),
             ends: Vec::new(),
         };
         self.core = Core::new(parts).ok();
@@ -260,7 +260,7 @@ impl World {
 
     /// Everything in memory is gone: open requests are never answered, calls under way never heard of.
     fn crash(&mut self) {
-        self.log("crash".to_owned());
+        self.log("crash");
         self.core = None;
         self.paused = None;
         self.agenda.retain(|_, planned| !matches!(planned, Planned::Far(..)));
@@ -356,7 +356,7 @@ impl World {
         }
     }
 
-    fn log(&mut self, line: String) {
+    fn log(&mut self, line: impl std::fmt::Display) {
         let line = format!("{} {line}", self.now_ms);
         line.hash(&mut self.trace);
         if self.lines.len() < TRACE_LINES {

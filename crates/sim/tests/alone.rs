@@ -1,5 +1,7 @@
 //! A service stands alone: while any other is down it takes its commands, and what waited happens afterwards by itself.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may say what it expects
+
 use std::sync::Arc;
 
 use jiff::tz::{Offset, TimeZone};

@@ -2,6 +2,8 @@
 //!
 //! `SEEDS=n` runs so many seeds, `SEED=n` replays one and prints its trace.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may say what it expects
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! The README's walkthrough, run in memory: the shipped core, a virtual clock, and the handsets that the numbers name.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a test may say what it expects
+
 use std::sync::Arc;
 
 use jiff::tz::{Offset, TimeZone};
