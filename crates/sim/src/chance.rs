@@ -30,6 +30,8 @@ pub struct Faults {
     pub clock_jump: u32,
     /// A service stops handling events for a while.
     pub service_paused: u32,
+    /// A handler of the witness panics.
+    pub handler_breaks: u32,
 }
 
 impl Faults {
@@ -47,6 +49,7 @@ impl Faults {
         request_twice: 0,
         clock_jump: 0,
         service_paused: 0,
+        handler_breaks: 0,
     };
 
     /// Everything goes wrong, often enough to meet in a short run.
@@ -63,6 +66,7 @@ impl Faults {
         request_twice: 150,
         clock_jump: 2,
         service_paused: 10,
+        handler_breaks: 60,
     };
 }
 

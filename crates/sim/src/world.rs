@@ -9,6 +9,7 @@ use kernel::context::Opaque;
 use kernel::event::Cause;
 use kernel::{Reaction, System, Timestamp};
 use runtime::memory::MemoryStore;
+use runtime::ports::Reader;
 use runtime::{Action, Core, Done, Failure, Idempotency, Input, Limits, Model, Parts, Request, TableId};
 
 use crate::chance::{Chance, Faults, Tally};
@@ -43,7 +44,8 @@ pub struct Answered {
 struct Sent {
     name: String,
     table: TableId,
-    key: String,
+    /// None, where one is made for each try, as an inbound adapter does.
+    key: Option<String>,
     command: Opaque,
     must_exist: bool,
     tries: u32,
@@ -89,6 +91,9 @@ const MOST_TURNS: u64 = 2_000_000;
 /// Lines of the trace that are kept for reading; the digest covers all of them.
 const TRACE_LINES: usize = 200_000;
 
+/// Short enough that some events are given up, and must be redriven, in most runs.
+const EVENT_RETRIES_MS: [i64; 2] = [500, 2_000];
+
 /// A client gives up after so many tries.
 const TRIES: u32 = 200;
 
@@ -133,10 +138,30 @@ impl World {
     /// # Panics
     /// If there is no such aggregate: that is a fault of the test.
     pub fn send(&mut self, after_ms: u64, name: &str, aggregate: (&str, &str), key: &str, command: Opaque, must_exist: bool) {
+        self.plan_send(after_ms, name, aggregate, Some(key.to_owned()), command, must_exist);
+    }
+
+    /// Plans a command for a new aggregate whose key the client does not name.
+    ///
+    /// # Panics
+    /// If there is no such aggregate: that is a fault of the test.
+    pub fn send_unnamed(&mut self, after_ms: u64, name: &str, aggregate: (&str, &str), command: Opaque) {
+        self.plan_send(after_ms, name, aggregate, None, command, false);
+    }
+
+    fn plan_send(
+        &mut self,
+        after_ms: u64,
+        name: &str,
+        aggregate: (&str, &str),
+        key: Option<String>,
+        command: Opaque,
+        must_exist: bool,
+    ) {
         let Some(table) = self.model.find(aggregate.0, aggregate.1).map(|table| table.id) else {
             panic!("{aggregate:?} is not declared");
         };
-        let sent = Sent { name: name.to_owned(), table, key: key.to_owned(), command, must_exist, tries: 0 };
+        let sent = Sent { name: name.to_owned(), table, key, command, must_exist, tries: 0 };
         self.plan(after_ms, Planned::Send(sent));
     }
 
@@ -149,8 +174,7 @@ impl World {
                 let new = resource.create.as_ref().and_then(|create| create.make(seed.body.clone()).ok());
                 let (Some(new), Some(table)) = (new, model.by_type(resource.aggregate)) else { continue };
                 let name = format!("seed-{place}");
-                let key = new.key.unwrap_or_else(|| name.clone());
-                let sent = Sent { name, table, key, command: new.command, must_exist: false, tries: 0 };
+                let sent = Sent { name, table, key: new.key, command: new.command, must_exist: false, tries: 0 };
                 self.plan(0, Planned::Send(sent));
             }
         }
@@ -181,8 +205,21 @@ impl World {
 
     fn heal(&mut self) {
         self.chance.heal();
+        self.redrive();
         if let Some(service) = self.paused.take() {
             self.plan(0, Planned::Resume(service));
+        }
+    }
+
+    /// What handlers gave up is tried again: a person would do so once the cause is mended.
+    fn redrive(&mut self) {
+        let now = Timestamp::from_millisecond(self.now_ms).unwrap_or_default();
+        let dead = self.store.all_parked(true, usize::MAX).unwrap_or_default();
+        for row in dead {
+            if let Some(core) = self.core.as_mut() {
+                self.chance.note("redriven");
+                core.accept(Input::Redrive { follower: row.follower, key: row.key }, now);
+            }
         }
     }
 
@@ -249,7 +286,11 @@ impl World {
             model: self.model.clone(),
             store: Box::new(self.faulty.clone()),
             zone: self.zone.clone(),
-            limits: Limits { batch_items: 1 + usize::try_from(self.chance.below(32)).unwrap_or(0), ..Limits::default() },
+            limits: Limits {
+                batch_items: 1 + usize::try_from(self.chance.below(32)).unwrap_or(0),
+                event_retries_ms: EVENT_RETRIES_MS.to_vec(),
+                ..Limits::default()
+            },
             ports: far_sides.map(|def| (def.port.to_owned(), def.repeat)).collect(),
             ends: Vec::new(),
         };
@@ -297,7 +338,7 @@ impl World {
         let request = Request {
             ticket,
             table: sent.table,
-            key: sent.key.clone(),
+            key: sent.key.clone().unwrap_or_else(|| format!("made-{ticket}")),
             give_id: None,
             command: sent.command.clone(),
             cause: Cause { actor: "client".into(), request: sent.name.clone(), ..Cause::default() },

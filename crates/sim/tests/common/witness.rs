@@ -1,0 +1,140 @@
+//! A service that only watches: it notes each event it sees, in order, and breaks down at times.
+//!
+//! What it has noted must be the log, event for event: once each, in the order of each key. It stands beside the system
+//! under test and touches no line of it.
+
+use std::cell::RefCell;
+
+use kernel::aggregate::Aggregate;
+use kernel::context::At;
+use kernel::event::Unreadable;
+use kernel::policy::From;
+use kernel::refusal::Never;
+use kernel::{Decision, Domain, Event, NoEffect, Row, Seen, Service, To, view};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use sim::Chance;
+
+thread_local! {
+    /// When handlers break down; the world's chance, so that a seed says it all.
+    static CHANCE: RefCell<Option<(Chance, u32)>> = const { RefCell::new(None) };
+}
+
+/// From now on handlers on this thread break down with that chance, per thousand.
+pub fn break_down(chance: &Chance, per_mille: u32) {
+    CHANCE.with(|cell| *cell.borrow_mut() = Some((chance.clone(), per_mille)));
+}
+
+fn perhaps_break_down() {
+    let breaks =
+        CHANCE.with(|cell| cell.borrow().as_ref().is_some_and(|(chance, rate)| chance.strikes("a handler breaks down", *rate)));
+    assert!(!breaks, "a handler breaks down");
+}
+
+/// The witness.
+pub fn service() -> Service {
+    Service::new("witness", 8099, Domain::Supporting, "Watches.")
+        .view(
+            view::<Seens>("seens", "Each event of a key, as a view saw it.")
+                .on(note::<SendSuccess>)
+                .on(note::<Canceled>)
+                .on(note::<ValidateSucceed>)
+                .on(note::<ValidateFailed>)
+                .on(note::<SendSucceed>)
+                .on(note::<SendFailed>),
+        )
+        .aggregate::<Heard>()
+        .whenever("Whenever a message is accepted, it is heard.", From::Beginning, hear::<SendSuccess>)
+        .whenever("Whenever a message is canceled, it is heard.", From::Beginning, hear::<Canceled>)
+        .whenever("Whenever a message is found in order, it is heard.", From::Beginning, hear::<ValidateSucceed>)
+        .whenever("Whenever a message may not be sent, it is heard.", From::Beginning, hear::<ValidateFailed>)
+        .whenever("Whenever a message arrived, it is heard.", From::Beginning, hear::<SendSucceed>)
+        .whenever("Whenever a message did not arrive, it is heard.", From::Beginning, hear::<SendFailed>)
+}
+
+/// The events that the witness knows.
+pub const KNOWN: [&str; 6] = ["SendSuccess", "Canceled", "ValidateSucceed", "ValidateFailed", "SendSucceed", "SendFailed"];
+
+macro_rules! known {
+    ($($name:ident),*) => { $(
+        /// Nothing of it matters but that it happened.
+        #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+        pub struct $name {}
+        impl Event for $name {
+            fn read(_: u16, _: &[u8]) -> Result<Self, Unreadable> {
+                Ok(Self {})
+            }
+        }
+    )* };
+}
+known!(SendSuccess, Canceled, ValidateSucceed, ValidateFailed, SendSucceed, SendFailed);
+
+/// What the view saw of a key.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Seens {
+    /// Ids of events, in the order in which they came.
+    pub ids: Vec<String>,
+}
+
+impl Row for Seens {
+    fn id(&self) -> Option<u64> {
+        None
+    }
+}
+
+fn note<E: Event>(row: &mut Seens, _: &E, seen: &Seen) {
+    perhaps_break_down();
+    row.ids.push(seen.id.clone());
+}
+
+/// What a policy heard of a key.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heard {
+    /// Ids of events, in the order in which they came.
+    pub ids: Vec<String>,
+}
+
+/// What may be asked of it.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Hear {
+    id: String,
+}
+
+/// What happens to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "eventType")]
+pub enum HeardEvent {
+    /// One more.
+    #[schemars(extend("x-private" = true))]
+    WasHeard(WasHeard),
+}
+
+/// One more event was heard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct WasHeard {
+    id: String,
+}
+
+impl Aggregate for Heard {
+    const NAME: &'static str = "heard";
+    type Command = Hear;
+    type Event = HeardEvent;
+    type Effect = NoEffect;
+    type Refusal = Never;
+
+    fn decide(_: Option<&Self>, command: &Hear, _: &At<'_>) -> Result<Decision<Self>, Never> {
+        perhaps_break_down();
+        Ok(Decision::event(HeardEvent::WasHeard(WasHeard { id: command.id.clone() })))
+    }
+
+    fn evolve(now: Option<Self>, event: &HeardEvent) -> Option<Self> {
+        let HeardEvent::WasHeard(heard) = event;
+        let mut state = now.unwrap_or_default();
+        state.ids.push(heard.id.clone());
+        Some(state)
+    }
+}
+
+fn hear<E: Event>(_: &E, seen: &Seen) -> To<Heard> {
+    To::key(seen.key.clone()).command(Hear { id: seen.id.clone() })
+}
