@@ -102,6 +102,7 @@ pub struct Misdeclared {
 
 impl Model {
     /// Numbers the tables and followers of a system.
+    #[allow(clippy::needless_pass_by_value)] // a system is handed over to what runs it
     pub fn of(system: System) -> Result<Arc<Self>, Misdeclared> {
         let mut model = Self { tables: Vec::new(), followers: Vec::new(), by_type: HashMap::new(), system: system.clone() };
         for (index, service) in system.services.iter().enumerate() {

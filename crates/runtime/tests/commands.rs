@@ -3,9 +3,9 @@
 
 mod common;
 
-use common::system::{Copied, CopyDo, Do, Go, Unwritable};
-use common::world::{once, until_heard};
-use common::{Errand, Fate, Note, World};
+use common::store::Fate;
+use common::system::{Copied, CopyDo, Do, Errand, Go, Note, Unwritable};
+use common::world::{World, once, until_heard};
 use runtime::{Failure, Limits};
 
 #[test]
@@ -101,9 +101,9 @@ fn a_decision_that_cannot_be_written_down_wholly_writes_nothing() {
 #[test]
 fn a_repeated_request_gets_its_first_answer_again() {
     let mut world = World::new();
-    let mut send = |world: &mut World, text: &str, key: &str| {
+    let send = |world: &mut World, text: &str, key: &str| {
         let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.idempotency = once(key, text);
+        request.idempotency = Some(once(key, text));
         world.done(request)
     };
     let first = send(&mut world, "one", "k").unwrap();
@@ -121,7 +121,7 @@ fn a_refusal_is_remembered_and_what_may_succeed_later_is_not() {
     let mut world = World::new();
     let send = |world: &mut World, command: Do, must_exist: bool, key: &str| {
         let mut request = world.request::<Note>("a", command);
-        (request.idempotency, request.must_exist) = (once(key, "same"), must_exist);
+        (request.idempotency, request.must_exist) = (Some(once(key, "same")), must_exist);
         world.done(request)
     };
     assert!(matches!(send(&mut world, Do::Refuse, false, "refused"), Err(Failure::Refused(_))));
@@ -137,7 +137,7 @@ fn an_idempotency_key_is_forgotten_after_its_time() {
     let mut world = World::new();
     let send = |world: &mut World, text: &str| {
         let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.idempotency = once("k", text);
+        request.idempotency = Some(once("k", text));
         world.done(request)
     };
     send(&mut world, "one").unwrap();
@@ -152,7 +152,7 @@ fn the_same_key_twice_within_one_batch_is_done_once() {
     let mut world = World::new();
     let tickets = ["one", "one", "two"].map(|text| {
         let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.idempotency = once("k", text);
+        request.idempotency = Some(once("k", text));
         world.hand_in(request)
     });
     world.run();
@@ -256,7 +256,7 @@ fn more_commands_than_the_queue_holds_are_refused_at_once() {
 fn a_request_that_waits_is_answered_when_its_aggregate_is_settled() {
     let mut world = World::new();
     let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-    request.wait = until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000);
+    request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
     let ticket = world.hand_in(request);
     world.run();
     assert!(world.replies.is_empty(), "it is committed, and not settled");
@@ -272,7 +272,7 @@ fn a_request_that_waits_is_answered_even_where_no_row_is_kept_in_memory() {
         let mut world = World::with(Limits { rows, ..Limits::default() });
         world.store.plan().shared = shared;
         let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-        request.wait = until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000);
+        request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
         let ticket = world.hand_in(request);
         world.run();
         world.write("b", "one").unwrap();
@@ -285,7 +285,7 @@ fn a_request_that_waits_is_answered_even_where_no_row_is_kept_in_memory() {
 fn a_request_that_waits_too_long_is_told_so_and_its_work_goes_on() {
     let mut world = World::new();
     let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-    request.wait = until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000);
+    request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
     let ticket = world.hand_in(request);
     world.pass(999);
     assert!(world.replies.is_empty());
@@ -301,7 +301,7 @@ fn a_request_that_waits_for_what_is_settled_already_is_answered_at_once() {
     world.send_out::<Errand>("a", 1);
     world.answer(1, "done");
     let mut request = world.request::<Errand>("a", Go::BackSilently);
-    request.wait = until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000);
+    request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
     assert!(world.done(request).is_ok());
 }
 
@@ -310,8 +310,8 @@ fn while_the_first_request_waits_a_repetition_is_told_that_it_is_in_flight() {
     let mut world = World::new();
     let waiting = |world: &mut World| {
         let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-        request.wait = until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000);
-        request.idempotency = once("k", "out");
+        request.wait = Some(until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000));
+        request.idempotency = Some(once("k", "out"));
         world.hand_in(request)
     };
     let (first, at_once) = (waiting(&mut world), waiting(&mut world));
@@ -335,8 +335,8 @@ fn a_repetition_after_a_restart_waits_for_the_end_as_the_first_would_have() {
     let mut world = World::new();
     let waiting = |world: &mut World| {
         let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-        request.wait = until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000);
-        request.idempotency = once("k", "out");
+        request.wait = Some(until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000));
+        request.idempotency = Some(once("k", "out"));
         world.hand_in(request)
     };
     waiting(&mut world);
@@ -354,7 +354,7 @@ fn a_repetition_after_a_restart_waits_for_the_end_as_the_first_would_have() {
 fn who_waits_is_not_told_what_may_never_have_been_committed() {
     let mut world = World::new();
     let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-    request.wait = until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 10_000);
+    request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 10_000));
     let ticket = world.hand_in(request);
     world.run();
     world.store.plan().fates.push_back(Fate::LostUnheard);

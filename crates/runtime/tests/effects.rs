@@ -3,9 +3,9 @@
 
 mod common;
 
+use common::store::Fate;
 use common::system::{Errand, Go, OnceErrand, QueryErrand};
-use common::world::{json, word};
-use common::{Fate, World};
+use common::world::{World, json, word};
 use kernel::Reaction;
 use runtime::{Failure, Limits};
 
@@ -327,7 +327,7 @@ fn effects_of_a_lane_leave_no_faster_than_its_rate_and_in_their_order() {
     let numbers = |world: &mut World| world.called().into_iter().map(|call| call.0).collect::<Vec<_>>();
     assert_eq!(numbers(&mut world), [1, 2, 6, 7, 8, 9, 10, 11]);
     world.pass(99);
-    assert_eq!(numbers(&mut world), []);
+    assert!(numbers(&mut world).is_empty());
     world.pass(1);
     assert_eq!(numbers(&mut world), [3]);
     world.pass(200);

@@ -66,7 +66,7 @@ impl Faults {
         request_twice: 150,
         clock_jump: 2,
         service_paused: 10,
-        handler_breaks: 60,
+        handler_breaks: 120,
     };
 }
 

@@ -11,10 +11,12 @@
 
 mod chance;
 mod far;
+mod sabotage;
 mod store;
 mod world;
 
 pub use chance::{Chance, Faults, Tally};
 pub use far::{FarCallSeen, FarLedger};
+pub use sabotage::Sabotage;
 pub use store::FaultyStore;
 pub use world::{Answered, World, WorldOptions};

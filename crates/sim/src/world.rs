@@ -7,13 +7,14 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use kernel::context::Opaque;
 use kernel::event::Cause;
-use kernel::{Reaction, System, Timestamp};
+use kernel::{Reaction, Repeat, System, Timestamp};
 use runtime::memory::MemoryStore;
 use runtime::ports::Reader;
 use runtime::{Action, Core, Done, Failure, Idempotency, Input, Limits, Model, Parts, Request, TableId};
 
 use crate::chance::{Chance, Faults, Tally};
 use crate::far::FarLedger;
+use crate::sabotage::{Sabotage, sabotaged};
 use crate::store::FaultyStore;
 
 /// What a world is made of.
@@ -77,16 +78,17 @@ pub struct World {
     lines: Vec<String>,
     paused: Option<String>,
     restarts: u64,
+    sabotage: Option<Sabotage>,
 }
 
 enum Planned {
     Send(Sent),
-    Far(u64, Reaction<Vec<u8>>),
+    Far(u64, u32, Reaction<Vec<u8>>),
     Resume(String),
 }
 
 /// Turns after which a run that does not come to rest is a failure.
-const MOST_TURNS: u64 = 2_000_000;
+const MOST_TURNS: u64 = 60_000;
 
 /// Lines of the trace that are kept for reading; the digest covers all of them.
 const TRACE_LINES: usize = 200_000;
@@ -130,6 +132,7 @@ impl World {
             lines: Vec::new(),
             paused: None,
             restarts: 0,
+            sabotage: None,
         }
     }
 
@@ -163,6 +166,15 @@ impl World {
         };
         let sent = Sent { name: name.to_owned(), table, key, command, must_exist, tries: 0 };
         self.plan(after_ms, Planned::Send(sent));
+    }
+
+    /// From now on one of the ports is wrong, to show that somebody would notice.
+    pub fn sabotage(&mut self, sabotage: Sabotage) {
+        self.sabotage = Some(sabotage);
+    }
+
+    fn promise(&self, repeat: Repeat) -> Repeat {
+        if self.sabotage == Some(Sabotage::RepeatedBlindly) { Repeat::Idempotent } else { repeat }
     }
 
     /// Plans the rows of a first run, in their order.
@@ -284,14 +296,14 @@ impl World {
         let far_sides = self.model.system.services.iter().flat_map(|service| &service.far_sides);
         let parts = Parts {
             model: self.model.clone(),
-            store: Box::new(self.faulty.clone()),
+            store: sabotaged(&self.faulty, self.sabotage),
             zone: self.zone.clone(),
             limits: Limits {
                 batch_items: 1 + usize::try_from(self.chance.below(32)).unwrap_or(0),
                 event_retries_ms: EVENT_RETRIES_MS.to_vec(),
                 ..Limits::default()
             },
-            ports: far_sides.map(|def| (def.port.to_owned(), def.repeat)).collect(),
+            ports: far_sides.map(|def| (def.port.to_owned(), self.promise(def.repeat))).collect(),
             ends: Vec::new(),
         };
         self.core = Core::new(parts).ok();
@@ -320,9 +332,9 @@ impl World {
         let now = Timestamp::from_millisecond(self.now_ms).unwrap_or_default();
         match planned {
             Planned::Send(sent) => self.request(sent, now),
-            Planned::Far(number, reaction) => {
+            Planned::Far(number, attempt, reaction) => {
                 if let Some(core) = self.core.as_mut() {
-                    core.accept(Input::Far { number, reaction }, now);
+                    core.accept(Input::Far { number, attempt, reaction }, now);
                 }
             }
             Planned::Resume(service) => {
@@ -368,10 +380,10 @@ impl World {
                 self.log(format!("call {} {} {}", job.id, job.asking, describe(&reaction)));
                 if self.chance.strikes("answer twice", self.faults.answer_twice) {
                     let late = self.chance.below(2_000);
-                    self.plan(late, Planned::Far(job.number, reaction.clone()));
+                    self.plan(late, Planned::Far(job.number, job.attempt, reaction.clone()));
                 }
                 let after = self.chance.below(50);
-                self.plan(after, Planned::Far(job.number, reaction));
+                self.plan(after, Planned::Far(job.number, job.attempt, reaction));
             }
             Action::Committed { last_seq } => self.log(format!("committed {last_seq}")),
         }

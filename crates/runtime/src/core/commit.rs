@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::batch::{Batch, Reply};
+use super::defects::{Defect, has};
 use super::gather::Items;
 use super::parking::Parked;
 use super::request::{Action, Failure};
@@ -155,6 +156,11 @@ impl Core {
     }
 
     fn put(&mut self, mut pending: Pending, turn: &mut Turn) {
+        if has(Defect::EffectBeforeCommit) {
+            let early = self.effects.accept(pending.commit.effects.clone());
+            self.ended.extend(early);
+            turn.actions.extend(self.effects.dispatch(self.now.as_millisecond()).into_iter().map(Action::Call));
+        }
         pending.commit.number = self.last_commit + 1;
         match self.store.commit(&pending.commit) {
             Ok(()) => self.applied(pending, turn),
@@ -198,8 +204,10 @@ impl Core {
             let ended = self.effects.withdraw(target.table, &target.key);
             self.ended.extend(ended);
         }
-        let ended = self.effects.accept(commit.effects);
-        self.ended.extend(ended);
+        if !has(Defect::EffectBeforeCommit) {
+            let ended = self.effects.accept(commit.effects);
+            self.ended.extend(ended);
+        }
         match then {
             Then::Batch { items, replies, parking } => {
                 self.rows.settle();
@@ -275,7 +283,9 @@ impl Core {
 
     /// The batch did not come about: nothing of it happened, and everything that can be done again will be.
     pub(super) fn stumble(&mut self, items: Items, stop: &Stop, turn: &mut Turn) {
-        self.rows.rollback(0);
+        if !has(Defect::RollbackForgotten) {
+            self.rows.rollback(0);
+        }
         self.last_ids.clone_from(&self.committed_ids);
         match stop {
             // What cannot be written, or is there and cannot be read: one of the items is to blame, if there are any.

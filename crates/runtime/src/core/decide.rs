@@ -35,6 +35,7 @@ impl Core {
         let Some(id) = slot.id.or(step.give_id).or_else(|| self.last_ids[step.table.0].checked_add(1)) else {
             return Ok(Err(Undecided::Fault(format!("{} has no ids left", table.name))));
         };
+        self.rows.look_for(table.service);
         let at = At::new(self.now, &self.zone, id, step.key, &step.cause.actor, &self.rows);
         let decided = guarded(table.name, || def.of.decide(slot.state.as_ref(), step.command, &at));
         let missing = self.rows.take_missing();

@@ -71,6 +71,11 @@ impl Effects {
         self.ready.len() + self.running.len() + self.paused.len()
     }
 
+    /// The store has more, and there is room for it.
+    pub fn hungry(&self) -> bool {
+        self.spilled && self.len() < self.most.div_ceil(2)
+    }
+
     /// Takes over what was just committed. What does not fit waits in the store.
     pub fn accept(&mut self, rows: Vec<EffectRow>) -> Vec<Ended> {
         let mut ended = Vec::new();
@@ -88,7 +93,7 @@ impl Effects {
     /// Fetches from the store what did not fit, or what a process before this one left.
     pub fn refill(&mut self, store: &mut dyn Store) -> Result<Vec<Ended>, StoreError> {
         let mut ended = Vec::new();
-        if self.spilled && self.len() < self.most.div_ceil(2) {
+        if self.hungry() {
             let room = self.most - self.len();
             let rows = store.effects_after(self.loaded_until, room)?;
             self.spilled = rows.len() == room;
@@ -156,7 +161,10 @@ impl Effects {
     }
 
     /// What a call came to: an end, or another call later. An answer to no call of ours is nothing.
-    pub fn reacted(&mut self, number: u64, reaction: Reaction<Vec<u8>>, now_ms: i64) -> Option<Ended> {
+    pub fn reacted(&mut self, (number, attempt): (u64, u32), reaction: Reaction<Vec<u8>>, now_ms: i64) -> Option<Ended> {
+        if self.running.get(&number)?.attempt != attempt {
+            return None;
+        }
         let mut held = self.running.remove(&number)?;
         let end = |held: Held, outcome| Some(Ended { row: held.row, outcome, later: Vec::new() });
         match reaction {

@@ -6,6 +6,7 @@ use kernel::erased::{ErasedTo, Otherwise, Undecided};
 use kernel::event::{Cause, Unreadable};
 
 use super::batch::{Batch, Step};
+use super::defects::{Defect, has};
 use super::parking::Parked;
 use super::rows::Slot;
 use super::{Core, Stop, guarded};
@@ -39,7 +40,7 @@ impl Core {
     ) -> Result<(), Stop> {
         let model = self.model.clone();
         let def = &model.followers[follower];
-        let must_wait = parked.is_none() && self.is_parked(batch, follower, &record.key);
+        let must_wait = parked.is_none() && self.is_parked(batch, follower, &record.key) && !has(Defect::ParkedOvertaken);
         if must_wait {
             let row = self.parked_row(follower, record);
             batch.parked.push(ParkedWrite::Put(row));
@@ -120,7 +121,10 @@ impl Core {
         };
         let seen = record.seen();
         let applied = guarded(view.name, || {
-            let state = view.row.apply(slot.state.as_ref(), record.version, &record.data, &seen)?;
+            let mut state = view.row.apply(slot.state.as_ref(), record.version, &record.data, &seen)?;
+            if has(Defect::EventTwice) {
+                state = view.row.apply(Some(&state), record.version, &record.data, &seen)?;
+            }
             let id = view.row.id(&state);
             let listed = id.map(|_| view.row.index(&state).into());
             Ok::<_, Unreadable>((state, id, listed))

@@ -39,11 +39,13 @@ impl Core {
     }
 
     fn gather_inside(&mut self, items: &mut Items, room: usize) -> Result<(), Stop> {
-        let refilled = self.effects.refill(self.store.as_mut()).map_err(Stop::Store)?;
-        self.ended.extend(refilled);
+        let share = room.div_ceil(3).max(1);
+        if self.ended.len() < share {
+            let refilled = self.effects.refill(self.store.as_mut()).map_err(Stop::Store)?;
+            self.ended.extend(refilled);
+        }
         let now_ms = self.now.as_millisecond();
         self.ended.extend(self.set_back.extract_if(.., |(until_ms, _)| *until_ms <= now_ms).map(|(_, ended)| ended));
-        let share = room.div_ceil(3).max(1);
         let ended = self.ended.len().min(share);
         items.work.extend(self.ended.drain(..ended).map(Work::Ended));
         self.gather_timers(items, room.min(items.work.len() + share))?;
@@ -207,7 +209,12 @@ impl Core {
             |place: &Place| !place.paused && (!place.backlog.is_empty() || (place.own && place.position < self.last_seq));
         let rebuilding = self.rebuild.as_ref().is_some_and(|running| running.failed.is_none());
         let wanted = self.rebuild_wanted.is_some() || !self.discards.is_empty();
-        !self.ended.is_empty() || self.effects.busy() || rebuilding || wanted || self.places.iter().any(unread)
+        !self.ended.is_empty()
+            || self.effects.busy()
+            || self.effects.hungry()
+            || rebuilding
+            || wanted
+            || self.places.iter().any(unread)
     }
 
     /// When there is something to do without any input.

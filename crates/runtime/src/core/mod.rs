@@ -13,6 +13,7 @@ mod answers;
 mod batch;
 mod commit;
 mod decide;
+pub mod defects;
 mod effects;
 mod events;
 mod followers;
@@ -66,6 +67,8 @@ pub struct Core {
     parking: Parking,
     waiters: Waiters,
     rebuild: Option<Rebuild>,
+    rebuilds: u64,
+    rebuilt: Option<crate::driver::RebuildDone>,
     commands: VecDeque<Box<Request>>,
     ended: VecDeque<Ended>,
     /// Ends of effects that the store refuses, each with when it is tried again.
@@ -173,6 +176,8 @@ impl Core {
             now: Timestamp::UNIX_EPOCH,
             waiters: Waiters::default(),
             rebuild: None,
+            rebuilds: 0,
+            rebuilt: None,
             commands: VecDeque::new(),
             ended: VecDeque::new(),
             set_back: Vec::new(),
@@ -210,8 +215,8 @@ impl Core {
                 }
                 self.commands.push_back(request);
             }
-            Input::Far { number, reaction } => {
-                self.ended.extend(self.effects.reacted(number, reaction, now.as_millisecond()));
+            Input::Far { number, attempt, reaction } => {
+                self.ended.extend(self.effects.reacted((number, attempt), reaction, now.as_millisecond()));
             }
             Input::Foreign { topic, records } => self.accept_foreign(&topic, records),
             Input::Redrive { follower, key } => {
@@ -374,10 +379,12 @@ impl Core {
             parked_keys,
             dead_keys,
             rebuild: self.rebuild.as_ref().map(|running| crate::driver::RebuildStatus {
+                number: running.number,
                 view: running.view.clone(),
                 position: running.position,
                 failed: running.failed.clone(),
             }),
+            rebuilt: self.rebuilt.clone(),
             healthy: self.trouble.is_none() && self.limbo.is_none(),
             trouble: self.trouble.as_ref().map(|trouble| trouble.cause.clone()),
             pulse_ms: self.now.as_millisecond(),

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use super::events::Failed;
 use super::{Core, Stop};
+use crate::driver::RebuildDone;
 use crate::model::TableId;
 use crate::ports::{Commit, ParkedWrite, Record, RowRef};
 
 /// A rebuild under way.
 pub struct Rebuild {
+    /// Counts the rebuilds since the start.
+    pub number: u64,
     /// The view's name.
     pub view: String,
     /// Its follower.
@@ -33,7 +36,8 @@ impl Core {
         let view = view.to_owned();
         let failed = (!self.places[follower].own).then(|| "its events are in another system's log".to_owned());
         let elsewhere = failed.is_some();
-        self.rebuild = Some(Rebuild { view, follower, table, shadow, position: 0, failed });
+        self.rebuilds += 1;
+        self.rebuild = Some(Rebuild { number: self.rebuilds, view, follower, table, shadow, position: 0, failed });
         if elsewhere {
             return None;
         }
@@ -101,6 +105,8 @@ impl Core {
         place.position = running.position;
         place.rewind();
         tracing::info!(view = running.view, position = running.position, "the view is rebuilt");
+        let Rebuild { number, view, position, .. } = running;
+        self.rebuilt = Some(RebuildDone { number, view, position, at_ms: self.now.as_millisecond() });
     }
 
     /// The next page is the last one. It gets a batch of its own: in one with commands, whose events come behind it, it would

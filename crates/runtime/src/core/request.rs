@@ -118,6 +118,8 @@ pub enum Input {
     Far {
         /// The effect.
         number: u64,
+        /// Which call of it: what an earlier one came to says nothing about the one that is under way.
+        attempt: u32,
         /// What came of it.
         reaction: Reaction<Vec<u8>>,
     },

@@ -32,6 +32,8 @@ pub struct RowCache {
     model: Arc<Model>,
     tables: Vec<HashMap<String, Slot>>,
     order: VecDeque<RowRef>,
+    /// Index of the service whose decision looks at rows now.
+    service: usize,
     /// Every write since the batch began, with what was there before, newest last.
     undo: Vec<(RowRef, Slot)>,
     /// What the directories have said.
@@ -43,7 +45,12 @@ impl RowCache {
     /// Nothing at hand yet.
     pub fn new(model: Arc<Model>, answers: Answers) -> Self {
         let tables = model.tables.iter().map(|_| HashMap::new()).collect();
-        Self { model, tables, order: VecDeque::new(), undo: Vec::new(), answers, missing: RefCell::default() }
+        Self { model, tables, order: VecDeque::new(), service: 0, undo: Vec::new(), answers, missing: RefCell::default() }
+    }
+
+    /// A decision of this service follows: it sees no other's rows, at hand or not.
+    pub fn look_for(&mut self, service: usize) {
+        self.service = service;
     }
 
     /// The row, if it is at hand; absence is at hand too.
@@ -131,7 +138,8 @@ impl RowCache {
 
 impl Knows for RowCache {
     fn row(&self, aggregate: TypeId, key: &str) -> Option<Opaque> {
-        let at_hand = self.model.by_type(aggregate).and_then(|table| self.get(table, key));
+        let table = self.model.by_type(aggregate).filter(|table| self.model.table_of(*table).service == self.service);
+        let at_hand = table.and_then(|table| self.get(table, key));
         if at_hand.is_none() {
             self.missing.borrow_mut().push(Missing::Row(aggregate, key.to_owned()));
         }

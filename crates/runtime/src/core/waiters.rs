@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::batch::HeldFor;
-use super::request::{Action, Done, Failure, Wait};
 use super::guarded;
+use super::request::{Action, Done, Failure, Wait};
 use super::rows::RowCache;
 use crate::model::{Model, TableId};
 

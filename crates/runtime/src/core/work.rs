@@ -9,6 +9,7 @@ use kernel::{Later, Outcome};
 
 use super::batch::{Batch, HeldFor, Reply, Step};
 use super::decide::{Applied, encode_command};
+use super::defects::{Defect, has};
 use super::effects::Ended;
 use super::request::{Done, Failure, Idempotency, Request};
 use super::{Core, Stop, guarded};
@@ -90,7 +91,17 @@ impl Core {
             Some(failure) => Err(failure),
             None => match self.decide(batch, &step)? {
                 Ok(applied) => self.done(&step, &applied),
-                Err(Undecided::Refused(refused)) => Err(Failure::Refused(refused)),
+                Err(Undecided::Refused(refused)) => {
+                    if has(Defect::RefusedWrites) {
+                        let slot = self.rows.get(step.table, step.key).cloned().unwrap_or_default();
+                        self.rows.write(
+                            step.table,
+                            step.key,
+                            super::rows::Slot { listed: None, id: None, version: slot.version + 1, ..slot },
+                        );
+                    }
+                    Err(Failure::Refused(refused))
+                }
                 Err(Undecided::Fault(fault)) => Err(Failure::Fault(fault)),
             },
         };

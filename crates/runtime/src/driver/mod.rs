@@ -77,6 +77,8 @@ pub struct Status {
     pub dead_keys: usize,
     /// A view being built anew.
     pub rebuild: Option<RebuildStatus>,
+    /// The last view that was built anew to its end, since the start.
+    pub rebuilt: Option<RebuildDone>,
     /// The writer thread lives and the store takes commits.
     pub healthy: bool,
     /// Why it is not healthy.
@@ -89,12 +91,28 @@ pub struct Status {
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RebuildStatus {
+    /// Counts the rebuilds since the start.
+    pub number: u64,
     /// The view.
     pub view: String,
     /// The last position that is in it.
     pub position: u64,
     /// Why it was given up.
     pub failed: Option<String>,
+}
+
+/// A rebuild that came to its end: the new rows serve.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RebuildDone {
+    /// The number that it had while it ran.
+    pub number: u64,
+    /// The view.
+    pub view: String,
+    /// The last position that was in it.
+    pub position: u64,
+    /// When, milliseconds since 1970.
+    pub at_ms: i64,
 }
 
 /// A follower's place in the log.

@@ -136,7 +136,7 @@ struct Writer {
     tickets: HashMap<u64, oneshot::Sender<Result<Done, Failure>>>,
     next_ticket: u64,
     /// Answers of far sides that are pure functions: fed back with the next turn.
-    reactions: Vec<(u64, Reaction<Vec<u8>>)>,
+    reactions: Vec<(u64, u32, Reaction<Vec<u8>>)>,
     committed: watch::Sender<u64>,
     status: watch::Sender<Status>,
     status_ms: i64,
@@ -149,22 +149,23 @@ impl Writer {
         let mut wait = Duration::ZERO;
         loop {
             self.take_messages(wait);
-            let foreign = self.take_foreign();
-            for (number, reaction) in std::mem::take(&mut self.reactions) {
-                self.accept(Input::Far { number, reaction });
+            let wanted = self.take_foreign();
+            for (number, attempt, reaction) in std::mem::take(&mut self.reactions) {
+                self.accept(Input::Far { number, attempt, reaction });
             }
             let turn = self.core.turn(self.clock.now());
             let quiet = turn.actions.is_empty();
             for action in turn.actions {
                 self.act(action);
             }
-            self.publish_status(quiet);
-            let more = turn.more || foreign || !self.reactions.is_empty();
+            // Who wants more than before is given it at once: another system's topic may have more.
+            let more = turn.more || !self.reactions.is_empty() || self.wants() != wanted;
+            self.publish_status(!more);
             if !more
                 && self.tickets.is_empty()
                 && let Some(done) = self.stopping.take()
             {
-                drop(self.core);
+                drop(self); // the store is closed and the inbox too before anybody hears of it
                 let _ = done.send(());
                 return;
             }
@@ -217,21 +218,23 @@ impl Writer {
         }
     }
 
-    /// Whether there was anything: where there was, there may be more.
-    fn take_foreign(&mut self) -> bool {
-        let Some(broker) = self.broker.clone() else { return false };
-        let mut any = false;
-        for (topic, after, limit) in self.core.wants() {
-            match broker.fetch(&topic, after, limit) {
+    /// What is wanted of other systems' topics: topic, position behind which, and how many records.
+    fn wants(&self) -> Vec<(String, u64, usize)> {
+        if self.broker.is_some() { self.core.wants() } else { Vec::new() }
+    }
+
+    /// Fetches what is wanted, and says what that was.
+    fn take_foreign(&mut self) -> Vec<(String, u64, usize)> {
+        let wanted = self.wants();
+        let Some(broker) = self.broker.clone() else { return wanted };
+        for (topic, after, limit) in &wanted {
+            match broker.fetch(topic, *after, *limit) {
                 Ok(records) if records.is_empty() => {}
-                Ok(records) => {
-                    any = true;
-                    self.accept(Input::Foreign { topic, records });
-                }
+                Ok(records) => self.accept(Input::Foreign { topic: topic.clone(), records }),
                 Err(error) => tracing::warn!(topic, %error, "another system's events wait"),
             }
         }
-        any
+        wanted
     }
 
     fn act(&mut self, action: Action) {
@@ -248,7 +251,7 @@ impl Writer {
 
     fn call(&mut self, job: FarJob) {
         if let (Some(channel), Some(handle)) = (self.channels.get(&job.port).cloned(), self.handle.as_ref()) {
-            let (inbox, number) = (self.inbox.clone(), job.number);
+            let (inbox, number, attempt) = (self.inbox.clone(), job.number, job.attempt);
             let calling = handle.spawn(async move {
                 let call = FarCall { id: &job.id, attempt: job.attempt, asking: job.asking };
                 channel.call(&job.payload, call).await
@@ -256,7 +259,7 @@ impl Writer {
             handle.spawn(async move {
                 // A channel that panics has not said what came of the call.
                 let reaction = calling.await.unwrap_or(Reaction::TimedOut);
-                give(&inbox, Message::Input(Box::new(Input::Far { number, reaction }))).await;
+                give(&inbox, Message::Input(Box::new(Input::Far { number, attempt, reaction }))).await;
             });
             return;
         }
@@ -271,12 +274,13 @@ impl Writer {
             }
             None => Reaction::Unreachable,
         };
-        self.reactions.push((job.number, reaction));
+        self.reactions.push((job.number, job.attempt, reaction));
     }
 
-    fn publish_status(&mut self, quiet: bool) {
+    /// Before it rests always, or what came last would be seen only after the next pulse.
+    fn publish_status(&mut self, resting: bool) {
         let now_ms = self.clock.now().as_millisecond();
-        if quiet || now_ms.saturating_sub(self.status_ms) >= STATUS_MS {
+        if resting || now_ms.saturating_sub(self.status_ms) >= STATUS_MS {
             self.status_ms = now_ms;
             let _ = self.status.send(self.core.status());
         }

@@ -58,6 +58,27 @@ impl Record {
             time: kernel::Timestamp::from_millisecond(self.time_ms).unwrap_or_default(),
         }
     }
+
+    /// The value as a consumer of the topic reads it: one flat object on one line. Fields stay as they were written; the
+    /// time stands behind the type, as existing services put it.
+    pub fn wire_value(&self) -> Vec<u8> {
+        let head = format!("{{\"eventType\":\"{}\"", self.event_type);
+        match self.data.strip_prefix(head.as_bytes()) {
+            Some(rest) if !is_timed(&self.data) => {
+                [head.as_bytes(), format!(",\"timestamp\":{}", self.time_ms).as_bytes(), rest].concat()
+            }
+            // Taken over from a foreign service as it came.
+            _ => self.data.clone(),
+        }
+    }
+}
+
+fn is_timed(data: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Timed {
+        timestamp: Option<serde::de::IgnoredAny>,
+    }
+    serde_json::from_slice::<Timed>(data).is_ok_and(|value| value.timestamp.is_some())
 }
 
 /// Payloads are JSON already; where a record itself is written as JSON they stand in it as text.
@@ -70,5 +91,43 @@ mod json_text {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         Ok(String::deserialize(deserializer)?.into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(data: &str) -> String {
+        let record = Record {
+            seq: 1,
+            id: "1".into(),
+            source: "message".into(),
+            event_type: "SendSuccess".into(),
+            version: 1,
+            key: "msg-1".into(),
+            time_ms: 1_700_000_000_123,
+            data: data.into(),
+            cause: Cause::default(),
+        };
+        String::from_utf8(record.wire_value()).unwrap()
+    }
+
+    #[test]
+    fn the_time_stands_behind_the_type() {
+        let written = r#"{"eventType":"SendSuccess","id":1,"description":"테스트 \"timestamp\""}"#;
+        let expected = r#"{"eventType":"SendSuccess","timestamp":1700000000123,"id":1,"description":"테스트 \"timestamp\""}"#;
+        assert_eq!(value(written), expected);
+    }
+
+    #[test]
+    fn an_event_without_fields_is_well_formed_too() {
+        assert_eq!(value(r#"{"eventType":"SendSuccess"}"#), r#"{"eventType":"SendSuccess","timestamp":1700000000123}"#);
+    }
+
+    #[test]
+    fn a_time_that_is_there_already_stays() {
+        let data = r#"{"eventType":"SendSuccess","timestamp":5}"#;
+        assert_eq!(value(data), data);
     }
 }

@@ -256,7 +256,7 @@ pub struct ParkedRow {
     pub follower: String,
     /// The order key; what follows on it waits.
     pub key: String,
-    /// Counts the parked events of the follower in order of arrival.
+    /// The event's position in its topic: parked events of a key stand in this order.
     pub place: u64,
     /// How often it was tried; 0 = it only waits behind another.
     pub attempts: u32,
@@ -274,6 +274,7 @@ pub struct ParkedRow {
 
 /// One change of the parked events.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant)] // parking is rare; a box for each would cost more than it saves
 pub enum ParkedWrite {
     /// Parked, or changed.
     Put(ParkedRow),

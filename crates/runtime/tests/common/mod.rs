@@ -6,7 +6,3 @@
 pub mod store;
 pub mod system;
 pub mod world;
-
-pub use store::{Fate, Fickle};
-pub use system::{Copied, Errand, Note, office};
-pub use world::World;

@@ -28,6 +28,8 @@ pub struct Plan {
     pub fates: VecDeque<Fate>,
     /// Reads fail: so many of the next.
     pub failing_reads: usize,
+    /// Questions for the next timer fail: so many of the next.
+    pub silent_about_timers: usize,
     /// Questions for the last commit fail: so many of the next.
     pub failing_questions: usize,
     /// Commits with a row of such a key are refused.
@@ -60,6 +62,15 @@ impl Fickle {
         self.plan.lock().unwrap()
     }
 
+    fn fate(&self, commit: &Commit) -> Result<Fate, CommitError> {
+        let mut plan = self.plan();
+        plan.commits += 1;
+        if plan.refused_key.as_ref().is_some_and(|key| commit.rows.iter().any(|row| row.key == *key)) {
+            return Err(CommitError::Refused("such a row cannot be".into()));
+        }
+        Ok(plan.fates.pop_front().unwrap_or(Fate::Fine))
+    }
+
     fn read(&self) -> Result<(), StoreError> {
         let mut plan = self.plan();
         if plan.failing_reads == 0 {
@@ -76,9 +87,9 @@ impl Store for Fickle {
     }
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
         self.read()?;
-        let mut plan = self.plan();
-        plan.loads += 1;
-        if plan.damaged_key.as_ref().is_some_and(|key| wanted.iter().any(|row| row.key == *key)) {
+        self.plan().loads += 1;
+        let damaged = self.plan().damaged_key.clone();
+        if damaged.is_some_and(|key| wanted.iter().any(|row| row.key == key)) {
             return Err(StoreError::Corrupt("a row is damaged".into()));
         }
         self.inner.load(wanted)
@@ -95,7 +106,11 @@ impl Store for Fickle {
         self.inner.timers_due(until_ms, limit)
     }
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
-        self.read()?;
+        let left = self.plan().silent_about_timers;
+        if left > 0 {
+            self.plan().silent_about_timers = left - 1;
+            return Err(StoreError::Unavailable("it does not read".into()));
+        }
         self.inner.next_timer()
     }
     fn effects_after(&mut self, number: u64, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
@@ -105,12 +120,7 @@ impl Store for Fickle {
         self.inner.parked(follower, key, limit)
     }
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
-        let mut plan = self.plan();
-        plan.commits += 1;
-        if plan.refused_key.as_ref().is_some_and(|key| commit.rows.iter().any(|row| row.key == *key)) {
-            return Err(CommitError::Refused("such a row cannot be".into()));
-        }
-        match plan.fates.pop_front().unwrap_or(Fate::Fine) {
+        match self.fate(commit)? {
             Fate::Fine => self.inner.commit(commit),
             Fate::Full => Err(CommitError::Unavailable("the disk is full".into())),
             Fate::LostUnheard => Err(CommitError::Unknown("no answer".into())),
@@ -121,9 +131,9 @@ impl Store for Fickle {
         }
     }
     fn last_commit(&mut self) -> Result<u64, StoreError> {
-        let mut plan = self.plan();
-        if plan.failing_questions > 0 {
-            plan.failing_questions -= 1;
+        let left = self.plan().failing_questions;
+        if left > 0 {
+            self.plan().failing_questions = left - 1;
             return Err(StoreError::Unavailable("it does not answer".into()));
         }
         self.inner.last_commit()

@@ -5,8 +5,8 @@
 use kernel::policy::From;
 use kernel::refusal::{Refusal, Refused};
 use kernel::{
-    Aggregate, At, Decision, Domain, Effect, Event, FarCall, IndexValue, NoEffect, Outcome, Question, Reaction, Repeat, Row, Seen,
-    Service, System, Timestamp, To, event::Unreadable, event::from_json, view,
+    Aggregate, At, Decision, Domain, Effect, Event, FarCall, IndexValue, NoEffect, Outcome, Question, Reaction, Repeat, Row,
+    Seen, Service, System, Timestamp, To, event::Unreadable, event::from_json, view,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -436,6 +436,7 @@ macro_rules! errand {
                     Go::BackSilently => Decision::nothing().withdraw(),
                     Go::OutAgain => out(1, "again", &None).withdraw(),
                     Go::Hear(what) if what.contains("refuse") => return Err(No),
+                    Go::Hear(what) if what.contains("never mind") => came(what).clear("remind"),
                     Go::Hear(what) => came(what),
                     Go::Remind(due_ms) => {
                         let due = Timestamp::from_millisecond(*due_ms).unwrap_or_default();

@@ -1,6 +1,6 @@
 //! A world with the rcs system, a witness beside it, and clients who send all kinds of messages.
 
-#![allow(clippy::unwrap_used)] // a test may say what it expects
+#![allow(clippy::unwrap_used, dead_code)] // a test may say what it expects; not each uses everything
 
 pub mod checks;
 pub mod witness;
@@ -10,7 +10,7 @@ use std::sync::{Arc, Once};
 use jiff::tz::{Offset, TimeZone};
 use rcs::draft::Draft;
 use rcs::message::Command;
-use sim::{Faults, World, WorldOptions};
+use sim::{Faults, Sabotage, World, WorldOptions};
 
 /// Messages of one run whose senders name them.
 pub const NAMED: u64 = 20;
@@ -24,6 +24,11 @@ const DAYS_MS: i64 = 3 * 24 * 3_600_000;
 
 /// A run of that seed, to its end.
 pub fn world(seed: u64, faults: Faults) -> World {
+    world_with(seed, faults, None)
+}
+
+/// The same, with something wrong on purpose.
+pub fn world_with(seed: u64, faults: Faults, sabotage: Option<Sabotage>) -> World {
     be_quiet_about_breakdowns();
     let mut world = World::new(WorldOptions {
         seed,
@@ -33,6 +38,9 @@ pub fn world(seed: u64, faults: Faults) -> World {
         zone: TimeZone::fixed(Offset::constant(9)),
     });
     witness::break_down(&world.chance, faults.handler_breaks);
+    if let Some(sabotage) = sabotage {
+        world.sabotage(sabotage);
+    }
     world.seed();
     for n in 0..NAMED {
         send(&mut world, n);
