@@ -20,6 +20,10 @@ check: ## format, lints, purity of the business, licences
 sim: ## the simulation, e.g. make sim SEEDS=100000; SEED=n replays one
 	SEEDS=$(SEEDS) $(CARGO) test --release -p sim --test rcs -- --nocapture
 
+bench: ## side-by-side measurements into bench/results, e.g. make bench BENCH=--quick
+	$(CARGO) build --release --bin pabal
+	$(CARGO) run --release --bin pabal-bench -- $(BENCH)
+
 printed: ## the printed commands of the systems' pages, verbatim, against the real binary
 	scripts/printed-commands
 

@@ -10,7 +10,6 @@ mod logfile;
 mod logs;
 mod run;
 mod show;
-mod wire;
 
 use std::process::ExitCode;
 

@@ -10,7 +10,7 @@ use axum::http::header::{
 };
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
-use http_api::Problem;
+use http_api::{Problem, problem_types};
 
 /// Which pages of other origins may ask.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ impl Origins {
             return None;
         }
         if self.allowed(headers).is_none() {
-            let problem = Problem::new(StatusCode::FORBIDDEN, "origin-not-allowed", "pages of this origin may not ask here");
+            let problem = Problem::of(problem_types::ORIGIN_NOT_ALLOWED, "pages of this origin may not ask here");
             return Some(Err(problem));
         }
         let mut response = Response::new(Body::empty());

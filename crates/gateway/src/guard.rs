@@ -3,21 +3,21 @@
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::CONTENT_LENGTH;
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, Response, StatusCode};
+use axum::http::{HeaderName, HeaderValue, Method, Response};
 use axum::middleware::{Next, from_fn_with_state};
 use futures_util::FutureExt;
-use http_api::{MADE_KEY_PREFIX, Problem, RequestContext, RouteTemplate};
+use http_api::{MADE_KEY_PREFIX, Problem, RequestContext, problem_types};
 use http_body_util::Limited;
 
+use crate::access;
 use crate::cors;
-use crate::mask;
 use crate::options::GatewayOptions;
 use crate::rate::Rates;
 
@@ -63,7 +63,7 @@ async fn pass(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> 
     if let Ok(id) = HeaderValue::from_str(&context.request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
-    log(&method, &path, &context, &response, started.elapsed());
+    access::log(&method, &path, &context, &response, started.elapsed());
     response
 }
 
@@ -90,7 +90,10 @@ impl Guard {
         match tokio::time::timeout(self.options.request_timeout, answer).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(_panic)) => Err(Problem::fault(&"a route behind the door panicked")),
-            Err(_elapsed) => Err(Problem::unavailable("timed-out", "it took too long; it may still come about", 1)),
+            Err(_elapsed) => {
+                let detail = "it took too long; it may still come about";
+                Err(Problem::of(problem_types::TIMED_OUT, detail).retry_after(1))
+            }
         }
     }
 
@@ -101,7 +104,7 @@ impl Guard {
             return Ok(());
         }
         let detail = format!("a request's header may have at most {} bytes", self.options.header_limit_bytes);
-        Err(Problem::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "header-too-large", detail))
+        Err(Problem::of(problem_types::HEADER_TOO_LARGE, detail))
     }
 
     fn check_rate(&self, parts: &Parts) -> Result<(), Problem> {
@@ -109,7 +112,7 @@ impl Guard {
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0.ip());
         rates.check(peer, &parts.headers).map_err(|wait| {
             let seconds = u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1);
-            Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "slower, please").retry_after(seconds)
+            Problem::of(problem_types::TOO_MANY_REQUESTS, "slower, please").retry_after(seconds)
         })
     }
 
@@ -122,26 +125,9 @@ impl Guard {
             Some(Some(length)) if length <= limit => Ok(body),
             Some(Some(_)) => {
                 let detail = format!("a body may have at most {limit} bytes");
-                Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", detail))
+                Err(Problem::of(problem_types::TOO_LARGE, detail))
             }
             _ => Ok(Body::new(Limited::new(body, limit))),
         }
     }
-}
-
-/// One line a request. The route's template stands for the path, whose ids and words may be somebody's.
-fn log(method: &Method, path: &str, context: &RequestContext, response: &Response<Body>, took: Duration) {
-    if !tracing::enabled!(target: "access", tracing::Level::INFO) {
-        return;
-    }
-    let masked;
-    let route = if let Some(route) = response.extensions().get::<RouteTemplate>() {
-        &*route.0
-    } else {
-        masked = mask::path(path);
-        &masked
-    };
-    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let (status, request, trace) = (response.status().as_u16(), &context.request_id, &context.traceparent);
-    tracing::info!(target: "access", %method, route, status, took_us, request, trace, "request answered");
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod auth;
 mod cors;
 mod guard;
@@ -12,6 +13,6 @@ mod serve;
 pub use auth::{Anonymous, Authenticate, Authenticating, Identity};
 pub use cors::Origins;
 pub use guard::{Peer, guarded};
-pub use landing::landing;
+pub use landing::{Shown, landing};
 pub use options::{GatewayOptions, Rate};
 pub use serve::{Door, GatewayError, serve};

@@ -7,7 +7,7 @@ use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use kernel::Timestamp;
-use runtime::ports::{LogQuery, ParkedRow, Record};
+use runtime::ports::{LogQuery, Record};
 use runtime::{Engine, Input};
 use serde_json::{Value, json};
 
@@ -16,9 +16,8 @@ use crate::listing::read_instant;
 use crate::ops::answer as json_answer;
 use crate::problem::Problem;
 use crate::query::Params;
-use crate::shape::Shape;
 use crate::site::Site;
-use crate::{body, tail};
+use crate::{dead_letters, rebuild, tail};
 
 /// A route of the admin API.
 pub(crate) enum Admin<'a> {
@@ -30,26 +29,6 @@ pub(crate) enum Admin<'a> {
     Rebuild(&'a str),
     /// A service, and whether it stops or starts.
     Pause(&'a str, bool),
-}
-
-/// What redrive and discard are told, as JSON Schema; the documents show it, requests are checked against it.
-pub(crate) fn letter_schema(discard: bool) -> Value {
-    let mut schema = json!({
-        "type": "object",
-        "properties": {
-            "system": {"type": "string", "description": "Which system; needed where several run."},
-            "follower": {"type": "string", "minLength": 1, "description": "Who could not handle it."},
-            "key": {"type": "string", "minLength": 1, "description": "The order key."}
-        },
-        "required": ["follower", "key"]
-    });
-    if discard {
-        schema["properties"]["place"] =
-            json!({"type": "integer", "format": "uint64", "minimum": 0, "description": "The place of the event that was seen."});
-        schema["properties"]["reason"] = json!({"type": "string", "description": "Why it is given up; it is logged."});
-        schema["required"] = json!(["follower", "key", "place"]);
-    }
-    schema
 }
 
 /// Entries of a list where nothing is said, and at most.
@@ -106,37 +85,14 @@ pub(crate) async fn answer(
     match admin {
         Admin::Events => events(site, parts, &params).await,
         Admin::Followers => {
-            let systems =
-                site.engines.iter().map(|engine| json!({"system": engine.model().system.name, "status": engine.status()}));
-            Ok(json_answer(StatusCode::OK, &json!({"systems": systems.collect::<Vec<_>>()})))
+            let status = |engine: &Arc<Engine>| json!({"system": engine.model().system.name, "status": engine.status()});
+            let systems: Vec<Value> = site.engines.iter().map(status).collect();
+            Ok(json_answer(StatusCode::OK, &json!({"systems": systems})))
         }
-        Admin::DeadLetters => dead_letters(site, &params).await,
-        Admin::Redrive | Admin::Discard => {
-            let discard = matches!(admin, Admin::Discard);
-            let letter = body::read(&parts.headers, body, site.options.body_limit_bytes).await?;
-            let letter = Shape::of(&letter_schema(discard)).fit(letter).map_err(Problem::fields)?;
-            let engine = engine_named(site, letter.get("system").and_then(Value::as_str))?;
-            let text = |name: &str| letter.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-            let (follower, key) = (text("follower"), text("key"));
-            let place = letter.get("place").and_then(Value::as_u64).unwrap_or_default();
-            tracing::info!(
-                follower,
-                place,
-                discard,
-                reason = text("reason"),
-                actor = context.actor,
-                request = context.request_id,
-                "a dead letter is redriven or discarded"
-            );
-            tell(engine, if discard { Input::Discard { follower, key, place } } else { Input::Redrive { follower, key } })
-        }
-        Admin::Rebuild(view) => {
-            let knows = |engine: &&Arc<Engine>| engine.model().view_of(view).is_some();
-            let engine =
-                engine_with(site, &params, knows).ok_or_else(|| Problem::absent(format!("there is no view `{view}`")))?;
-            tracing::info!(view, actor = context.actor, request = context.request_id, "a view is rebuilt");
-            tell(engine, Input::Rebuild { view: view.to_owned() })
-        }
+        Admin::DeadLetters => dead_letters::list(site, &params).await,
+        Admin::Redrive => dead_letters::decide(site, parts, body, context, false).await,
+        Admin::Discard => dead_letters::decide(site, parts, body, context, true).await,
+        Admin::Rebuild(view) => rebuild::start(site, &params, view, context).await,
         Admin::Pause(service, paused) => {
             let knows = |engine: &&Arc<Engine>| engine.model().system.services.iter().any(|known| known.name == service);
             let absent = || Problem::absent(format!("there is no service `{service}`"));
@@ -153,13 +109,14 @@ pub(crate) async fn answer(
     }
 }
 
-fn tell(engine: &Engine, input: Input) -> Result<Response<Body>, Problem> {
+/// Gives the system something to do.
+pub(crate) fn tell(engine: &Engine, input: Input) -> Result<Response<Body>, Problem> {
     engine.tell(input)?;
     Ok(json_answer(StatusCode::ACCEPTED, &json!({"accepted": true})))
 }
 
 /// The system that is named, or the only one.
-fn engine_named<'a>(site: &'a Site, system: Option<&str>) -> Result<&'a Arc<Engine>, Problem> {
+pub(crate) fn engine_named<'a>(site: &'a Site, system: Option<&str>) -> Result<&'a Arc<Engine>, Problem> {
     match (system, site.engines.as_slice()) {
         (None, [only]) => Ok(only),
         (None, _) => Err(Problem::field("system", "missing", "is required where several systems run")),
@@ -171,12 +128,17 @@ fn engine_named<'a>(site: &'a Site, system: Option<&str>) -> Result<&'a Arc<Engi
 }
 
 /// The first system that knows it, of those that `?system=` lets through.
-fn engine_with<'a>(site: &'a Site, params: &Params, knows: impl Fn(&&'a Arc<Engine>) -> bool) -> Option<&'a Arc<Engine>> {
+pub(crate) fn engine_with<'a>(
+    site: &'a Site,
+    params: &Params,
+    knows: impl Fn(&&'a Arc<Engine>) -> bool,
+) -> Option<&'a Arc<Engine>> {
     let named = |engine: &&Arc<Engine>| params.get("system").is_none_or(|name| name == engine.model().system.name);
     site.engines.iter().filter(named).find(knows)
 }
 
-fn limit(params: &Params) -> Result<usize, Problem> {
+/// `?limit=`, within bounds.
+pub(crate) fn limit(params: &Params) -> Result<usize, Problem> {
     let limit = params.number("limit")?.unwrap_or(DEFAULT_LIMIT).clamp(1, LARGEST_LIMIT);
     usize::try_from(limit).map_err(|error| Problem::fault(&error))
 }
@@ -231,42 +193,9 @@ pub(crate) fn shown(record: &Record) -> Value {
     })
 }
 
-fn time(ms: i64) -> String {
+/// An instant as people read it.
+pub(crate) fn time(ms: i64) -> String {
     Timestamp::from_millisecond(ms).unwrap_or_default().to_string()
-}
-
-/// `GET /admin/dead-letters`: dead ones, with `?parked=true` also those that wait.
-async fn dead_letters(site: &Site, params: &Params) -> Result<Response<Body>, Problem> {
-    let (dead_only, limit) = (!params.flag("parked")?, limit(params)?);
-    let engines = match params.get("system") {
-        Some(name) => vec![engine_named(site, Some(name))?.clone()],
-        None => site.engines.clone(),
-    };
-    let read = tokio::task::spawn_blocking(move || {
-        let mut letters = Vec::new();
-        for engine in engines {
-            let rows = engine.reader().all_parked(dead_only, limit)?;
-            letters.extend(rows.iter().map(|row| letter(engine.model().system.name, row)));
-        }
-        Ok::<_, Problem>(letters)
-    });
-    let letters = read.await.map_err(|error| Problem::fault(&error))??;
-    Ok(json_answer(StatusCode::OK, &json!({"_embedded": {"deadLetters": letters}})))
-}
-
-fn letter(system: &str, row: &ParkedRow) -> Value {
-    json!({
-        "system": system,
-        "follower": row.follower,
-        "key": row.key,
-        "place": row.place,
-        "attempts": row.attempts,
-        "dead": row.dead,
-        "cause": row.cause,
-        "since": time(row.since_ms),
-        "nextTry": (!row.dead).then(|| time(row.next_try_ms)),
-        "event": shown(&row.record),
-    })
 }
 
 #[cfg(test)]

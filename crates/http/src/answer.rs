@@ -18,11 +18,8 @@ use crate::context::RequestContext;
 use crate::problem::Problem;
 use crate::site::{Place, Served, Site};
 use crate::thing::Spot;
-use crate::{ops, read, write};
-
-/// The template of the route that answered, in the response's extensions: a log may name it, the path itself it may not.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RouteTemplate(pub Arc<str>);
+use crate::trail::Trail;
+use crate::{ops, problem_types, read, write};
 
 /// A request for a resource, as its handlers see it.
 pub(crate) struct Call<'a> {
@@ -32,6 +29,7 @@ pub(crate) struct Call<'a> {
     pub uri: &'a Uri,
     pub headers: &'a HeaderMap,
     pub context: &'a RequestContext,
+    pub trail: &'a Trail,
 }
 
 impl Call<'_> {
@@ -48,8 +46,8 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> R
     let started = Instant::now();
     let context = RequestContext::of(request.headers(), request.extensions());
     let (parts, body) = request.into_parts();
-    let mut route = None;
-    let handled = AssertUnwindSafe(dispatch(&site, &parts, body, &context, &mut route)).catch_unwind().await;
+    let trail = Trail::default();
+    let handled = AssertUnwindSafe(dispatch(&site, &parts, body, &context, &trail)).catch_unwind().await;
     let result = handled.unwrap_or_else(|panic| Err(Problem::fault(&panic_message(&*panic))));
     let mut response = result.unwrap_or_else(|problem| problem.respond(&context, parts.uri.path()));
     if parts.method == Method::HEAD {
@@ -59,11 +57,9 @@ pub(crate) async fn answer(State(site): State<Arc<Site>>, request: Request) -> R
         response.headers_mut().insert(REQUEST_ID, id);
     }
     // What no route explains is counted together, or anybody could make time series.
-    let label = route.clone().map_or_else(|| "unmatched".into(), metrics::SharedString::from_shared);
+    let label = trail.route().map_or_else(|| "unmatched".into(), |route| metrics::SharedString::from_shared(route.clone()));
     measure(&parts.method, label, response.status(), started);
-    if let Some(route) = route {
-        response.extensions_mut().insert(RouteTemplate(route));
-    }
+    response.extensions_mut().insert(trail);
     response
 }
 
@@ -72,19 +68,19 @@ async fn dispatch(
     parts: &Parts,
     body: Body,
     context: &RequestContext,
-    route: &mut Option<Arc<str>>,
+    trail: &Trail,
 ) -> Result<Response<Body>, Problem> {
     match site.find(&parts.uri, &parts.headers) {
         Place::Thing { thing, spot, system } => {
-            *route = Some(thing.route(spot).clone());
-            let call = Call { site, thing, system, uri: &parts.uri, headers: &parts.headers, context };
+            trail.leads_to(thing.route(spot).clone(), thing.service);
+            let call = Call { site, thing, system, uri: &parts.uri, headers: &parts.headers, context, trail };
             serve(&call, spot, &parts.method, body).await
         }
         Place::Several(things) => Err(several(site, parts, things)),
         Place::Missing => Err(Problem::absent("there is nothing at this path")),
         Place::Elsewhere => {
             if let Some(operation) = ops::Operation::of(parts.uri.path(), site) {
-                *route = Some(Arc::from(operation.template()));
+                trail.leads_to(Arc::from(operation.template()), "");
                 return operation.answer(site, parts, body, context).await;
             }
             elsewhere(site, parts, body).await
@@ -126,7 +122,7 @@ fn several(site: &Site, parts: &Parts, things: &[Arc<Served>]) -> Problem {
     });
     let doors: Vec<_> = doors.collect();
     let detail = "several systems have a resource of this name: take one of the doors, or name the system in X-Pabal-System";
-    Problem::new(StatusCode::MULTIPLE_CHOICES, "multiple-choices", detail).with("doors", json!(doors))
+    Problem::of(problem_types::MULTIPLE_CHOICES, detail).with("doors", json!(doors))
 }
 
 /// A path that is no resource goes to the front, if there is one.

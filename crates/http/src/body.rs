@@ -1,12 +1,13 @@
 //! Request bodies: which media types are read, how far, and what is refused before anything looks at fields.
 
 use axum::body::{Body, Bytes};
+use axum::http::HeaderMap;
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::{Map, Value};
 
 use crate::problem::Problem;
+use crate::problem_types;
 use crate::query::Params;
 
 /// Nested deeper than this is nobody's business object, and costs stack.
@@ -42,7 +43,7 @@ fn is_form(headers: &HeaderMap) -> Result<bool, Problem> {
         return Ok(essence.ends_with("urlencoded"));
     }
     let detail = format!("the body must be one of {}, in UTF-8", TAKEN.join(", "));
-    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", detail))
+    Err(Problem::of(problem_types::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
 async fn collect(headers: &HeaderMap, body: Body, limit_bytes: usize) -> Result<Bytes, Problem> {
@@ -55,7 +56,7 @@ async fn collect(headers: &HeaderMap, body: Body, limit_bytes: usize) -> Result<
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit_bytes)),
         // A layer further out may have its own limit; its error is wrapped, but it is the same refusal.
         Err(error) if caused_by_limit(&*error) => Err(too_large(limit_bytes)),
-        Err(_) => Err(Problem::new(StatusCode::BAD_REQUEST, "incomplete-body", "the body did not arrive in full")),
+        Err(_) => Err(Problem::of(problem_types::INCOMPLETE_BODY, "the body did not arrive in full")),
     }
 }
 
@@ -64,11 +65,11 @@ fn caused_by_limit(error: &(dyn std::error::Error + 'static)) -> bool {
 }
 
 fn too_large(limit_bytes: usize) -> Problem {
-    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", format!("the body may have at most {limit_bytes} bytes"))
+    Problem::of(problem_types::TOO_LARGE, format!("the body may have at most {limit_bytes} bytes"))
 }
 
 fn parse_json(bytes: &[u8]) -> Result<Value, Problem> {
-    let malformed = |detail: String| Problem::new(StatusCode::BAD_REQUEST, "malformed-json", detail);
+    let malformed = |detail: String| Problem::of(problem_types::MALFORMED_JSON, detail);
     let text = std::str::from_utf8(bytes).map_err(|error| malformed(format!("the body is not UTF-8: {error}")))?;
     if depth(bytes) > DEEPEST {
         return Err(malformed(format!("the body is nested deeper than {DEEPEST} levels")));
@@ -98,7 +99,7 @@ fn depth(bytes: &[u8]) -> usize {
 
 /// A form is flat; a name that comes twice makes a list.
 fn parse_form(bytes: &[u8]) -> Result<Value, Problem> {
-    let malformed = || Problem::new(StatusCode::BAD_REQUEST, "malformed-form", "the form is not UTF-8");
+    let malformed = || Problem::of(problem_types::MALFORMED_FORM, "the form is not UTF-8");
     let text = std::str::from_utf8(bytes).map_err(|_| malformed())?;
     let mut map = Map::new();
     for (name, value) in Params::parse(Some(text)).map_err(|_| malformed())?.into_pairs() {

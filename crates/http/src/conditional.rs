@@ -1,9 +1,10 @@
 //! Conditional requests: `ETag`, `If-None-Match`, `If-Match`. The tag of an entity is its version.
 
 use axum::http::header::{IF_MATCH, IF_NONE_MATCH};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::http::{HeaderMap, HeaderValue};
 
 use crate::problem::Problem;
+use crate::problem_types;
 
 /// `"7"`.
 pub(crate) fn etag(version: u64) -> Option<HeaderValue> {
@@ -28,7 +29,7 @@ pub(crate) fn expected(headers: &HeaderMap, present: u64) -> Result<Option<u64>,
             return Ok(Some(present));
         }
     }
-    let stale = || Problem::new(StatusCode::PRECONDITION_FAILED, "stale", "it has changed since it was read");
+    let stale = || Problem::of(problem_types::STALE, "it has changed since it was read");
     if any { Ok(None) } else { Err(stale()) }
 }
 

@@ -1,12 +1,13 @@
 //! `Idempotency-Key`: what a repetition is recognised by.
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use runtime::Idempotency;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::context::RequestContext;
 use crate::problem::Problem;
+use crate::problem_types;
 
 /// Keys that a gateway makes, so that it may repeat a request itself, begin so; they are kept only for minutes.
 pub const MADE_KEY_PREFIX: &str = "pabal-made-";
@@ -26,7 +27,7 @@ pub(crate) fn of(
     let sound = |key: &&str| (1..=LONGEST_KEY).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic());
     let key = key.to_str().ok().map(str::trim).filter(sound).ok_or_else(|| {
         let detail = format!("an Idempotency-Key has 1 to {LONGEST_KEY} visible ASCII characters");
-        Problem::new(StatusCode::BAD_REQUEST, "malformed-idempotency-key", detail)
+        Problem::of(problem_types::MALFORMED_IDEMPOTENCY_KEY, detail)
     })?;
     let keep_ms = if key.starts_with(MADE_KEY_PREFIX) { KEEP_MADE_MS } else { KEEP_MS };
     let scope = format!("POST {resource}");

@@ -8,6 +8,7 @@ mod body;
 mod conditional;
 mod context;
 mod csv;
+mod dead_letters;
 mod docs;
 mod fit;
 mod hal;
@@ -17,12 +18,16 @@ mod openapi;
 mod ops;
 mod options;
 mod problem;
+mod problem_pages;
+pub mod problem_types;
 mod query;
 mod read;
+mod rebuild;
 mod shape;
 mod site;
 mod tail;
 mod thing;
+mod trail;
 mod write;
 
 use std::sync::Arc;
@@ -30,14 +35,15 @@ use std::sync::Arc;
 use axum::Router;
 use runtime::Engine;
 
-pub use answer::RouteTemplate;
 pub use asyncapi::asyncapi;
 pub use context::{Actor, RequestContext};
 pub use idempotency::MADE_KEY_PREFIX;
 pub use openapi::openapi;
 pub use options::{HttpOptions, RenderMetrics};
 pub use problem::Problem;
+pub use problem_types::ProblemType;
 pub use shape::Shape;
+pub use trail::Trail;
 
 /// Every resource and view of these systems, with documents, health and the admin API.
 pub fn router(engines: Vec<Arc<Engine>>, options: HttpOptions) -> Router {

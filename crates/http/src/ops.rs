@@ -14,7 +14,7 @@ use crate::answer::options;
 use crate::context::RequestContext;
 use crate::problem::Problem;
 use crate::site::Site;
-use crate::{asyncapi, docs, openapi};
+use crate::{asyncapi, docs, openapi, problem_pages};
 
 /// A route that is no resource.
 pub(crate) enum Operation<'a> {
@@ -26,6 +26,8 @@ pub(crate) enum Operation<'a> {
     OpenApi,
     AsyncApi,
     Docs,
+    Problems,
+    Problem(&'a str),
     Admin(Admin<'a>),
 }
 
@@ -41,6 +43,8 @@ impl<'a> Operation<'a> {
             "/openapi.json" => Self::OpenApi,
             "/asyncapi.json" => Self::AsyncApi,
             "/docs" => Self::Docs,
+            "/problems" => Self::Problems,
+            path if path.starts_with("/problems/") => Self::Problem(path.strip_prefix("/problems/")?),
             path => Self::Admin(Admin::of(path.strip_prefix("/admin/").filter(|_| site.options.admin)?)?),
         })
     }
@@ -56,6 +60,8 @@ impl<'a> Operation<'a> {
             Self::OpenApi => "/openapi.json",
             Self::AsyncApi => "/asyncapi.json",
             Self::Docs => "/docs",
+            Self::Problems => "/problems",
+            Self::Problem(_) => "/problems/{slug}",
             Self::Admin(admin) => admin.template(),
         }
     }
@@ -88,6 +94,8 @@ impl<'a> Operation<'a> {
             Self::OpenApi => Ok(text("application/json", Some(openapi::of(site).to_string()))),
             Self::AsyncApi => Ok(text("application/json", Some(asyncapi::of(site).to_string()))),
             Self::Docs => Ok(text("text/html; charset=utf-8", Some(docs::PAGE.to_owned()))),
+            Self::Problems => Ok(problem_pages::index(&parts.headers)),
+            Self::Problem(slug) => problem_pages::one(slug, &parts.headers),
             Self::Admin(call) => admin::answer(call, site, parts, body, context).await,
         }
     }

@@ -24,6 +24,9 @@ pub struct HttpOptions {
     pub zone: TimeZone,
     /// Whether this process should get requests; cleared when it begins to stop.
     pub ready: Arc<AtomicBool>,
+    /// A change that waits for the outside is answered by then, settled or not; it goes on by itself. Shorter than the
+    /// gateway's deadline, so that the client learns which of the two it was.
+    pub settle_within_ms: i64,
     /// A writer that has not gone round for so long is stuck.
     pub stuck_after_ms: i64,
     /// The text of `/metrics`; without it there is no such route.
@@ -45,6 +48,7 @@ impl Default for HttpOptions {
             body_limit_bytes: 1024 * 1024,
             zone: TimeZone::get("Asia/Seoul").unwrap_or(TimeZone::UTC),
             ready: Arc::new(AtomicBool::new(true)),
+            settle_within_ms: 5_000,
             stuck_after_ms: 15_000,
             metrics: None,
             admin: true,

@@ -12,8 +12,9 @@ use runtime::ports::StoreError;
 use serde_json::{Map, Value, json};
 
 use crate::context::RequestContext;
+use crate::problem_types::{self, ProblemType, title};
 
-/// A problem on its way to the client. Boxed, because it travels in every `Result` beside much smaller answers.
+/// A problem on its way to the client, of one of the machine's [types](crate::problem_types) or of somebody's own. Boxed, because it travels in every `Result` beside much smaller answers.
 #[derive(Debug, Clone)]
 pub struct Problem(Box<Parts>);
 
@@ -29,7 +30,12 @@ struct Parts {
 }
 
 impl Problem {
-    /// A problem with a stable slug; the slug's words are its title.
+    /// A problem of the machine's own.
+    pub fn of(kind: ProblemType, detail: impl Into<String>) -> Self {
+        Self::new(kind.status, kind.slug, detail)
+    }
+
+    /// A problem with a stable slug of its own; the slug's words are its title.
     pub fn new(status: StatusCode, code: impl Into<Cow<'static, str>>, detail: impl Into<String>) -> Self {
         Self(Box::new(Parts {
             status,
@@ -45,7 +51,7 @@ impl Problem {
     /// 400, the fault being in fields.
     pub fn fields(errors: Vec<FieldError>) -> Self {
         let detail = errors.iter().map(|error| format!("{}: {}", error.field, error.detail)).collect::<Vec<_>>().join("; ");
-        let mut problem = Self::new(StatusCode::BAD_REQUEST, "malformed", detail);
+        let mut problem = Self::of(problem_types::MALFORMED, detail);
         problem.0.errors = errors;
         problem
     }
@@ -57,13 +63,13 @@ impl Problem {
 
     /// 404 for an entity or a path.
     pub fn absent(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::NOT_FOUND, "absent", detail)
+        Self::of(problem_types::ABSENT, detail)
     }
 
     /// 405 with what is allowed.
     pub fn method_not_allowed(allow: String) -> Self {
         let detail = format!("this resource takes {allow}");
-        let mut problem = Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
+        let mut problem = Self::of(problem_types::METHOD_NOT_ALLOWED, detail);
         problem.0.allow = Some(allow);
         problem
     }
@@ -71,12 +77,7 @@ impl Problem {
     /// 500. What is inside is logged here, once, and not told.
     pub fn fault(inner: &dyn std::fmt::Display) -> Self {
         tracing::error!(error.detail = %inner, "a request failed by a fault of the program");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "this should not have happened; it has been logged")
-    }
-
-    /// 503 that says when to come again.
-    pub fn unavailable(code: &'static str, detail: impl Into<String>, retry_after_s: u32) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail).retry_after(retry_after_s)
+        Self::of(problem_types::INTERNAL, "this should not have happened; it has been logged")
     }
 
     /// Says when to come again.
@@ -133,15 +134,6 @@ impl Problem {
     }
 }
 
-/// `name-taken` → `Name taken`.
-fn title(code: &str) -> String {
-    let mut title = code.replace('-', " ");
-    if let Some(first) = title.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    title
-}
-
 impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let status = match refused.kind {
@@ -164,17 +156,17 @@ impl From<Failure> for Problem {
         match failure {
             Failure::Refused(refused) => refused.into(),
             Failure::Absent => Self::absent(detail),
-            Failure::Stale => Self::new(StatusCode::PRECONDITION_FAILED, "stale", detail),
-            Failure::IdTaken => Self::new(StatusCode::CONFLICT, "id-taken", detail),
-            Failure::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", detail),
-            Failure::InFlight => Self::new(StatusCode::CONFLICT, "in-flight", detail).retry_after(1),
+            Failure::Stale => Self::of(problem_types::STALE, detail),
+            Failure::IdTaken => Self::of(problem_types::ID_TAKEN, detail),
+            Failure::KeyReused => Self::of(problem_types::IDEMPOTENCY_KEY_REUSED, detail),
+            Failure::InFlight => Self::of(problem_types::IN_FLIGHT, detail).retry_after(1),
             // The queue empties within moments, and the client has done nothing wrong: 503 rather than 429.
-            Failure::Overloaded => Self::unavailable("overloaded", detail, 1),
+            Failure::Overloaded => Self::of(problem_types::OVERLOADED, detail).retry_after(1),
             Failure::Unavailable(inner) => {
                 tracing::warn!(error.detail = %inner, "a command was not taken");
-                Self::unavailable("unavailable", "the service cannot take this now; nothing has changed", 2)
+                Self::of(problem_types::UNAVAILABLE, "the service cannot take this now; nothing has changed").retry_after(2)
             }
-            Failure::Unsettled => Self::unavailable("unsettled", detail, 1),
+            Failure::Unsettled => Self::of(problem_types::UNSETTLED, detail).retry_after(1),
             Failure::Fault(inner) => Self::fault(&inner),
         }
     }
@@ -185,7 +177,7 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Unavailable(inner) => {
                 tracing::warn!(error.detail = %inner, "the store did not answer a reader");
-                Self::unavailable("unavailable", "the service cannot answer this now", 2)
+                Self::of(problem_types::UNAVAILABLE, "the service cannot answer this now").retry_after(2)
             }
             StoreError::Corrupt(_) => Self::fault(&error),
         }
@@ -207,7 +199,6 @@ mod tests {
         let problem = Problem::from(Refused::conflict("name-taken", "the id is taken"));
         assert_eq!(problem.status(), StatusCode::CONFLICT);
         assert_eq!(problem.code(), "name-taken");
-        assert_eq!(title(problem.code()), "Name taken");
     }
 
     #[test]

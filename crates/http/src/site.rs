@@ -19,6 +19,8 @@ pub(crate) struct Site {
     pub things: Vec<Arc<Served>>,
     /// The one service that is served, if it is one alone.
     pub service: Option<String>,
+    /// Held while a rebuild is begun.
+    pub rebuilding: tokio::sync::Mutex<()>,
     by_system: HashMap<&'static str, HashMap<&'static str, Arc<Served>>>,
     by_name: HashMap<&'static str, Vec<Arc<Served>>>,
 }
@@ -62,7 +64,8 @@ impl Site {
             by_system.entry(thing.system).or_default().insert(thing.name, thing.clone());
             by_name.entry(thing.name).or_default().push(thing.clone());
         }
-        Self { options, engines, things, service: service.map(str::to_owned), by_system, by_name }
+        let service = service.map(str::to_owned);
+        Self { options, engines, things, service, rebuilding: tokio::sync::Mutex::default(), by_system, by_name }
     }
 
     /// Where a path leads.

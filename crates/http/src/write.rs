@@ -13,15 +13,12 @@ use crate::conditional::expected;
 use crate::hal::Entity;
 use crate::idempotency;
 use crate::problem::Problem;
+use crate::problem_types;
 use crate::read::nothing;
 use crate::thing::Change;
 
 /// A change that lost a race to another one is merged anew so often.
 const MERGE_TRIES: u32 = 5;
-
-/// A change that waits for the outside is answered by then, settled or not; it goes on by itself. Shorter than the
-/// gateway's deadline, so that the client learns which of the two it was.
-const SETTLE_WITHIN_MS: i64 = 5_000;
 
 /// `POST /things`.
 pub(crate) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>, Problem> {
@@ -30,9 +27,11 @@ pub(crate) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
     let body = body::read(call.headers, body, call.site.options.body_limit_bytes).await?;
     let idempotency = idempotency::of(call.headers, call.context, &thing.path, &body)?;
     let new = create.def.make(create.shape.fit(body).map_err(Problem::fields)?)?;
+    let key = new.key.unwrap_or_else(|| thing.engine.fresh_key());
+    call.trail.concerns(&key);
     let order = Order {
         table: thing.table,
-        key: new.key.unwrap_or_else(|| thing.engine.fresh_key()),
+        key,
         give_id: new.id,
         command: new.command,
         cause: call.context.cause(),
@@ -101,7 +100,7 @@ pub(crate) async fn act(call: &Call<'_>, body: Body, id: u64, action: usize, met
         let table = call.thing.model.table_of(call.thing.table);
         if !action.def.allowed(&table.decode(row.schema, &row.data)?) {
             let detail = format!("`{name}` is not allowed in the present state");
-            return Err(Problem::new(StatusCode::CONFLICT, "not-allowed-now", detail));
+            return Err(Problem::of(problem_types::NOT_ALLOWED_NOW, detail));
         }
     }
     let command = command_of(Some(action), body)?;
@@ -112,12 +111,14 @@ pub(crate) async fn act(call: &Call<'_>, body: Body, id: u64, action: usize, met
 /// How long the answer is held back, where the resource says that it is.
 fn wait(call: &Call<'_>) -> Option<Wait> {
     let settled = call.thing.settled.clone()?;
-    let deadline_ms = call.thing.engine.now().as_millisecond() + SETTLE_WITHIN_MS;
+    let deadline_ms = call.thing.engine.now().as_millisecond().saturating_add(call.site.options.settle_within_ms);
     Some(Wait { settled, deadline_ms })
 }
 
 fn present(call: &Call<'_>, id: u64) -> Result<StoredRow, Problem> {
-    call.thing.engine.reader().by_id(call.thing.table, id)?.ok_or_else(|| nothing(call.thing, id))
+    let row = call.thing.engine.reader().by_id(call.thing.table, id)?.ok_or_else(|| nothing(call.thing, id))?;
+    call.trail.concerns(&row.key);
+    Ok(row)
 }
 
 fn command_of(change: Option<&Change>, body: Value) -> Result<Opaque, Problem> {

@@ -4,10 +4,13 @@
 
 mod common;
 
-use common::{Client, engine, notes};
+use std::sync::Arc;
+
+use common::{BATCH_ITEMS, Client, engine, engine_with, notes};
 use http_api::{HttpOptions, asyncapi, openapi, router};
 use http_body_util::BodyExt;
 use runtime::Model;
+use runtime::ports::clock::SystemClock;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -57,16 +60,108 @@ async fn the_log_is_read_in_order_and_in_part() {
 }
 
 #[tokio::test]
-async fn followers_dead_letters_and_rebuilds_are_at_hand() {
+async fn followers_and_dead_letters_are_at_hand() {
     let client = Client::one();
     assert_eq!(client.get("/admin/followers").await.json()["systems"][0]["system"], "desk1");
     assert_eq!(client.get("/admin/dead-letters").await.json(), json!({"_embedded": {"deadLetters": []}}));
-    assert_eq!(client.post("/admin/views/lines/rebuild", "").await.status, 202);
-    assert_eq!(client.post("/admin/views/other/rebuild", "").await.status, 404);
-    assert_eq!(client.get("/admin/views/lines/rebuild").await.header("allow"), "POST, OPTIONS");
-    assert_eq!(client.post("/admin/dead-letters/redrive", r#"{"follower": "f", "key": "k"}"#).await.status, 202);
     let faulty = client.post("/admin/dead-letters/discard", r#"{"follower": "f"}"#).await.json();
     assert_eq!(faulty["errors"].as_array().unwrap().len(), 2);
+}
+
+/// The first event that is parked, whoever could not handle it.
+async fn parked(client: &Client) -> Value {
+    for _ in 0..200 {
+        let letter = client.get("/admin/dead-letters?parked=true").await.json()["_embedded"]["deadLetters"][0].take();
+        if letter.is_object() {
+            return letter;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("nothing was parked");
+}
+
+#[tokio::test]
+async fn who_decides_about_nothing_is_told_at_once() {
+    let client = Client::one();
+    client.post("/notes", r#"{"name": "n", "title": "torn"}"#).await;
+    let letter = parked(&client).await;
+    assert_eq!((&letter["follower"], &letter["key"]), (&json!("desk1.wall.lines"), &json!("n")));
+    let place = letter["place"].as_u64().unwrap();
+    let decide = async |action: &str, follower: &str, key: &str, place: u64| {
+        let body = json!({"follower": follower, "key": key, "place": place}).to_string();
+        client.post(&format!("/admin/dead-letters/{action}"), &body).await
+    };
+    for action in ["redrive", "discard"] {
+        assert_eq!(decide(action, "desk1.wall.nobody", "n", place).await.status, 404);
+        let absent = decide(action, "desk1.wall.lines", "other", place).await;
+        assert_eq!((absent.status.as_u16(), absent.json()["type"].clone()), (404, json!("/problems/absent")));
+    }
+    let passed_by = decide("discard", "desk1.wall.lines", "n", place + 1).await;
+    assert_eq!((passed_by.status.as_u16(), passed_by.json()["type"].clone()), (409, json!("/problems/not-the-first")));
+    assert_eq!(passed_by.json()["place"], place);
+    assert_eq!(decide("redrive", "desk1.wall.lines", "n", place + 1).await.status, 202);
+    assert_eq!(decide("discard", "desk1.wall.lines", "n", place).await.status, 202);
+    for _ in 0..200 {
+        if decide("discard", "desk1.wall.lines", "n", place).await.status == 404 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it was never discarded");
+}
+
+#[tokio::test]
+async fn a_rebuild_has_a_number_and_there_is_one_at_a_time() {
+    let client =
+        Client(router(vec![engine_with(notes("desk1"), Arc::new(SystemClock), |reader| reader)], HttpOptions::default()));
+    assert_eq!(client.post("/admin/views/other/rebuild", "").await.status, 404);
+    assert_eq!(client.get("/admin/views/lines/rebuild").await.header("allow"), "POST, OPTIONS");
+    // Several batches, so that it shows before it is over.
+    for _ in 0..3 * BATCH_ITEMS {
+        client.post("/notes", r#"{"title": "long"}"#).await;
+    }
+    let begun = client.post("/admin/views/lines/rebuild", "").await;
+    assert_eq!((begun.status.as_u16(), begun.json()["number"].clone()), (202, json!(1)), "{}", begun.text);
+    let second = client.post("/admin/views/lines/rebuild", "").await;
+    let problem = second.json();
+    assert_eq!((&problem["type"], &problem["view"]), (&json!("/problems/rebuild-running"), &json!("lines")), "{problem}");
+    assert_eq!(second.status, 409);
+    for _ in 0..300 {
+        let status = client.get("/admin/followers").await.json()["systems"][0]["status"].take();
+        if status["rebuilt"]["number"] == 1 {
+            assert_eq!((&status["rebuilt"]["view"], &status["rebuild"]), (&json!("lines"), &json!(null)));
+            assert_eq!(status["rebuilt"]["position"], status["lastSeq"]);
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it was never rebuilt");
+}
+
+#[tokio::test]
+async fn every_problem_leads_to_a_page_that_explains_it() {
+    let client = Client::one();
+    let problem = client.get("/notes/9").await.json();
+    let kind = problem["type"].as_str().unwrap();
+    let page = client.call("GET", kind, &["accept: text/html,*/*;q=0.8"], "").await;
+    assert_eq!((page.status.as_u16(), page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(page.text.contains("<h1>Absent</h1>") && page.text.contains("What to do"), "{}", page.text);
+    assert_eq!(client.get(kind).await.json()["status"], 404);
+    let all = client.get("/problems").await.json();
+    assert_eq!(all["problems"].as_array().unwrap().len(), http_api::problem_types::ALL.len());
+    for one in all["problems"].as_array().unwrap() {
+        assert_eq!(client.get(one["type"].as_str().unwrap()).await.json(), *one);
+    }
+}
+
+#[tokio::test]
+async fn a_rule_of_a_service_has_a_page_too_and_what_is_no_slug_has_none() {
+    let client = Client::one();
+    let rule = client.get("/problems/already-closed").await.json();
+    assert_eq!((&rule["title"], &rule["status"]), (&json!("Already closed"), &json!(null)));
+    for odd in ["/problems/%3Cb%3E", "/problems/A", "/problems/a/b"] {
+        assert_eq!(client.get(odd).await.status, 404, "{odd}");
+    }
 }
 
 /// Follows every `$ref` of a document.

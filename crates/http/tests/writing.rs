@@ -4,8 +4,12 @@
 
 mod common;
 
+use axum::body::Body;
+use axum::http::Request;
 use common::Client;
+use http_api::Trail;
 use serde_json::json;
+use tower::ServiceExt;
 
 #[tokio::test]
 async fn a_note_is_taken_shown_changed_and_closed() {
@@ -135,4 +139,24 @@ async fn the_cause_travels_into_the_log() {
         (&event["type"], &event["data"]["title"], &event["cause"]["actor"]),
         (&json!("Written"), &json!("milk"), &json!("kim"))
     );
+}
+
+#[tokio::test]
+async fn a_change_leaves_its_route_and_key_for_the_log_and_a_read_leaves_no_key() {
+    let client = Client::one();
+    let trail = async |method: &str, target: &str, body: &'static str| {
+        let request = Request::builder().method(method).uri(target).header("content-type", "application/json");
+        let response = client.0.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
+        let trail = response.extensions().get::<Trail>().unwrap();
+        (trail.route().map(ToString::to_string), trail.service(), trail.key().map(str::to_owned))
+    };
+    let (route, entity) = (Some("/desk1/notes".to_owned()), Some("/desk1/notes/{id}".to_owned()));
+    let key = Some("milk-1".to_owned());
+    let created = trail("POST", "/notes", r#"{"name": "milk-1", "title": "milk"}"#).await;
+    assert_eq!(created, (route, Some("desk"), key.clone()));
+    assert_eq!(trail("DELETE", "/notes/1", "").await, (entity.clone(), Some("desk"), key.clone()));
+    // Refused, and found by its key all the same.
+    assert_eq!(trail("PUT", "/notes/1", r#"{"title": "bread"}"#).await, (entity.clone(), Some("desk"), key));
+    assert_eq!(trail("GET", "/notes/1", "").await, (entity, Some("desk"), None));
+    assert_eq!(trail("GET", "/nowhere", "").await, (None, None, None));
 }

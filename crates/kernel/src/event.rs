@@ -33,7 +33,17 @@ pub struct Unreadable(pub String);
 
 /// Reads one document; unknown fields are ignored.
 pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
-    serde_json::from_slice(json).map_err(|error| Unreadable(error.to_string()))
+    serde_json::from_slice(json).map_err(|error| Unreadable(unquoted(&error)))
+}
+
+/// What an error says without the text it stumbled over, which may be somebody's number or words and reaches logs.
+fn unquoted(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(", expected ") {
+        Some((_, expected)) => format!("expected {expected}"),
+        None if text.starts_with("missing field") => text,
+        None => format!("{:?} error at line {} column {}", error.classify(), error.line(), error.column()),
+    }
 }
 
 /// What is known about an event beside its payload.

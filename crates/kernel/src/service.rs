@@ -49,6 +49,8 @@ pub struct System {
     pub try_first: &'static str,
     /// Bodies that a first run posts into empty collections, in order.
     pub seeds: Vec<Seed>,
+    /// What makes the first decision as quick as the others.
+    pub warm_ups: Vec<fn()>,
 }
 
 /// One row that a first run has.
@@ -73,7 +75,17 @@ pub struct SettingsDef {
 impl System {
     /// A system without services yet.
     pub fn new(name: &'static str, topic: &'static str, sentence: &'static str) -> Self {
-        Self { name, topic, sentence, services: Vec::new(), settings: None, settings_def: None, try_first: "", seeds: Vec::new() }
+        Self {
+            name,
+            topic,
+            sentence,
+            services: Vec::new(),
+            settings: None,
+            settings_def: None,
+            try_first: "",
+            seeds: Vec::new(),
+            warm_ups: Vec::new(),
+        }
     }
 
     /// Adds a service.
@@ -113,6 +125,14 @@ impl System {
     /// A row that a first run has.
     pub fn seed<B: Serialize>(mut self, resource: &'static str, body: &B) -> Self {
         self.seeds.push(Seed { resource, body: serde_json::to_value(body).unwrap_or_default() });
+        self
+    }
+
+    /// A pure function that is run once, in the background, when the system starts: what is otherwise made on first use
+    /// (compiled patterns, tables) is made then, so that the first request is as quick as the others. Nothing waits for it
+    /// and nothing may depend on it; in simulations it is not run.
+    pub fn warm_up(mut self, warm: fn()) -> Self {
+        self.warm_ups.push(warm);
         self
     }
 }

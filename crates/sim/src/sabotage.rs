@@ -10,6 +10,8 @@ use crate::store::FaultyStore;
 /// A way in which a port is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
+    /// Nothing is wrong: the control, which must not be caught.
+    Nothing,
     /// Positions are not stored: what was handled is handled again after a restart (the inbox is skipped).
     PositionForgotten,
     /// Positions are committed before what they stand for (the offset before the effect).
@@ -30,7 +32,7 @@ pub enum Sabotage {
     KeysForgotten,
     /// A call of unknown outcome is repeated without asking.
     RepeatedBlindly,
-    /// Withdrawals are not stored, and parked events are lost.
+    /// Parked events are not stored.
     ParkedLost,
 }
 

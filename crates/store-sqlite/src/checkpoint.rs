@@ -1,11 +1,15 @@
 //! Copies the write-ahead log into the file, beside the writer and not in its commits, and keeps the log within a bound.
 
-use std::path::Path;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags, Result};
+
+use crate::identity::wal_of;
+use crate::value::Nat;
 
 /// How long it looks away after it has looked: what it does costs the disk that commits wait for.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -29,6 +33,7 @@ const BOUNDS: Bounds = Bounds { copy: 1_000, restart: 16_000 };
 /// The thread; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Checkpointer {
+    path: PathBuf,
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -55,8 +60,13 @@ impl Checkpointer {
         let theirs = Arc::clone(&shared);
         let name = format!("checkpoint {}", path.file_stem().unwrap_or_default().display());
         let thread = std::thread::Builder::new().name(name).spawn(move || run(&conn, &theirs));
-        let thread = thread.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-        Ok(Self { shared, thread: Some(thread) })
+        let thread = thread.map_err(io)?;
+        Ok(Self { path: path.to_owned(), shared, thread: Some(thread) })
+    }
+
+    /// The file whose log it copies.
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Something was committed.
@@ -142,6 +152,43 @@ pub(crate) fn tend(conn: &Connection, bounds: Bounds) -> Result<Tended> {
     }
     let (busy, ..) = checkpoint(conn, "TRUNCATE")?;
     Ok(if busy { Tended::Held } else { Tended::Restarted })
+}
+
+/// Copies all of the log and empties it, so that what a process leaves in order is one file that is whole by itself.
+pub(crate) fn finish(conn: &Connection) {
+    match checkpoint(conn, "TRUNCATE") {
+        Ok((false, ..)) => {}
+        Ok((true, ..)) => tracing::info!("somebody still reads: the write-ahead log stays beside its file"),
+        Err(error) => tracing::warn!(%error, "the write-ahead log was not copied at the end; it stays beside its file"),
+    }
+}
+
+/// Cuts off what failed commits have left in the log behind the last that succeeded. It needs no room on the disk.
+pub(crate) fn cut_off(conn: &Connection, path: &Path) -> Result<()> {
+    // As long as this lasts nobody appends to the log or begins it anew. It must be another connection that asks for
+    // the end, because within a transaction none does.
+    conn.execute_batch("BEGIN IMMEDIATE")?;
+    let cut = end_of_log(path).and_then(|end| {
+        let log = OpenOptions::new().write(true).open(wal_of(path)).map_err(io)?;
+        if log.metadata().map_err(io)?.len() > end {
+            log.set_len(end).map_err(io)?;
+        }
+        log.sync_all().map_err(io)
+    });
+    conn.execute_batch("ROLLBACK")?;
+    cut
+}
+
+/// Where the next commit begins in the file of the log: behind its header, and each page with a header of its own.
+fn end_of_log(path: &Path) -> Result<u64> {
+    let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let page: u64 = conn.pragma_query_value(None, "page_size", |row| Ok(row.get::<_, Nat>(0)?.0))?;
+    let frames = u64::try_from(checkpoint(&conn, "NOOP")?.1).unwrap_or_default();
+    Ok(if frames == 0 { 0 } else { 32 + frames * (24 + page) })
+}
+
+fn io(error: std::io::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(Box::new(error))
 }
 
 /// Whether somebody was in the way, the frames of the log, and those that are in the file.

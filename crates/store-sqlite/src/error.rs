@@ -70,6 +70,16 @@ pub enum OpenError {
         /// The last schema known here.
         known: i64,
     },
+    /// An earlier version has written it, and one who only reads cannot take it forward.
+    #[error("{} has schema {found} and this version reads {known}; start this version on it once, which takes it forward", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// Its schema, 0 where it has none yet.
+        found: i64,
+        /// The schema that is read here.
+        known: i64,
+    },
     /// It is damaged.
     #[error("{} is damaged ({cause}); restore it from a backup", path.display())]
     Damaged {

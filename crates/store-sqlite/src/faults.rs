@@ -90,6 +90,61 @@ fn a_commit_in_doubt_is_settled_before_its_number_is_told() {
     store.commit(&next(2, 10)).unwrap();
 }
 
+/// As the files are now, a kill would leave them.
+fn leave(dir: &Path, from: &str, to: &str) {
+    for end in ["", "-wal"] {
+        std::fs::copy(dir.join(format!("{from}.db{end}")), dir.join(format!("{to}.db{end}"))).unwrap();
+    }
+}
+
+#[test]
+fn without_room_to_settle_it_what_is_in_doubt_is_cut_off() {
+    let dir = tempfile::tempdir().unwrap();
+    let wal = |name: &str| dir.path().join(format!("{name}.db-wal"));
+    let (mut first, _reader) = open(&dir.path().join("first.db"));
+    first.commit(&next(1, 10)).unwrap();
+    let length = std::fs::metadata(wal("first")).unwrap().len();
+    leave(dir.path(), "first", "desk");
+    first.commit(&next(2, 10)).unwrap();
+
+    // The other's second commit stands in the log whole, but of this one the last write is said to have failed.
+    let (mut store, reader) = open(&dir.path().join("desk.db"));
+    let whole = std::fs::read(wal("first")).unwrap();
+    let appended = std::fs::OpenOptions::new().append(true).open(wal("desk"));
+    std::io::Write::write_all(&mut appended.unwrap(), &whole[usize::try_from(length).unwrap()..]).unwrap();
+    store.in_doubt = true;
+    leave(dir.path(), "desk", "doubtful");
+    let (mut doubtful, _reader) = open(&dir.path().join("doubtful.db"));
+    assert_eq!(doubtful.last_commit().unwrap(), 2, "a kill would have made it true");
+
+    store.conn.execute_batch("CREATE TEMP TRIGGER full BEFORE UPDATE ON machine BEGIN SELECT RAISE(FAIL, 'full'); END").unwrap();
+    assert_eq!(store.last_commit().unwrap(), 1);
+    assert_eq!(std::fs::metadata(wal("desk")).unwrap().len(), length);
+    leave(dir.path(), "desk", "killed");
+    let (mut killed, _reader) = open(&dir.path().join("killed.db"));
+    assert_eq!(killed.last_commit().unwrap(), 1);
+
+    store.conn.execute_batch("DROP TRIGGER full").unwrap();
+    store.commit(&next(2, 10)).unwrap();
+    assert_eq!(reader.last_seq().unwrap(), 2);
+}
+
+#[test]
+fn a_log_that_was_begun_anew_is_cut_off_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("desk.db");
+    let (mut store, reader) = open(&path);
+    store.commit(&next(1, 100_000)).unwrap();
+    store.conn.query_row("PRAGMA wal_checkpoint(RESTART)", [], |_| Ok(())).unwrap();
+    crate::checkpoint::cut_off(&store.conn, &path).unwrap();
+    assert_eq!(store.last_commit().unwrap(), 1);
+    store.commit(&next(2, 10)).unwrap();
+    assert_eq!(reader.last_seq().unwrap(), 2);
+    leave(dir.path(), "desk", "killed");
+    let (mut killed, _reader) = open(&dir.path().join("killed.db"));
+    assert_eq!(killed.recover().unwrap().last_seq, 2);
+}
+
 #[test]
 fn a_commit_that_fails_at_its_very_end_has_changed_nothing() {
     let dir = tempfile::tempdir().unwrap();
@@ -130,9 +185,7 @@ fn what_was_committed_is_there_after_a_kill_and_what_was_not_is_not() {
     for seq in 51..=80 {
         crate::record::append(&store.conn, &record(seq, 5_000)).unwrap();
     }
-    for end in ["", "-wal"] {
-        std::fs::copy(dir.path().join(format!("desk.db{end}")), dir.path().join(format!("killed.db{end}"))).unwrap();
-    }
+    leave(dir.path(), "desk", "killed");
     let (mut killed, reader) = open(&dir.path().join("killed.db"));
     let recovered = killed.recover().unwrap();
     assert_eq!((recovered.last_commit, recovered.last_seq), (50, 50));

@@ -54,9 +54,6 @@ pub(crate) fn check_owner(conn: &Connection, path: &Path, system: &str) -> Resul
     let failed = |error: rusqlite::Error| OpenError::of(path, &error);
     let pragma = |name| conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).map_err(failed);
     let (application, found) = (pragma("application_id")?, pragma("user_version")?);
-    if conn.is_readonly("main").map_err(failed)? {
-        return Err(OpenError::ReadOnly { path: path.to_owned() });
-    }
     if application != i64::from(APPLICATION_ID) {
         let empty = application == 0 && found == 0 && pragma("schema_version")? == 0;
         return if empty { Ok(0) } else { Err(OpenError::Foreign { path: path.to_owned() }) };
@@ -69,6 +66,15 @@ pub(crate) fn check_owner(conn: &Connection, path: &Path, system: &str) -> Resul
         return Err(OpenError::OtherSystem { path: path.to_owned(), found: owner, wanted: system.to_owned() });
     }
     Ok(found)
+}
+
+/// Refuses a file that this process may only read.
+pub(crate) fn check_writable(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+    match conn.is_readonly("main") {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(OpenError::ReadOnly { path: path.to_owned() }),
+        Err(error) => Err(OpenError::of(path, &error)),
+    }
 }
 
 /// The file of the write-ahead log.

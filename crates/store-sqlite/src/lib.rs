@@ -6,6 +6,7 @@
 //!
 //! the core ──▶ SqliteStore     one connection that writes: WAL, synchronous=FULL, one transaction per commit
 //! adapters ──▶ SqliteReader    a few connections that cannot write, each for one short read
+//!                              also alone, beside another process that writes, or on what one has left (SqliteReader::open)
 //!              checkpointer    a thread with a connection of its own: copies the WAL into the file, off the commit path
 //! ```
 //!

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runtime::Model;
-use rusqlite::{Connection, OpenFlags, Result};
+use rusqlite::{Connection, OpenFlags};
 
 use crate::checkpoint::Checkpointer;
 use crate::error::OpenError;
@@ -29,15 +29,14 @@ impl SqliteStore {
     /// declared makes it read the rows that are there.
     pub fn open(path: impl AsRef<Path>, model: &Model) -> Result<(SqliteStore, SqliteReader), OpenError> {
         let path = path.as_ref();
-        if rusqlite::version_number() < OLDEST.0 {
-            return Err(OpenError::OldLibrary { found: rusqlite::version(), wanted: OLDEST.1 });
-        }
+        check_library()?;
         let shapes = shapes(model)?;
         identity::check_bytes(path)?;
         let failed = |error| OpenError::of(path, &error);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut conn = Connection::open_with_flags(path, flags).map_err(failed)?;
         conn.busy_timeout(LOCK_WAIT).map_err(failed)?;
+        identity::check_writable(&conn, path)?;
         let version = identity::check_owner(&conn, path, model.system.name)?;
         configure(&conn).map_err(failed)?;
         machine::migrate(&mut conn, version, model.system.name).map_err(failed)?;
@@ -52,7 +51,33 @@ impl SqliteStore {
     }
 }
 
-fn configure(conn: &Connection) -> Result<()> {
+impl SqliteReader {
+    /// Opens the file of a model's system to read only: beside a process that writes it, or one that has ended, however
+    /// it did. Nothing is made, migrated or shaped, so fields that were declared since it was last written are not there.
+    pub fn open(path: impl AsRef<Path>, model: &Model) -> Result<SqliteReader, OpenError> {
+        let path = path.as_ref();
+        check_library()?;
+        let shapes = shapes(model)?;
+        identity::check_bytes(path)?;
+        let pool = Pool::new(path);
+        let conn = pool.connect().map_err(|error| OpenError::of(path, &error))?;
+        let found = identity::check_owner(&conn, path, model.system.name)?;
+        if found < machine::newest() {
+            return Err(OpenError::Older { path: path.to_owned(), found, known: machine::newest() });
+        }
+        pool.keep(conn);
+        Ok(SqliteReader::new(pool, shapes.into()))
+    }
+}
+
+fn check_library() -> Result<(), OpenError> {
+    if rusqlite::version_number() < OLDEST.0 {
+        return Err(OpenError::OldLibrary { found: rusqlite::version(), wanted: OLDEST.1 });
+    }
+    Ok(())
+}
+
+fn configure(conn: &Connection) -> rusqlite::Result<()> {
     conn.pragma_update(None, "journal_mode", "WAL")?;
     // What is acknowledged survives a power cut.
     conn.pragma_update(None, "synchronous", "FULL")?;

@@ -35,6 +35,18 @@ impl Pool {
         Self { path: path.to_owned(), held: Mutex::default(), freed: Condvar::new() }
     }
 
+    /// A connection that is not lent yet; see [`Self::keep`].
+    pub fn connect(&self) -> Result<Connection> {
+        open(&self.path)
+    }
+
+    /// Takes a connection in.
+    pub fn keep(&self, conn: Connection) {
+        let mut held = self.lock();
+        held.open += 1;
+        held.idle.push(conn);
+    }
+
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path

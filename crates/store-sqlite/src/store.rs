@@ -8,7 +8,7 @@ use runtime::ports::{
 };
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
-use crate::checkpoint::Checkpointer;
+use crate::checkpoint::{self, Checkpointer};
 use crate::error::unread;
 use crate::rows::Unlisted;
 use crate::shape::{Shape, stored};
@@ -80,6 +80,13 @@ impl SqliteStore {
     }
 }
 
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        // The readers may close after it, and they cannot do this.
+        checkpoint::finish(&self.conn);
+    }
+}
+
 impl Store for SqliteStore {
     fn recover(&mut self) -> Result<Recovered, StoreError> {
         self.last_commit()?;
@@ -129,7 +136,9 @@ impl Store for SqliteStore {
 
     fn last_commit(&mut self) -> Result<u64, StoreError> {
         if self.in_doubt {
-            commit::settle(&self.conn).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+            // Where there is no room for another commit, what the doubt is about can still be cut off.
+            let settled = commit::settle(&self.conn).or_else(|_| checkpoint::cut_off(&self.conn, self.checkpointer.path()));
+            settled.map_err(|error| StoreError::Unavailable(error.to_string()))?;
             self.in_doubt = false;
         }
         commit::last(&self.conn).map(|last| last.commit).map_err(|error| unread(&error))

@@ -30,7 +30,8 @@ pub fn system() -> System {
         .service(device())
         .service(dashboard())
         .settings::<RcsSettings>()
-        .try_first(TRY_FIRST);
+        .try_first(TRY_FIRST)
+        .warm_up(telecom::warm_up);
     seeds::sow(system)
 }
 

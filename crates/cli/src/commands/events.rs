@@ -13,7 +13,7 @@ use crate::args::Events;
 use crate::config::Config;
 use crate::failed::Failed;
 use crate::logfile::LogFile;
-use crate::{instants, show, wire};
+use crate::{instants, show};
 
 /// Without a word about where to start, that many of the last.
 const LAST: u64 = 50;
@@ -79,7 +79,7 @@ fn logs(args: &Events, config: &Config, systems: &[System]) -> Result<Vec<Log>, 
     }
     let mut logs = Vec::new();
     for system in wanted {
-        if let Some(file) = LogFile::open(&config.data.dir, system.name)? {
+        if let Some(file) = LogFile::open(&config.data.dir, system)? {
             logs.push(Log { system: system.name, file, after: 0, read: VecDeque::new() });
         }
     }
@@ -126,7 +126,7 @@ fn next(logs: &mut [Log], filter: &LogQuery) -> Result<Option<(&'static str, Rec
 
 fn printed(args: &Events, system: &str, record: &Record) -> String {
     if args.json {
-        let value: serde_json::Value = serde_json::from_str(&wire::value(record)).unwrap_or_default();
+        let value: serde_json::Value = serde_json::from_slice(&record.wire_value()).unwrap_or_default();
         return serde_json::json!({
             "system": system,
             "seq": record.seq,
@@ -142,7 +142,7 @@ fn printed(args: &Events, system: &str, record: &Record) -> String {
         .to_string();
     }
     if args.topic.is_some() {
-        return wire::value(record);
+        return String::from_utf8_lossy(&record.wire_value()).into_owned();
     }
     format!(
         "{:>24}  {:<10} {:<10} {:<18} {}  {}",

@@ -13,8 +13,8 @@ use crate::show;
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Rounds without a sign of the rebuild after which it is over: it was done before anybody looked.
-const UNSEEN: u32 = 5;
+/// Looks without a sign of the rebuild after which nothing is to be expected any more.
+const UNSEEN: u32 = 50;
 
 /// Rebuilds.
 pub fn replay(args: &Replay) -> Result<u8, Failed> {
@@ -26,36 +26,54 @@ pub fn replay(args: &Replay) -> Result<u8, Failed> {
     talk(async {
         let path = format!("/admin/views/{view}/rebuild");
         let query: Vec<_> = system.map(|system| ("system", system)).into_iter().collect();
-        admin.demand(Method::POST, &path, &query, None).await?;
-        watch(&admin, system, view).await
+        let begun = admin.demand(Method::POST, &path, &query, None).await?;
+        let system = begun["system"].as_str().unwrap_or_default();
+        watch(&admin, &Wanted { system, view, number: begun["number"].as_u64().unwrap_or_default() }).await
     })?;
     show::print(&format!("{view} is rebuilt"))?;
     Ok(0)
 }
 
-async fn watch(admin: &Admin, system: Option<&str>, view: &str) -> Result<(), Failed> {
+/// The rebuild that was begun.
+struct Wanted<'a> {
+    system: &'a str,
+    view: &'a str,
+    /// Counts the rebuilds of the system since its start.
+    number: u64,
+}
+
+/// What a status says of it.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    Nothing,
+    Running { position: u64, of: u64 },
+    Failed(String),
+    Done,
+}
+
+async fn watch(admin: &Admin, wanted: &Wanted<'_>) -> Result<(), Failed> {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len} events, {eta} left") {
         bar.set_style(style);
     }
-    bar.set_message(view.to_owned());
-    let (mut seen, mut unseen) = (false, 0);
+    bar.set_message(wanted.view.to_owned());
+    let mut unseen = 0;
     loop {
         let answer = admin.demand(Method::GET, "/admin/followers", &[], None).await?;
-        match running(&answer, system, view) {
-            Some((status, _)) if status["rebuild"]["failed"].is_string() => {
-                bar.abandon();
-                let cause = status["rebuild"]["failed"].as_str().unwrap_or_default();
-                return Err(Failed::no(format!("the rebuild of {view} was given up {cause}; the old view serves on")));
+        match wanted.seen(&answer) {
+            Seen::Nothing if unseen == UNSEEN => {
+                return Err(Failed::no(format!("nothing is known of the rebuild of {}; was it restarted there?", wanted.view)));
             }
-            Some((status, position)) => {
-                seen = true;
-                bar.set_length(status["lastSeq"].as_u64().unwrap_or_default());
+            Seen::Nothing => unseen += 1,
+            Seen::Running { position, of } => {
+                bar.set_length(of);
                 bar.set_position(position);
             }
-            // A status is published a few times a second: a short rebuild may begin and end between two looks.
-            None if seen || unseen >= UNSEEN => break,
-            None => unseen += 1,
+            Seen::Failed(cause) => {
+                bar.abandon();
+                return Err(Failed::no(format!("the rebuild of {} was given up {cause}; the old view serves on", wanted.view)));
+            }
+            Seen::Done => break,
         }
         tokio::time::sleep(LOOK_EVERY).await;
     }
@@ -63,12 +81,29 @@ async fn watch(admin: &Admin, system: Option<&str>, view: &str) -> Result<(), Fa
     Ok(())
 }
 
-/// The status of the system that rebuilds the view now, and how far it is.
-fn running<'a>(answer: &'a Value, system: Option<&str>, view: &str) -> Option<(&'a Value, u64)> {
-    let systems = answer["systems"].as_array()?.iter();
-    let mut named = systems.filter(|one| system.is_none_or(|name| one["system"] == name));
-    let status = &named.find(|one| one["status"]["rebuild"]["view"] == view)?["status"];
-    Some((status, status["rebuild"]["position"].as_u64().unwrap_or_default()))
+impl Wanted<'_> {
+    fn seen(&self, answer: &Value) -> Seen {
+        let mut systems = answer["systems"].as_array().into_iter().flatten();
+        let Some(status) = systems.find(|one| one["system"] == self.system).map(|one| &one["status"]) else {
+            return Seen::Nothing;
+        };
+        let (running, done) = (&status["rebuild"], &status["rebuilt"]);
+        let number = |one: &Value| one["number"].as_u64().unwrap_or_default();
+        if number(done) == self.number {
+            return Seen::Done;
+        }
+        if number(running).max(number(done)) > self.number {
+            return Seen::Failed("or done, and another one was begun since; the log there tells".to_owned());
+        }
+        match running["failed"].as_str() {
+            _ if number(running) != self.number => Seen::Nothing,
+            Some(cause) => Seen::Failed(cause.to_owned()),
+            None => Seen::Running {
+                position: running["position"].as_u64().unwrap_or_default(),
+                of: status["lastSeq"].as_u64().unwrap_or_default(),
+            },
+        }
+    }
 }
 
 #[cfg(test)]
@@ -76,14 +111,32 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn seen(status: &Value) -> Seen {
+        let answer = json!({"systems": [{"system": "a", "status": {"rebuild": null}}, {"system": "b", "status": status}]});
+        Wanted { system: "b", view: "things", number: 2 }.seen(&answer)
+    }
+
     #[test]
-    fn the_system_that_rebuilds_the_view_is_found() {
-        let answer = json!({"systems": [
-            {"system": "a", "status": {"rebuild": null}},
-            {"system": "b", "status": {"lastSeq": 9, "rebuild": {"view": "things", "position": 4}}}
-        ]});
-        assert_eq!(running(&answer, None, "things").map(|(_, position)| position), Some(4));
-        assert!(running(&answer, Some("a"), "things").is_none());
-        assert!(running(&answer, None, "others").is_none());
+    fn a_rebuild_is_followed_from_its_beginning_to_its_end() {
+        let running = json!({"lastSeq": 9, "rebuild": {"number": 2, "view": "things", "position": 4, "failed": null}});
+        assert_eq!(seen(&running), Seen::Running { position: 4, of: 9 });
+        let done = json!({"lastSeq": 9, "rebuild": null, "rebuilt": {"number": 2, "view": "things", "position": 9}});
+        assert_eq!(seen(&done), Seen::Done);
+        let failed = json!({"rebuild": {"number": 2, "view": "things", "failed": "at 3: no"}});
+        assert_eq!(seen(&failed), Seen::Failed("at 3: no".into()));
+    }
+
+    #[test]
+    fn one_before_is_not_taken_for_this_one() {
+        let before = json!({"rebuild": {"number": 1, "view": "things", "failed": "at 3: no"}, "rebuilt": null});
+        assert_eq!(seen(&before), Seen::Nothing);
+        assert_eq!(seen(&json!({"rebuild": null, "rebuilt": {"number": 1, "view": "things"}})), Seen::Nothing);
+    }
+
+    #[test]
+    fn one_after_it_hides_what_became_of_it() {
+        assert!(matches!(seen(&json!({"rebuild": {"number": 3, "view": "others"}, "rebuilt": null})), Seen::Failed(_)));
+        let done = json!({"rebuild": {"number": 3, "view": "others"}, "rebuilt": {"number": 2, "view": "things"}});
+        assert_eq!(seen(&done), Seen::Done);
     }
 }

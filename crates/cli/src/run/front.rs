@@ -7,19 +7,29 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Html;
 use axum::routing::get;
 use board::Board;
+use gateway::Shown;
 use kernel::System;
 use runtime::{Engine, Model};
 
+use super::greeting::try_first;
+use super::ports::Door;
+
 /// Drawn once: declarations do not change while they run.
-pub fn front(engines: &[Arc<Engine>]) -> Router {
+pub fn front(engines: &[Arc<Engine>], doors: &[Door], admin: bool) -> Router {
     let models: Vec<Arc<Model>> = engines.iter().map(|engine| engine.model().clone()).collect();
     let systems: Vec<System> = models.iter().map(|model| model.system.clone()).collect();
     let board = Board::of(&systems);
+    let shown = models.iter().map(|model| Shown { model: model.clone(), try_first: try_first(&model.system, doors) });
+    let shown: Vec<Shown> = shown.collect();
+    let mut links = vec![("/docs", "API"), ("/board", "Board"), ("/actuator/health", "Health"), ("/problems", "Problems")];
+    if admin {
+        links.extend([("/admin/followers", "Followers"), ("/admin/dead-letters", "Dead letters"), ("/admin/events", "Events")]);
+    }
     let (page, picture) = (board::html::page(&board), board::svg::draw(&board));
     let data = serde_json::to_string(&board).unwrap_or_default();
     Router::new()
         .route("/board", get(move || async move { Html(page.clone()) }))
         .route("/board.svg", get(move || async move { ([(CONTENT_TYPE, "image/svg+xml")], picture.clone()) }))
         .route("/board.json", get(move || async move { ([(CONTENT_TYPE, "application/json")], data.clone()) }))
-        .fallback_service(gateway::landing(&models))
+        .fallback_service(gateway::landing(&shown, &links))
 }

@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
+use kernel::System;
 use runtime::Engine;
 
 use super::ports::Door;
@@ -59,25 +60,25 @@ impl Greeting<'_> {
         }
         words.push_str("\n  Try first:\n");
         for engine in self.engines {
-            for line in self.try_first(engine, door).lines() {
+            for line in try_first(&engine.model().system, self.doors).lines() {
                 let _ = writeln!(words, "    {line}");
             }
         }
         words.push_str("\n  Ctrl-C stops it.\n");
         words
     }
+}
 
-    /// The printed commands as they work here: services without a port of their own are behind the door.
-    fn try_first(&self, engine: &Engine, door: u16) -> String {
-        let system = &engine.model().system;
-        let mut text = system.try_first.to_owned();
-        for service in &system.services {
-            if self.doors.iter().all(|own| own.service != Some(service.name)) {
-                text = text.replace(&format!("localhost:{}/", service.port), &format!("localhost:{door}/"));
-            }
+/// The printed commands as they work here: services without a port of their own are behind the door.
+pub fn try_first(system: &System, doors: &[Door]) -> String {
+    let door = doors.first().map_or(PRINTED_DOOR, |door| door.port);
+    let mut text = system.try_first.to_owned();
+    for service in &system.services {
+        if doors.iter().all(|own| own.service != Some(service.name)) {
+            text = text.replace(&format!("localhost:{}/", service.port), &format!("localhost:{door}/"));
         }
-        text.replace(&format!("localhost:{PRINTED_DOOR}/"), &format!("localhost:{door}/"))
     }
+    text.replace(&format!("localhost:{PRINTED_DOOR}/"), &format!("localhost:{door}/"))
 }
 
 /// Every network is this machine, too.

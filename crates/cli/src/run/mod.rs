@@ -6,6 +6,7 @@ mod greeting;
 mod ports;
 mod seeds;
 mod serve;
+mod warm;
 mod watch;
 
 use std::sync::Arc;
@@ -40,7 +41,7 @@ async fn wired(config: &Config, systems: Vec<System>, named: bool) -> Result<(),
     let zone = TimeZone::get(&config.zone).map_err(|error| Failed::config(error.to_string()))?;
     let ready = Arc::new(AtomicBool::new(true));
     let engines = engines::start(config, &dir, &zone, systems)?;
-    let options = serve::http_options(config, zone, &engines, ready.clone())?;
+    let options = serve::http_options(config, &opened, zone, &engines, ready.clone())?;
     watch::disk(config, &dir);
     if config.seed {
         for engine in &engines {
@@ -48,6 +49,7 @@ async fn wired(config: &Config, systems: Vec<System>, named: bool) -> Result<(),
         }
     }
     greeting::Greeting { config, engines: &engines, doors: &opened, dir: dir.path() }.say();
+    warm::up(&engines);
     let doors = serve::doors(opened, &engines, &options);
     let served = gateway::serve(doors, serve::gateway_options(config, ready), told.wait()).await;
     stop(engines, Duration::from_millis(config.gateway.grace_period_ms)).await;

@@ -21,13 +21,15 @@ use crate::failed::Failed;
 /// How often old measurements are let go.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
-/// What the settings say about HTTP resources.
+/// What the settings say about HTTP resources, and the port that the door got: the settings may leave it to the machine.
 pub fn http_options(
     config: &Config,
+    opened: &[Door],
     zone: TimeZone,
     engines: &[Arc<Engine>],
     ready: Arc<AtomicBool>,
 ) -> Result<HttpOptions, Failed> {
+    let port = opened.first().map_or(config.http.port, |door| door.port);
     let runs = |name: &String| engines.iter().any(|engine| engine.model().system.name == name);
     let default = Some(config.gateway.default_system.clone()).filter(|name| !name.is_empty());
     if let Some(name) = default.as_ref().filter(|name| !runs(name)) {
@@ -35,17 +37,24 @@ pub fn http_options(
     }
     Ok(HttpOptions {
         default_system: default.filter(runs),
-        public_url: public_url(config),
+        public_url: public_url(config, port),
         trust_forwarded: config.http.trust_forwarded,
         body_limit_bytes: config.gateway.body_limit_bytes,
         zone,
         ready,
+        settle_within_ms: settle_within_ms(config),
         stuck_after_ms: config.limits.stuck_after_ms,
         metrics: Some(metrics()?),
         admin: config.http.admin,
-        front: Some(front(engines)),
+        front: Some(front(engines, opened, config.http.admin)),
         version: env!("CARGO_PKG_VERSION").to_owned(),
     })
+}
+
+/// As long as usual, and never so long that the door gives the request up first.
+fn settle_within_ms(config: &Config) -> i64 {
+    let half = i64::try_from(config.gateway.request_timeout_ms / 2).unwrap_or(i64::MAX);
+    HttpOptions::default().settle_within_ms.min(half)
 }
 
 /// What the settings say about the door.
@@ -82,9 +91,9 @@ pub fn doors(opened: Vec<Door>, engines: &[Arc<Engine>], options: &HttpOptions) 
     opened.into_iter().map(|door| gateway::Door { router: behind(&door), listener: door.listener }).collect()
 }
 
-fn public_url(config: &Config) -> String {
+fn public_url(config: &Config, port: u16) -> String {
     if config.http.public_url.is_empty() {
-        return format!("http://{}:{}", shown_host(&config.http.host), config.http.port);
+        return format!("http://{}:{port}", shown_host(&config.http.host));
     }
     config.http.public_url.trim_end_matches('/').to_owned()
 }

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::paths::{request_body, responses};
-use crate::admin::letter_schema;
+use crate::dead_letters::letter_schema;
 
 /// Adds their paths.
 pub(super) fn add(paths: &mut Map<String, Value>, metrics: bool, admin: bool) {
@@ -24,6 +24,14 @@ pub(super) fn add(paths: &mut Map<String, Value>, metrics: bool, admin: bool) {
     put("/openapi.json", get("operations", "/openapi.json", "This document.", &[], &file("application/json", "The document.")));
     put("/asyncapi.json", get("operations", "/asyncapi.json", "The events.", &[], &file("application/json", "The document.")));
     put("/docs", get("operations", "/docs", "These documents, for people.", &[], &file("text/html", "A page.")));
+    let mut described = file("text/html", "What has happened, and what to do.");
+    described["200"]["content"]["application/json"] = json!({"schema": {"type": "object"}});
+    put("/problems", get("operations", "/problems", "Every problem that the machine answers.", &[], &described));
+    described["404"] = json!({"$ref": "#/components/responses/P404"});
+    let mut one = get("operations", "/problems/slug", "What the `type` of a problem leads to.", &[], &described);
+    one["get"]["parameters"] = json!([{"name": "slug", "in": "path", "required": true,
+        "schema": {"type": "string", "pattern": "^[a-z0-9]+(-[a-z0-9]+)*$", "maxLength": 64}}]);
+    put("/problems/{slug}", one);
     if metrics {
         put("/metrics", get("operations", "/metrics", "A Prometheus scrape.", &[], &file("text/plain", "The metrics.")));
     }
@@ -57,7 +65,9 @@ fn add_admin(mut put: impl FnMut(&str, Value) -> Option<Value>) {
     put("/admin/dead-letters", get("admin", "/admin/dead-letters", "What could not be handled.", &parameters, &letters));
     put("/admin/dead-letters/redrive", letter("redrive", "Tries a key again now.", false));
     put("/admin/dead-letters/discard", letter("discard", "Gives up the event at the head of a key.", true));
-    put("/admin/views/{view}/rebuild", command("view", "rebuild", "Builds a view anew beside the one that serves."));
+    let mut rebuild = command("view", "rebuild", "Builds a view anew beside the one that serves; `number` is its own.");
+    rebuild["post"]["responses"]["409"] = json!({"$ref": "#/components/responses/P409"});
+    put("/admin/views/{view}/rebuild", rebuild);
     put("/admin/services/{service}/pause", command("service", "pause", "Stops handling of events; its log waits for it."));
     put("/admin/services/{service}/resume", command("service", "resume", "Starts handling of events again."));
 }
@@ -94,8 +104,9 @@ fn accepted(problems: &[u16]) -> Value {
 }
 
 fn letter(name: &str, sentence: &str, discard: bool) -> Value {
+    let problems: Vec<u16> = [400, 404, 413, 415].into_iter().chain(discard.then_some(409)).collect();
     json!({"post": {"operationId": format!("admin-dead-letters-{name}"), "tags": ["admin"], "summary": sentence,
-        "requestBody": request_body(&letter_schema(discard), true), "responses": accepted(&[400, 413, 415])}})
+        "requestBody": request_body(&letter_schema(discard), true), "responses": accepted(&problems)}})
 }
 
 fn command(subject: &str, name: &str, sentence: &str) -> Value {

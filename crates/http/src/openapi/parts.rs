@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::problem_types::ALL;
 use crate::thing::Thing;
 
 /// A reference to a schema of a thing: what is shown, or what an operation takes.
@@ -41,7 +42,7 @@ pub(super) fn components(things: &[&Thing]) -> Value {
         add_schemas(&mut schemas, thing);
     }
     schemas.extend(common_schemas());
-    let statuses = PROBLEMS.iter().map(|(status, sentence, retry)| (format!("P{status}"), problem(sentence, *retry)));
+    let statuses = PROBLEMS.iter().map(|(status, sentence, retry)| (format!("P{status}"), problem(*status, sentence, *retry)));
     json!({"schemas": schemas, "responses": statuses.collect::<Map<_, _>>(), "parameters": parameters()})
 }
 
@@ -167,7 +168,7 @@ fn common_schemas() -> Map<String, Value> {
             "Problem",
             json!({"type": "object", "required": ["type", "title", "status", "detail", "message", "requestId"],
             "description": "RFC 9457.",
-            "properties": {"type": {"type": "string", "description": "`/problems/` and a stable slug."}, "title": text(),
+            "properties": {"type": {"type": "string", "description": "`/problems/` and a stable slug; it leads to a page that explains it."}, "title": text(),
                 "status": {"type": "integer"}, "detail": text(), "message": {"type": "string", "description": "The same as `detail`."},
                 "instance": text(), "requestId": text(), "errors": {"type": "array", "items": field_error}}}),
         ),
@@ -193,9 +194,14 @@ const PROBLEMS: [(u16, &str, bool); 14] = [
     (503, "It cannot be answered now; nothing has changed, or what was accepted goes on by itself.", true),
 ];
 
-fn problem(sentence: &str, retry: bool) -> Value {
+fn problem(status: u16, sentence: &str, retry: bool) -> Value {
+    let ours = ALL.iter().filter(|kind| kind.status.as_u16() == status);
+    let slugs: Vec<String> = ours.map(|kind| format!("[`{0}`](/problems/{0})", kind.slug)).collect();
+    let or_a_rule = if RULES.contains(&status) { ", or a slug of the rule that refuses" } else { "" };
+    let slugs =
+        if slugs.is_empty() { "The slug is the rule's own.".to_owned() } else { format!("{}{or_a_rule}.", slugs.join(", ")) };
     let mut response = json!({
-        "description": sentence,
+        "description": format!("{sentence} {slugs}"),
         "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
     });
     if retry {
@@ -203,6 +209,9 @@ fn problem(sentence: &str, retry: bool) -> Value {
     }
     response
 }
+
+/// Statuses that a service's own rules answer with.
+const RULES: [u16; 6] = [400, 402, 403, 404, 409, 422];
 
 fn parameters() -> Value {
     let header = |name: &str, sentence: &str| json!({"name": name, "in": "header", "required": false, "description": sentence, "schema": {"type": "string"}});

@@ -17,7 +17,8 @@ use kernel::{
 };
 use runtime::driver::EngineOptions;
 use runtime::memory::{Counting, ManualClock, MemoryStore};
-use runtime::{Engine, Model};
+use runtime::ports::{Clock, Reader};
+use runtime::{Engine, Limits, Model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -180,6 +181,10 @@ pub fn notes(name: &'static str) -> System {
             .search("title", |note: &Note| IndexValue::from(&note.title)),
     );
     let written = |line: &mut Line, event: &Written, seen: &Seen| {
+        assert_ne!(event.title, "torn", "the note said so");
+        if event.title == "long" {
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
         *line = Line {
             id: Some(event.id),
             title: event.title.clone(),
@@ -201,18 +206,31 @@ pub fn notes(name: &'static str) -> System {
     System::new(name, "notes-topic", "Notes on a wall.").service(desk).service(wall)
 }
 
-/// A running system.
+/// Smaller than usual, so that a test sees more than one batch.
+pub const BATCH_ITEMS: usize = 64;
+
+/// A running system, whose clock stands.
 pub fn engine(system: System) -> Arc<Engine> {
+    let clock = Arc::new(ManualClock::at("2024-09-23T00:00:00Z".parse().unwrap()));
+    engine_with(system, clock, |reader| reader)
+}
+
+/// A running system with a clock and a reading side of the test's choice.
+pub fn engine_with(
+    system: System,
+    clock: Arc<dyn Clock>,
+    reader: impl FnOnce(Arc<dyn Reader>) -> Arc<dyn Reader>,
+) -> Arc<Engine> {
     let model = Model::of(system).unwrap();
     let store = MemoryStore::new(&model);
     let options = EngineOptions {
         model,
-        reader: Arc::new(store.clone()),
+        reader: reader(Arc::new(store.clone())),
         store: Box::new(store),
-        clock: Arc::new(ManualClock::at("2024-09-23T00:00:00Z".parse().unwrap())),
+        clock,
         ids: Arc::new(Counting::default()),
         zone: jiff::tz::TimeZone::UTC,
-        limits: runtime::core::Limits::default(),
+        limits: Limits { batch_items: BATCH_ITEMS, ..Limits::default() },
         channels: BTreeMap::new(),
         broker: None,
     };

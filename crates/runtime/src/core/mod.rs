@@ -265,7 +265,9 @@ impl Core {
         self.now = now;
         self.rows.answers.begin(now.as_millisecond());
         let mut turn = Turn::default();
-        if self.out_of_limbo(&mut turn) && self.set_aside(&mut turn) {
+        if !self.out_of_limbo(&mut turn) {
+            self.turn_away(&mut turn);
+        } else if self.set_aside(&mut turn) {
             self.work_once(&mut turn);
         }
         let jobs = self.effects.dispatch(now.as_millisecond());
@@ -278,6 +280,13 @@ impl Core {
         turn.more = turn.more || self.has_more();
         turn.wake_ms = self.wake_ms();
         turn
+    }
+
+    /// As long as nobody knows what became of a commit, nothing can be begun: who waits is told so at once.
+    fn turn_away(&mut self, turn: &mut Turn) {
+        let unavailable = || Failure::Unavailable("the outcome of a commit is being found out".into());
+        let refused = self.commands.drain(..).map(|request| Action::Reply { ticket: request.ticket, result: Err(unavailable()) });
+        turn.actions.extend(refused);
     }
 
     fn work_once(&mut self, turn: &mut Turn) {

@@ -1,0 +1,140 @@
+//! Data directories with so many messages in them.
+
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use runtime::Model;
+use store_sqlite::{DataDir, SqliteStore};
+
+use crate::args::Run;
+use crate::book::{Book, float};
+use crate::failed::{Failed, failed};
+use crate::machine::{self, free_bytes};
+use crate::preload::Feeder;
+
+/// Messages at once while a directory is filled.
+const BATCH: u64 = 8_192;
+/// Says that a directory is filled, and by whom.
+const DONE: &str = "filled";
+
+/// So many messages stored.
+pub struct Level {
+    /// How many.
+    pub stored: u64,
+    filled: Option<PathBuf>,
+}
+
+/// Makes them all.
+pub fn prepare(args: &Run, book: &mut Book) -> Result<Vec<Level>, Failed> {
+    std::fs::create_dir_all(&args.work)?;
+    let mut levels = Vec::new();
+    for stored in args.stored.iter().copied() {
+        let filled = (stored > 0).then(|| args.work.join(format!("stored-{stored}")));
+        if let Some(dir) = &filled {
+            fill(args, stored, dir, book)?;
+            book.note(0, stored, "disk.bytes_per_message", float(bytes(dir)?) / float(stored));
+        }
+        levels.push(Level { stored, filled });
+    }
+    Ok(levels)
+}
+
+impl Level {
+    /// Nothing stored.
+    pub fn empty() -> Self {
+        Self { stored: 0, filled: None }
+    }
+
+    /// A directory to measure on. What is filled is copied where there is room for that, so that every round finds the
+    /// same; else the rounds go on with what the ones before have left.
+    pub fn directory(&self, args: &Run) -> Result<PathBuf, Failed> {
+        let dir = args.work.join("run");
+        if dir.exists() {
+            std::fs::remove_dir_all(&dir)?;
+        }
+        let Some(filled) = &self.filled else {
+            std::fs::create_dir_all(&dir)?;
+            return Ok(dir);
+        };
+        if bytes(filled)?.saturating_mul(3) > free_bytes(filled) {
+            // It will not be as it was filled.
+            let _ = std::fs::remove_file(filled.with_extension(DONE));
+            eprintln!("  no room for a copy: the data directory itself is measured on, and grows");
+            return Ok(filled.clone());
+        }
+        std::fs::create_dir_all(&dir)?;
+        for entry in std::fs::read_dir(filled)? {
+            let entry = entry?;
+            let copy = dir.join(entry.file_name());
+            std::fs::copy(entry.path(), &copy)?;
+            // Or it would be written out while something is measured.
+            std::fs::File::open(&copy)?.sync_all()?;
+        }
+        Ok(dir)
+    }
+}
+
+/// Fills a directory, unless it is.
+fn fill(args: &Run, stored: u64, dir: &Path, book: &mut Book) -> Result<(), Failed> {
+    let (marker, made_by) = (dir.with_extension(DONE), format!("{} {:?}", machine::commit(), args.keys));
+    if let Ok(found) = std::fs::read_to_string(&marker)
+        && (found == made_by || args.reuse)
+    {
+        return Ok(());
+    }
+    for old in [dir, &marker].into_iter().filter(|old| old.exists()) {
+        if old.is_dir() { std::fs::remove_dir_all(old)? } else { std::fs::remove_file(old)? }
+    }
+    eprintln!("filling {} with {stored} messages", dir.display());
+    let started = Instant::now();
+    let model = Model::of(rcs::system()).map_err(failed)?;
+    let lock = DataDir::lock(dir).map_err(failed)?;
+    let (store, _reader) = SqliteStore::open(lock.file_of(model.system.name), &model).map_err(failed)?;
+    let batch = usize::try_from(BATCH).map_err(failed)?;
+    let mut feeder = Feeder::new(Box::new(store), &model, args.keys, batch)?;
+    feeder.seed()?;
+    let mut sent = 0;
+    while sent < stored {
+        let upto = (sent + BATCH).min(stored);
+        feeder.send(sent..upto)?;
+        if upto / 100_000 > sent / 100_000 {
+            eprintln!("  {upto} after {:.0} s", started.elapsed().as_secs_f64());
+        }
+        sent = upto;
+    }
+    feeder.settle()?;
+    drop(feeder);
+    book.note(0, stored, "preload.per_s", float(stored) / started.elapsed().as_secs_f64());
+    std::fs::write(marker, made_by)?;
+    Ok(())
+}
+
+/// Bytes that a directory takes on disk.
+pub fn bytes(dir: &Path) -> Result<u64, Failed> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(dir)? {
+        sum += entry?.metadata()?.blocks() * 512;
+    }
+    Ok(sum)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[test]
+    fn a_directory_is_filled_once_and_each_round_gets_a_copy() {
+        let work = tempfile::tempdir().unwrap();
+        let mut args = crate::args::Cli::parse_from(["bench", "--stored", "100"]).run;
+        args.work = work.path().to_owned();
+        let mut book = Book::new(&args);
+        let levels = prepare(&args, &mut book).unwrap();
+        let dir = levels[0].directory(&args).unwrap();
+        assert!(bytes(&dir).unwrap() > 0 && dir.ends_with("run"));
+        prepare(&args, &mut book).unwrap();
+        assert_eq!(book.samples.iter().filter(|sample| sample.name == "preload.per_s").count(), 1);
+    }
+}

@@ -1,0 +1,197 @@
+//! Fills a store as Pabal itself would: the shipped core over it, fed with commands, in batches of any size.
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+use kernel::context::Opaque;
+use kernel::event::Cause;
+use kernel::service::FarSideDef;
+use kernel::{FarCall, Reaction, Timestamp};
+use runtime::ports::Store;
+use runtime::{Action, Core, FarJob, Input, Limits, Model, Parts, Request, TableId};
+
+use crate::args::Keys;
+use crate::failed::{Failed, failed};
+use crate::letters;
+
+/// The zone that an installation has by default.
+const ZONE: &str = "Asia/Seoul";
+
+/// A core with its clients and its far sides.
+pub struct Feeder {
+    core: Core,
+    model: Arc<Model>,
+    messages: TableId,
+    far_sides: HashMap<String, FarSideDef>,
+    keys: Keys,
+    asked: u64,
+    answered: u64,
+}
+
+impl Feeder {
+    /// Over a store; up to `batch` messages are sent at once.
+    pub fn new(store: Box<dyn Store>, model: &Arc<Model>, keys: Keys, batch: usize) -> Result<Self, Failed> {
+        let defs = model.system.services.iter().flat_map(|service| &service.far_sides);
+        let far_sides: HashMap<_, _> = defs.map(|def| (def.port.to_owned(), def.clone())).collect();
+        let room = (4 * batch).max(64);
+        let limits = Limits {
+            batch_items: room,
+            batch_events: 16 * room,
+            batch_bytes: usize::MAX,
+            queue: room,
+            rows: 8 * room,
+            backlog: room,
+            effects: room,
+            calls: room,
+            ..Limits::default()
+        };
+        let promises = far_sides.iter().map(|(port, def)| (port.clone(), def.repeat)).collect();
+        let zone = TimeZone::get(ZONE).map_err(failed)?;
+        let parts = Parts { model: model.clone(), store, zone, limits, ports: promises, ends: Vec::new() };
+        let messages = model.find("message", "message").ok_or_else(|| failed("there are no messages"))?.id;
+        let core = Core::new(parts).map_err(failed)?;
+        let mut feeder = Self { core, model: model.clone(), messages, far_sides, keys, asked: 0, answered: 0 };
+        feeder.turn()?;
+        Ok(feeder)
+    }
+
+    /// The rows of a first run.
+    pub fn seed(&mut self) -> Result<(), Failed> {
+        let model = self.model.clone();
+        for seed in &model.system.seeds {
+            let resources = model.system.services.iter().flat_map(|service| &service.resources);
+            let found = resources.filter(|resource| resource.name == seed.resource).find_map(|resource| {
+                Some((model.by_type(resource.aggregate)?, resource.create.as_ref()?.make(seed.body.clone())))
+            });
+            let (table, new) = found.ok_or_else(|| failed(format!("{} cannot be sown", seed.resource)))?;
+            let new = new.map_err(|refused| failed(refused.detail))?;
+            let key = new.key.ok_or_else(|| failed("a seed has no key"))?;
+            self.ask(table, key, new.command)?;
+            self.settle()?;
+        }
+        Ok(())
+    }
+
+    /// Stops everything behind the acceptance.
+    pub fn hold(&mut self) -> Result<(), Failed> {
+        for service in ["validator", "device", "dashboard"] {
+            self.core.accept(Input::Pause { service: service.to_owned(), paused: true }, now());
+        }
+        self.turn()
+    }
+
+    /// These messages at once. What the far sides say to those before goes into the same batch, as under load.
+    pub fn send(&mut self, numbers: Range<u64>) -> Result<(), Failed> {
+        for number in numbers {
+            let new = letters::draft(self.keys, number).send().map_err(|refused| failed(refused.detail))?;
+            let key = new.key.ok_or_else(|| failed("a message has no key"))?;
+            self.ask(self.messages, key, Arc::new(new.command))?;
+        }
+        while self.answered < self.asked {
+            self.turn()?;
+        }
+        Ok(())
+    }
+
+    /// Until nothing is left to do.
+    pub fn settle(&mut self) -> Result<(), Failed> {
+        while self.go()? {}
+        Ok(())
+    }
+
+    fn ask(&mut self, table: TableId, key: String, command: Opaque) -> Result<(), Failed> {
+        self.asked += 1;
+        let number = self.asked;
+        // As long as those that the HTTP side makes.
+        let cause = Cause {
+            actor: "anonymous".to_owned(),
+            request: format!("{:08x}-0000-7000-8000-{number:012x}", number >> 16),
+            causation: String::new(),
+            trace: format!("00-{number:032x}-{number:016x}-01"),
+        };
+        let request = Request {
+            ticket: number,
+            table,
+            key,
+            give_id: None,
+            command,
+            cause,
+            must_exist: false,
+            expected_version: None,
+            idempotency: None,
+            wait: None,
+        };
+        match self.core.accept(Input::Command(Box::new(request)), now()) {
+            Some(action) => self.act(action),
+            None => Ok(()),
+        }
+    }
+
+    fn turn(&mut self) -> Result<(), Failed> {
+        self.go().map(|_| ())
+    }
+
+    /// One batch; whether there is more to do.
+    fn go(&mut self) -> Result<bool, Failed> {
+        let turn = self.core.turn(now());
+        let more = turn.more || turn.actions.iter().any(|action| matches!(action, Action::Call(_)));
+        for action in turn.actions {
+            self.act(action)?;
+        }
+        Ok(more)
+    }
+
+    fn act(&mut self, action: Action) -> Result<(), Failed> {
+        match action {
+            Action::Reply { result, .. } => {
+                self.answered += 1;
+                result.map(|_| ()).map_err(failed)
+            }
+            Action::Call(job) => {
+                let (number, attempt, reaction) = (job.number, job.attempt, self.call(&job));
+                match self.core.accept(Input::Far { number, attempt, reaction }, now()) {
+                    Some(action) => self.act(action),
+                    None => Ok(()),
+                }
+            }
+            Action::Committed { .. } => Ok(()),
+        }
+    }
+
+    fn call(&self, job: &FarJob) -> Reaction<Vec<u8>> {
+        let call = FarCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+        let far_side = self.far_sides.get(&job.port);
+        far_side.and_then(|far_side| far_side.call(&job.payload, &call).ok()).unwrap_or(Reaction::Unreachable)
+    }
+}
+
+fn now() -> Timestamp {
+    let now = Timestamp::now();
+    // The log's times have milliseconds.
+    Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use runtime::memory::MemoryStore;
+    use runtime::ports::Reader;
+
+    use super::*;
+
+    #[test]
+    fn every_message_is_delivered_and_shown() {
+        let model = Model::of(rcs::system()).unwrap();
+        let store = MemoryStore::new(&model);
+        let mut feeder = Feeder::new(Box::new(store.clone()), &model, Keys::Scattered, 16).unwrap();
+        feeder.seed().unwrap();
+        for batch in 0..4 {
+            feeder.send(batch * 16..batch * 16 + 16).unwrap();
+        }
+        feeder.settle().unwrap();
+        let view = model.find("dashboard", "myMessages").unwrap().id;
+        let results = store.counters(view, "result").unwrap();
+        assert_eq!(results.iter().filter(|(_, rows)| *rows > 0).collect::<Vec<_>>(), [&("send succeed".to_owned(), 64)]);
+    }
+}

@@ -1,0 +1,148 @@
+//! The servers under measurement: processes of their own, and what the operating system knows about them.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::args::Run;
+use crate::book::float;
+use crate::failed::{Failed, failed};
+use crate::wire::Connection;
+use crate::{echo, machine};
+
+/// The port that Pabal ships with.
+const SHIPPED_PORT: u16 = 8088;
+/// Who is not ready by then never will be.
+const START_WITHIN: Duration = Duration::from_mins(1);
+/// Who has not stopped by then is killed.
+const STOP_WITHIN: Duration = Duration::from_mins(1);
+
+/// A running server. It ends with this, however that ends.
+pub struct Server {
+    child: Child,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// From its start to its first yes at `/readyz`.
+    pub ready_after: Duration,
+}
+
+/// Resident memory, bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Memory {
+    /// Everything that is resident, pages of mapped files included.
+    pub resident: u64,
+    /// What is its own: without files.
+    pub own: u64,
+}
+
+impl Server {
+    /// Pabal with its defaults: nothing is set but where the data is.
+    pub async fn pabal(args: &Run, data: &Path) -> Result<Self, Failed> {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
+        let taken = |error| failed(format!("port {} is needed and cannot be had: {error}", args.port));
+        drop(TcpListener::bind(address).map_err(taken)?);
+        let program = std::path::absolute(&args.pabal)?;
+        // Its log goes to a file, as a service manager would have it.
+        let log = File::create(args.work.join("pabal.log"))?;
+        let mut command = Command::new(&program);
+        command.current_dir(&args.work).arg("run").arg("--data").arg(std::path::absolute(data)?);
+        if args.port != SHIPPED_PORT {
+            command.arg("--port").arg(args.port.to_string());
+        }
+        for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PABAL_") || name == "RUST_LOG") {
+            command.env_remove(name);
+        }
+        let started = Instant::now();
+        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
+        let child = child.map_err(|error| failed(format!("{} cannot be started: {error}", program.display())))?;
+        let mut server = Self { child, address, ready_after: Duration::ZERO };
+        while !server.is_ready().await {
+            if let Some(status) = server.child.try_wait()? {
+                return Err(failed(format!("pabal ended with {status}; see {}", args.work.join("pabal.log").display())));
+            }
+            if started.elapsed() > START_WITHIN {
+                return Err(failed("pabal did not become ready"));
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        server.ready_after = started.elapsed();
+        Ok(server)
+    }
+
+    async fn is_ready(&self) -> bool {
+        let Ok(mut connection) = Connection::open(self.address).await else { return false };
+        connection.get("/readyz").await.is_ok_and(|answer| answer.status == 200)
+    }
+
+    /// The server that only echoes.
+    pub fn echo() -> Result<Self, Failed> {
+        let started = Instant::now();
+        let mut child = Command::new(std::env::current_exe()?).arg("echo").stdout(Stdio::piped()).spawn()?;
+        let mut line = String::new();
+        if let Some(said) = child.stdout.take() {
+            BufReader::new(said).read_line(&mut line)?;
+        }
+        let port = line.trim().strip_prefix(echo::SAYS).and_then(|port| port.parse::<u16>().ok());
+        let port = port.ok_or_else(|| failed("the echoing server did not say its port"))?;
+        Ok(Self { child, address: (Ipv4Addr::LOCALHOST, port).into(), ready_after: started.elapsed() })
+    }
+
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Time on processors so far.
+    pub fn busy(&self) -> Result<Duration, Failed> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
+        // The name, in brackets, may hold spaces; user and system time are the 14th and 15th of all.
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+        let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+        Ok(Duration::from_secs_f64(float(ticks) / float(machine::ticks_per_second())))
+    }
+
+    /// Stops it in order; how long that took.
+    pub async fn stop(mut self) -> Result<Duration, Failed> {
+        let started = Instant::now();
+        if let Some(pid) = i32::try_from(self.pid()).ok().and_then(Pid::from_raw) {
+            kill_process(pid, Signal::TERM).map_err(std::io::Error::from)?;
+        }
+        while started.elapsed() < STOP_WITHIN {
+            if self.child.try_wait()?.is_some() {
+                return Ok(started.elapsed());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Err(failed("a server did not stop when it was told to"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Where it has ended already, there is nobody to kill and nobody to wait for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Memory {
+    /// Of a process.
+    pub fn of(pid: u32) -> Result<Self, Failed> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let bytes = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+            line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
+        };
+        Ok(Self { resident: bytes("VmRSS:").unwrap_or(0), own: bytes("RssAnon:").unwrap_or(0) })
+    }
+
+    /// The larger of both.
+    pub fn max(self, other: Self) -> Self {
+        Self { resident: self.resident.max(other.resident), own: self.own.max(other.own) }
+    }
+}

@@ -1,0 +1,162 @@
+//! Data directories that cannot be used: said in one sentence with what to do, and left as they are.
+#![allow(clippy::unwrap_used, reason = "a test says what it expects")]
+
+mod binary;
+
+use std::io::{Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use binary::{Running, Said, message, pabal, said};
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+/// A directory with the data of an instance that has ended.
+async fn used() -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    assert_eq!(running.post("/messages", &message("msg-1")).await.status, 201);
+    running.settled().await;
+    assert_eq!(running.terminate(), 0);
+    let file = dir.path().join("pabal-data/rcs.db");
+    (dir, file)
+}
+
+fn run(dir: &Path) -> Said {
+    said(dir, &["run", "--port", "0"])
+}
+
+/// It does not start, says so in one sentence that names what is wrong, and leaves the file as it is.
+fn refused(dir: &Path, file: &Path, words: &str) {
+    let before = std::fs::read(file).unwrap();
+    let run = run(dir);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.err.starts_with("error: ") && run.err.lines().count() == 1, "{run:?}");
+    assert!(run.err.contains("pabal-data/rcs.db") && run.err.contains(words), "{run:?}");
+    assert_eq!(std::fs::read(file).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_second_process_is_told_who_has_the_directory_and_does_not_disturb_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Running::start(dir.path());
+    for second in [run(dir.path()), said(dir.path(), &["run", "rcs", "--data", "pabal-data"])] {
+        assert_eq!(second.code, 3);
+        let expected = format!("the data directory pabal-data is in use by process {}", first.pid());
+        assert!(second.err.contains(&expected), "{second:?}");
+    }
+    assert_eq!(first.post("/messages", &message("msg-1")).await.status, 201);
+    assert_eq!(first.terminate(), 0);
+    let third = Running::start(dir.path());
+    assert_eq!(third.get("/messages").await["page"]["totalElements"], 1);
+}
+
+#[tokio::test]
+async fn a_lock_that_a_killed_process_left_holds_nobody_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::start(dir.path());
+    assert_eq!(running.post("/messages", &message("msg-1")).await.status, 201);
+    running.kill();
+    let running = Running::start(dir.path());
+    assert_eq!(running.get("/messages").await["page"]["totalElements"], 1);
+}
+
+#[test]
+fn a_file_is_no_directory() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("pabal-data"), "hello").unwrap();
+    for data in ["pabal-data", "pabal-data/below"] {
+        let run = said(dir.path(), &["run", "--port", "0", "--data", data]);
+        assert!(run.code == 3 && run.err.contains(&format!("the data directory {data} is not a directory")), "{run:?}");
+    }
+    assert_eq!(std::fs::read(dir.path().join("pabal-data")).unwrap(), b"hello");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_directory_that_may_only_be_read_is_said_to_be_so() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("pabal-data");
+    std::fs::create_dir(&data).unwrap();
+    std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o555)).unwrap();
+    if std::fs::write(data.join("probe"), "").is_ok() {
+        println!("skipped: this user may write everywhere");
+        return;
+    }
+    let run = run(dir.path());
+    assert!(run.code == 3 && run.err.contains("the data directory pabal-data cannot be written"), "{run:?}");
+    let doctor = said(dir.path(), &["doctor", "--port", "0"]);
+    assert!(doctor.code == 1 && doctor.out.contains("cannot be written"), "{doctor:?}");
+}
+
+#[test]
+fn a_directory_in_place_of_the_file_is_no_store() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(dir.path().join("pabal-data/rcs.db")).unwrap();
+    let run = run(dir.path());
+    assert!(run.code == 3 && run.err.contains("pabal-data/rcs.db cannot be opened"), "{run:?}");
+}
+
+#[test]
+fn a_text_file_is_no_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pabal-data/rcs.db");
+    std::fs::create_dir(dir.path().join("pabal-data")).unwrap();
+    std::fs::write(&file, "hello ".repeat(10_000)).unwrap();
+    refused(dir.path(), &file, "is not a SQLite database; move it away, or name another data directory");
+}
+
+#[test]
+fn another_programs_database_is_left_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("pabal-data/rcs.db");
+    std::fs::create_dir(dir.path().join("pabal-data")).unwrap();
+    Connection::open(&file).unwrap().execute_batch("CREATE TABLE bookmark (a); INSERT INTO bookmark VALUES (1)").unwrap();
+    refused(dir.path(), &file, "is a SQLite database of another program");
+}
+
+#[tokio::test]
+async fn a_later_versions_store_is_not_taken_back() {
+    let (dir, file) = used().await;
+    Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    refused(dir.path(), &file, "has schema 99 and this version knows");
+    let events = said(dir.path(), &["events"]);
+    assert!(events.code == 3 && events.err.contains("has schema 99"), "{events:?}");
+}
+
+#[tokio::test]
+async fn a_store_that_was_cut_off_or_overwritten_is_damaged() {
+    let (dir, file) = used().await;
+    let whole = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
+    refused(dir.path(), &file, "is damaged");
+    std::fs::write(&file, &whole).unwrap();
+    let mut spoilt = std::fs::OpenOptions::new().write(true).open(&file).unwrap();
+    spoilt.seek(SeekFrom::Start(100)).unwrap();
+    spoilt.write_all(&[0xa5; 3_996]).unwrap();
+    drop(spoilt);
+    refused(dir.path(), &file, "is damaged");
+    std::fs::write(&file, &whole).unwrap();
+    let running = Running::start(dir.path());
+    assert_eq!(running.get("/messages").await["page"]["totalElements"], 1);
+}
+
+#[tokio::test]
+async fn what_was_left_in_order_may_be_carried_away_as_one_file() {
+    let (dir, file) = used().await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    std::fs::create_dir(elsewhere.path().join("pabal-data")).unwrap();
+    std::fs::copy(&file, elsewhere.path().join("pabal-data/rcs.db")).unwrap();
+    drop(dir);
+    let running = Running::start(elsewhere.path());
+    let rows = running.get("/myMessages").await;
+    assert_eq!(rows["_embedded"]["myMessages"][0]["result"], "send succeed");
+}
+
+#[test]
+fn a_directory_that_was_named_is_made_with_those_above_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let running = Running::of(pabal(dir.path(), &["run", "--port", "0", "--data", "a/b/c"]));
+    assert!(dir.path().join("a/b/c/rcs.db").exists());
+    assert_eq!(running.terminate(), 0);
+}

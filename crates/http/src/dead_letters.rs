@@ -1,0 +1,131 @@
+//! What could not be handled: the list of it, and what a person decides about each.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::request::Parts;
+use axum::http::{Response, StatusCode};
+use runtime::ports::ParkedRow;
+use runtime::{Engine, Input};
+use serde_json::{Value, json};
+
+use crate::admin::{engine_named, limit, shown, tell, time};
+use crate::context::RequestContext;
+use crate::ops::answer as json_answer;
+use crate::problem::Problem;
+use crate::query::Params;
+use crate::shape::Shape;
+use crate::site::Site;
+use crate::{body, problem_types};
+
+/// What redrive and discard are told, as JSON Schema; the documents show it, requests are checked against it.
+pub(crate) fn letter_schema(discard: bool) -> Value {
+    let mut schema = json!({
+        "type": "object",
+        "properties": {
+            "system": {"type": "string", "description": "Which system; needed where several run."},
+            "follower": {"type": "string", "minLength": 1, "description": "Who could not handle it."},
+            "key": {"type": "string", "minLength": 1, "description": "The order key."}
+        },
+        "required": ["follower", "key"]
+    });
+    if discard {
+        schema["properties"]["place"] =
+            json!({"type": "integer", "format": "uint64", "minimum": 0, "description": "The place of the event that was seen."});
+        schema["properties"]["reason"] = json!({"type": "string", "description": "Why it is given up; it is logged."});
+        schema["required"] = json!(["follower", "key", "place"]);
+    }
+    schema
+}
+
+/// `GET /admin/dead-letters`: dead ones, with `?parked=true` also those that wait.
+pub(crate) async fn list(site: &Site, params: &Params) -> Result<Response<Body>, Problem> {
+    let (dead_only, limit) = (!params.flag("parked")?, limit(params)?);
+    let engines = match params.get("system") {
+        Some(name) => vec![engine_named(site, Some(name))?.clone()],
+        None => site.engines.clone(),
+    };
+    let read = tokio::task::spawn_blocking(move || {
+        let mut letters = Vec::new();
+        for engine in engines {
+            let rows = engine.reader().all_parked(dead_only, limit)?;
+            letters.extend(rows.iter().map(|row| shown_letter(engine.model().system.name, row)));
+        }
+        Ok::<_, Problem>(letters)
+    });
+    let letters = read.await.map_err(|error| Problem::fault(&error))??;
+    Ok(json_answer(StatusCode::OK, &json!({"_embedded": {"deadLetters": letters}})))
+}
+
+fn shown_letter(system: &str, row: &ParkedRow) -> Value {
+    json!({
+        "system": system,
+        "follower": row.follower,
+        "key": row.key,
+        "place": row.place,
+        "attempts": row.attempts,
+        "dead": row.dead,
+        "cause": row.cause,
+        "since": time(row.since_ms),
+        "nextTry": (!row.dead).then(|| time(row.next_try_ms)),
+        "event": shown(&row.record),
+    })
+}
+
+/// `POST /admin/dead-letters/redrive` and `…/discard`: the first event that is parked for a key is tried again, or given up.
+pub(crate) async fn decide(
+    site: &Site,
+    parts: &Parts,
+    body: Body,
+    context: &RequestContext,
+    discard: bool,
+) -> Result<Response<Body>, Problem> {
+    let letter = body::read(&parts.headers, body, site.options.body_limit_bytes).await?;
+    let letter = Shape::of(&letter_schema(discard)).fit(letter).map_err(Problem::fields)?;
+    let engine = engine_named(site, letter.get("system").and_then(Value::as_str))?;
+    let text = |name: &str| letter.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (follower, key) = (text("follower"), text("key"));
+    let place = letter.get("place").and_then(Value::as_u64).filter(|_| discard);
+    check(engine, &follower, &key, place).await?;
+    tracing::info!(
+        follower,
+        place,
+        discard,
+        reason = text("reason"),
+        actor = context.actor,
+        request = context.request_id,
+        "a dead letter is redriven or discarded"
+    );
+    tell(
+        engine,
+        match place {
+            Some(place) => Input::Discard { follower, key, place },
+            None => Input::Redrive { follower, key },
+        },
+    )
+}
+
+/// So many parked events are looked through; whether something is parked behind them, only the writer knows.
+const LOOKED_THROUGH: usize = 100_000;
+
+/// Whether there is something to decide about. The writer asks itself again when it is its turn; this is for the caller,
+/// who would not hear of it from there.
+async fn check(engine: &Arc<Engine>, follower: &str, key: &str, place: Option<u64>) -> Result<(), Problem> {
+    if engine.model().followers.iter().all(|known| known.name != follower) {
+        return Err(Problem::absent(format!("there is no follower `{follower}`")));
+    }
+    let reader = engine.reader().clone();
+    let read = tokio::task::spawn_blocking(move || reader.all_parked(false, LOOKED_THROUGH));
+    let parked = read.await.map_err(|error| Problem::fault(&error))??;
+    let places = parked.iter().filter(|row| row.follower == follower && row.key == key).map(|row| row.place);
+    match (places.min(), place) {
+        (None, _) if parked.len() < LOOKED_THROUGH => {
+            Err(Problem::absent(format!("nothing of `{follower}` is parked under this key")))
+        }
+        (Some(first), Some(place)) if first != place => {
+            let detail = format!("first stands the event at {first}, not the one at {place}");
+            Err(Problem::of(problem_types::NOT_THE_FIRST, detail).with("place", json!(first)))
+        }
+        _ => Ok(()),
+    }
+}
