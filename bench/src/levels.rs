@@ -13,8 +13,9 @@ use crate::failed::{Failed, failed};
 use crate::machine::{self, free_bytes};
 use crate::preload::Feeder;
 
-/// Messages at once while a directory is filled.
-const BATCH: u64 = 8_192;
+/// Messages at once while a directory is filled: about as many as the core takes into one batch by default. With thousands
+/// it is slower, since what a batch will need is looked through again for each item that needs more.
+const BATCH: u64 = 256;
 /// Says that a directory is filled, and by whom.
 const DONE: &str = "filled";
 
@@ -69,7 +70,7 @@ impl Level {
             let copy = dir.join(entry.file_name());
             std::fs::copy(entry.path(), &copy)?;
             // Or it would be written out while something is measured.
-            std::fs::File::open(&copy)?.sync_all()?;
+            std::fs::File::options().write(true).open(&copy)?.sync_all()?;
         }
         Ok(dir)
     }

@@ -16,7 +16,7 @@ const THROUGHPUT: [(&str, &str); 11] = [
     ("(e) one message", "e.one.per_s"),
     ("(e) a page of `myMessages` by result, latest first, 20 rows", "e.page.per_s"),
     ("(e) a page of one recipient's, latest first", "e.person.per_s"),
-    ("filling a store through the core, in batches of 8,192", "preload.per_s"),
+    ("filling a store through the core, without HTTP", "preload.per_s"),
 ];
 
 const RATIOS: [(&str, &str); 11] = [
