@@ -303,9 +303,7 @@ impl Core {
 
     /// Does every item, then what the events of this very batch cause in followers that are at the end of the log.
     fn run(&mut self, batch: &mut Batch, items: &mut Items) -> Result<(), Stop> {
-        for (place, item) in items.work.iter().enumerate() {
-            self.do_item(batch, item, &items.work[place..])?;
-        }
+        self.do_all(batch, &items.work)?;
         // While a refused batch is taken apart, every event is an item of its own.
         if self.apart { Ok(()) } else { self.run_followers(batch, items) }
     }
@@ -317,9 +315,7 @@ impl Core {
             let from = handled;
             let upto = batch.log.len();
             let works: Vec<Work> = batch.log[from..upto].iter().flat_map(|record| self.for_followers(&at_end, record)).collect();
-            for (place, item) in works.iter().enumerate() {
-                self.do_item(batch, item, &works[place..])?;
-            }
+            self.do_all(batch, &works)?;
             handled = upto;
         }
         if handled > 0 {
@@ -342,7 +338,14 @@ impl Core {
         place.own && !place.paused && place.backlog.is_empty() && reached == self.last_seq
     }
 
-    fn do_item(&mut self, batch: &mut Batch, item: &Work, and_then: &[Work]) -> Result<(), Stop> {
+    /// Does items in order; what they will certainly need is loaded for all of them at once.
+    fn do_all(&mut self, batch: &mut Batch, items: &[Work]) -> Result<(), Stop> {
+        let foreseen = items.iter().flat_map(|item| self.foresee(item)).collect();
+        self.load(foreseen)?;
+        items.iter().try_for_each(|item| self.do_item(batch, item))
+    }
+
+    fn do_item(&mut self, batch: &mut Batch, item: &Work) -> Result<(), Stop> {
         let mark = batch.mark(self.rows.mark());
         for _ in 0..ROUNDS {
             match self.attempt(batch, item) {
@@ -350,8 +353,7 @@ impl Core {
                 Err(Stop::Missing(wanted)) => {
                     let rows = batch.rollback(&mark);
                     self.rows.rollback(rows);
-                    let foreseen = and_then.iter().flat_map(|item| self.foresee(item)).collect();
-                    self.load(wanted, foreseen)?;
+                    self.load(wanted)?;
                 }
                 Err(stop) => return Err(stop),
             }
@@ -359,11 +361,13 @@ impl Core {
         Err(Stop::Store(StoreError::Corrupt("a decision asks for ever more rows".into())))
     }
 
-    fn load(&mut self, mut wanted: Vec<RowRef>, foreseen: Vec<RowRef>) -> Result<(), Stop> {
-        wanted.extend(foreseen);
+    fn load(&mut self, mut wanted: Vec<RowRef>) -> Result<(), Stop> {
         wanted.retain(|row| self.rows.get(row.table, &row.key).is_none());
         wanted.sort();
         wanted.dedup();
+        if wanted.is_empty() {
+            return Ok(());
+        }
         let loaded = self.store.load(&wanted).map_err(Stop::Store)?;
         for (row, stored) in wanted.iter().zip(loaded) {
             let put = self.rows.put(row.table, &row.key, stored);

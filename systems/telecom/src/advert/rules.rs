@@ -43,22 +43,26 @@ const RULES_V1: &[Rule] = &[
     rule("marked", r"^\s*[(\[<]광고[)\]>]", 6),
     rule("opt-out", r"무료\s*(수신\s*)?거부|수신거부\s*:?\s*080", 4),
     // Lower prices.
-    rule("discount", r"할\s?인|세일|\d+\s?%\s*(싸|저렴|인하|off|↓)|저렴|\bsale\b|discount|clearance|\boff\b", 3),
+    rule(
+        "discount",
+        r"할\s?인|세일|\d+\s?%\s*(싸|저렴|인하|off|↓)|저렴|(?-u:\b)sale(?-u:\b)|discount|clearance|(?-u:\b)off(?-u:\b)",
+        3,
+    ),
     rule("half-price", r"반값|절반\s?(가격|값)|가격의 절반|땡처리|정가|균일가|최저가|최고가|특별가|특별 공급가|할인가", 3),
     rule(
         "special-offer",
         r"특가|특판|핫딜|타임딜|\d원 ?딜|역시즌|시즌\s?오프|대축제|대잔치|기획전|대방출|페스티벌|특별\s?분양|급매",
         3,
     ),
-    rule("coupon", r"쿠폰|coupon|\bcode\s+[a-z]+\d*\b|기프티콘|초대권|상품권|이용권", 2),
-    rule("free", r"무료|공짜|무상|\b0원|\bfree\b|면제", 2),
+    rule("coupon", r"쿠폰|coupon|(?-u:\b)code\s+[a-z]+\d*(?-u:\b)|기프티콘|초대권|상품권|이용권", 2),
+    rule("free", r"무료|공짜|무상|(?-u:\b)0원|(?-u:\b)free(?-u:\b)|면제", 2),
     rule("one-plus-one", r"\d\s?\+\s?\d|하나 더|[한두] (개|장|잔|판|권|병) 더|하나는 덤|두 배|double|buy one|사면 \d", 3),
     rule(
         "gift",
         r"증정|사은|경품|추첨|당첨|giveaway|선물로|를 드립니다|을 드립니다|드려요|받자|받으세요|받아가|받아보세요|챙기세요|win a",
         2,
     ),
-    rule("points", r"적립|캐시백|포인트|\bpoints?\b|마일리지|크레딧|earn", 1),
+    rule("points", r"적립|캐시백|포인트|(?-u:\b)points?(?-u:\b)|마일리지|크레딧|earn", 1),
     rule("event", r"이벤트|프로모션|promotion|행사|기념|캠페인|체험단|체험팩|박람회|설명회|페어", 2),
     rule(
         "price-tag",
@@ -92,7 +96,7 @@ const RULES_V1: &[Rule] = &[
     ),
     rule(
         "benefit",
-        r"혜택|우대|무이자|지원금|최대\s?\d|최대\s?지원|up to \d|캐시|환급반|보장!|지급,|당일 ?지급|\d+만원 (지급|지원)|평생|역대급|save \d|exclusive|premium|2? ?months? free|free trial|hot deals?|deals\b",
+        r"혜택|우대|무이자|지원금|최대\s?\d|최대\s?지원|up to \d|캐시|환급반|보장!|지급,|당일 ?지급|\d+만원 (지급|지원)|평생|역대급|save \d|exclusive|premium|2? ?months? free|free trial|hot deals?|deals(?-u:\b)",
         2,
     ),
     rule(
@@ -111,7 +115,7 @@ const RULES_V1: &[Rule] = &[
     rule("any-price", r"\d[\d,]*\s?원|\d\s?[천만]\s?원|[$€£]\s?\d", 2),
     rule(
         "no-extra-cost",
-        r"(가입비|위약금|약정|수수료|입관비|가맹비|배송비|배달비|연회비|교재비|설치비|출장비|계약금|보증금)\S{0,3}\s?(없|0원|무료|면제|안 받)|no (fees?|contract|commitment)|on us\b",
+        r"(가입비|위약금|약정|수수료|입관비|가맹비|배송비|배달비|연회비|교재비|설치비|출장비|계약금|보증금)\S{0,3}\s?(없|0원|무료|면제|안 받)|no (fees?|contract|commitment)|on us(?-u:\b)",
         2,
     ),
     rule(
@@ -131,15 +135,15 @@ const RULES_V1: &[Rule] = &[
     ),
     rule(
         "lure",
-        r"(합리적|착한|놀라운|부담 없는|위한|파격|믿을 수 없는) 가격|가성비|나눔가|균일가|첫 회비|추가로? (증정|제공)|회 추가|save (big|up|\d)|\bpromo\b|half the price|best price|book (now|your|early)|get your|treat yourself|new collection|이제 그만|한 통이면|놓치지|지금이 (기회|딱)",
+        r"(합리적|착한|놀라운|부담 없는|위한|파격|믿을 수 없는) 가격|가성비|나눔가|균일가|첫 회비|추가로? (증정|제공)|회 추가|save (big|up|\d)|(?-u:\b)promo(?-u:\b)|half the price|best price|book (now|your|early)|get your|treat yourself|new collection|이제 그만|한 통이면|놓치지|지금이 (기회|딱)",
         2,
     ),
     rule(
         "praise",
-        r"새단장|문을 (엽니다|열었)|써 ?보고|어떠신가요|만들어 드립니다|한 (올|땀) |시대\.|stop by|say hi|fresh\b.* (morning|daily)|증명합니다|입소문|추천해요|추천합니다|추천드|새로워|누리는|누리세요|즐겨|한 번에|후기\s?\d|가능!|가능합니다|특별한|완벽한|최고의|인기\b|베스트|바꾸세요|바꿔 ?보|느껴|배달합니다|빌려|대여|받아요!|빼 ?드|깎아|가능한 가격|our new|come (taste|see|try|visit)|meet the|schedule your|left for|introducing|is here|test drive|perfect for|try (it|our)|just for you",
+        r"새단장|문을 (엽니다|열었)|써 ?보고|어떠신가요|만들어 드립니다|한 (올|땀) |시대\.|stop by|say hi|fresh(?-u:\b).* (morning|daily)|증명합니다|입소문|추천해요|추천합니다|추천드|새로워|누리는|누리세요|즐겨|한 번에|후기\s?\d|가능!|가능합니다|특별한|완벽한|최고의|인기(?:\W|$)|베스트|바꾸세요|바꿔 ?보|느껴|배달합니다|빌려|대여|받아요!|빼 ?드|깎아|가능한 가격|our new|come (taste|see|try|visit)|meet the|schedule your|left for|introducing|is here|test drive|perfect for|try (it|our)|just for you",
         2,
     ),
-    rule("percent", r"\d\s?(%|퍼센트|프로\b|percent)", 2),
+    rule("percent", r"\d\s?(%|퍼센트|프로(?:\W|$)|percent)", 2),
     rule(
         "finance-offer",
         r"대환|무직자|당일 승인|전화만|실비 청구 가능|야간 진료|부업|월 \S*만\s?원 가능|수익|투자|재테크|절세",
@@ -160,7 +164,7 @@ const RULES_V1: &[Rule] = &[
     ),
     rule(
         "payment",
-        r"승인\s?(번호|\d|USD|완료|되|취소)|출금|인출|회비|원비|송금|계좌(로|를|가) |입금|잔액|결제(금액|내역|가 완료|될|됩니다)|납부|납입|청구(서|됩|되|하신|금액|될|\b)|고지서|결제에 실패|빠져나|명세서|세금계산서|payment of|was charged|received|renews",
+        r"승인\s?(번호|\d|USD|완료|되|취소)|출금|인출|회비|원비|송금|계좌(로|를|가) |입금|잔액|결제(금액|내역|가 완료|될|됩니다)|납부|납입|청구(서|됩|되|하신|금액|될|\W|$)|고지서|결제에 실패|빠져나|명세서|세금계산서|payment of|was charged|received|renews",
         -4,
     ),
     rule("refund", r"환불(이|금|됩니다|되|됩| 처리)|전액 (환불|취소)|취소(되었|가 완료|됩니다)|복원|재발급|refund of", -5),
@@ -183,13 +187,13 @@ const RULES_V1: &[Rule] = &[
     ),
     rule(
         "tariff-change",
-        r"(인상|인하|조정|변동)(됩니다|되었|된|합니다|$|\b)|오릅니다|(금리|요금|수수료).{0,25}내려갑니다|적용(되|됩)|\S이 멈춥|\S가 멈춥|이체|도달했|미납|통행료|검침|공과금",
+        r"(인상|인하|조정|변동)(됩니다|되었|된|합니다|$|\W|$)|오릅니다|(금리|요금|수수료).{0,25}내려갑니다|적용(되|됩)|\S이 멈춥|\S가 멈춥|이체|도달했|미납|통행료|검침|공과금",
         -4,
     ),
-    rule("report", r"(되|됐|했|었|았|였|렸|졌|쳤|혔|왔|났)(습니다|음\b|어요\.)|알림[:\]]|공지|공고|통지", -3),
+    rule("report", r"(되|됐|했|었|았|였|렸|졌|쳤|혔|왔|났)(습니다|음(?:\W|$)|어요\.)|알림[:\]]|공지|공고|통지", -3),
     rule(
         "english-notice",
-        r"below \$|balance\b|arriving|prescription|conference|one-time|\bexpires?\b|results are|your return|package left|front door|has been|have been|was changed|is ready|confirmed|ticket|meeting|please bring|rescheduled|cancelled|canceled",
+        r"below \$|balance(?-u:\b)|arriving|prescription|conference|one-time|(?-u:\b)expires?(?-u:\b)|results are|your return|package left|front door|has been|have been|was changed|is ready|confirmed|ticket|meeting|please bring|rescheduled|cancelled|canceled",
         -4,
     ),
     rule("maintenance", r"점검|공사|단수|정전|장애|휴장|휴강|운행 ?(이|중)|maintenance|unavailable|리콜|결함", -4),
@@ -199,7 +203,7 @@ const RULES_V1: &[Rule] = &[
         r"보건소|구청|시청|민원|복지로|지방세|과태료|대상자|대상입니다|수급|투표소|훈련|국민건강|행정안전부|경찰서|관리비|입주자|관리사무소",
         -4,
     ),
-    rule("health", r"진료 예약|진료비|소아과|내과|내원|복용|금식|접종|검진 결과|검사 결과|수술|처방|약국|[^한]의원\b", -3),
+    rule("health", r"진료 예약|진료비|소아과|내과|내원|복용|금식|접종|검진 결과|검사 결과|수술|처방|약국|[^한]의원(?:\W|$)", -3),
     rule("school", r"학부모|가정통신문|등원|하교|현장체험|급식|보강|중간고사|기말고사|학과|등록금|수강신청|장학금|도시락과", -4),
     rule("safety", r"경보|주의보|태풍|폭설|안전에 유의|실종|heavy snow", -5),
     rule(
@@ -209,12 +213,12 @@ const RULES_V1: &[Rule] = &[
     ),
     rule(
         "family-or-friend",
-        r"엄마|아빠|아버지|어머니|할머니|할아버지|언니|오빠|누나|살게|할게|갈게|올게|했어\b|했니|먹어\b|이야\.|\b(나|내가) ",
+        r"엄마|아빠|아버지|어머니|할머니|할아버지|언니|오빠|누나|살게|할게|갈게|올게|했어(?:\W|$)|했니|먹어(?:\W|$)|이야\.|(?:^|\W)(나|내가) ",
         -4,
     ),
     rule(
         "schedule",
-        r"날짜는|일정은|시간은|\d+월 ?\d+일\S{0,3} \(?\S{0,4}\s?\d{1,2}(시|:\d\d)|\d{1,2}시(입니다|에 (출발|시작|방문))|\d{1,2}:\d\d\b|\d회차|\d호(실|기|로|\b)",
+        r"날짜는|일정은|시간은|\d+월 ?\d+일\S{0,3} \(?\S{0,4}\s?\d{1,2}(시|:\d\d)|\d{1,2}시(입니다|에 (출발|시작|방문))|\d{1,2}:\d\d(?-u:\b)|\d회차|\d호(실|기|로|\W|$)",
         -2,
     ),
     rule(
