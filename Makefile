@@ -8,8 +8,8 @@ run: ## build and run everything on embedded defaults; the console line tells wh
 	$(CARGO) run --release --bin pabal -- run $(SYSTEMS)
 
 test: ## all tests that need nothing but this repository
-	$(CARGO) test --workspace --all-targets
 	$(CARGO) test --workspace --doc
+	$(CARGO) test --workspace --all-targets
 
 check: ## format, lints, purity of the business, licences
 	$(CARGO) fmt --all --check
