@@ -2,6 +2,10 @@
 
 use std::process::ExitCode;
 
+/// Small and short-lived allocations are most of what the writer does beside SQLite (`docs/performance.md`).
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     pabal::main([rcs::system()])
 }
