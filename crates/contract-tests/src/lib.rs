@@ -14,6 +14,7 @@
 pub mod broker;
 pub mod desk;
 pub mod log;
+pub mod outside;
 pub mod paging;
 pub mod reader;
 pub mod rows;

@@ -161,3 +161,18 @@ impl Aggregate for Parcel {
         Some(Self { owner: taken.owner.clone() })
     }
 }
+
+/// An effect that is always answered.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
+pub struct Errand {}
+
+impl kernel::Effect for Errand {
+    const PORT: &'static str = "errands";
+    type Reply = String;
+}
+
+/// Its far side, with that promise.
+pub fn far_sides(repeat: kernel::Repeat) -> Vec<kernel::service::FarSideDef> {
+    let answer = |_: &Errand, _: &kernel::FarCall<'_>| kernel::Reaction::reply("done".to_owned());
+    kernel::Service::new("runner", 0, kernel::Domain::Supporting, "Runs errands.").far_side::<Errand>(repeat, answer).far_sides
+}

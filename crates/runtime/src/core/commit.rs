@@ -64,7 +64,8 @@ impl Core {
             let table = self.model.table_of(row.table);
             let data = now.state.as_ref().map(|state| table.encode(state)).transpose();
             let data = data.map_err(|error| Stop::Store(StoreError::Corrupt(error.0)))?;
-            for (listed, delta) in [(&before.listed, -1), (&now.listed, 1)] {
+            let moved = before.listed != now.listed;
+            for (listed, delta) in [(&before.listed, -1), (&now.listed, 1)].into_iter().filter(|_| moved) {
                 for counter in listed.iter().flat_map(|index| table.counters(index)) {
                     *counters.entry((row.table, counter)).or_default() += delta;
                 }

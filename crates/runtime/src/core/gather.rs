@@ -56,6 +56,9 @@ impl Core {
             let left = room.saturating_sub(items.work.len());
             self.gather_backlog(items, (self.first_follower + place) % self.places.len(), left)?;
         }
+        // What timers and backlogs leave of the room is for further answers: finishing must keep up with accepting.
+        let left = room.saturating_sub(items.work.len()).min(self.ended.len());
+        items.work.extend(self.ended.drain(..left).map(Work::Ended));
         if items.work.len() < room {
             self.gather_rebuild(items)?;
         }

@@ -1,0 +1,61 @@
+//! What stands outside: far sides, other services, the clock and the source of keys. Each check is a function of the port.
+
+use std::collections::BTreeSet;
+
+use kernel::{FarCall, Reaction, Repeat};
+use runtime::ports::{CallFailed, Caller, Channel, Clock, Ids};
+
+/// A channel keeps the promise that its `repeat` makes. The effect must be one that the far side answers.
+pub async fn a_channel_keeps_its_promise(channel: &dyn Channel, effect: &[u8]) {
+    let call = |id: &'static str, attempt, asking| channel.call(effect, FarCall { id, attempt, asking });
+    match channel.repeat() {
+        Repeat::Idempotent => {
+            let first = call("one", 1, false).await;
+            assert_eq!(call("one", 2, false).await, first, "the same id called again gets the same answer");
+        }
+        Repeat::Queryable => {
+            assert_eq!(call("never-called", 1, true).await, Reaction::Unheard, "of an unknown id it has never heard");
+            let first = call("one", 1, false).await;
+            assert_eq!(call("one", 2, true).await, first, "asked by id, it says what became of the call");
+        }
+        Repeat::Never => {}
+    }
+    let answered = matches!(call("another", 1, false).await, Reaction::Reply { .. });
+    assert!(answered, "the effect of this check is one that is answered");
+}
+
+/// A caller brings method, path, key and body to the service `echo`, which answers 200 with the body.
+pub async fn a_caller_brings_back_the_answer(caller: &dyn Caller) {
+    let answer = caller.call("echo", "POST", "/things", "key-1", b"{\"a\":1}").await.expect("echo answers");
+    assert_eq!((answer.status, answer.body.as_slice()), (200, &b"{\"a\":1}"[..]));
+}
+
+/// A service that is not there was certainly not called.
+pub async fn a_caller_says_unreachable_of_a_service_that_is_not_there(caller: &dyn Caller) {
+    let failed = caller.call("nobody", "GET", "/", "key-2", b"").await;
+    assert_eq!(failed, Err(CallFailed::Unreachable("nobody".into())));
+}
+
+/// The service `mute` takes a call and never answers: that it was not done is not said.
+pub async fn a_caller_says_timed_out_of_a_service_that_does_not_answer(caller: &dyn Caller) {
+    let failed = caller.call("mute", "POST", "/", "key-3", b"").await;
+    assert_eq!(failed, Err(CallFailed::TimedOut("mute".into())));
+}
+
+/// A clock shows whole milliseconds, as the log keeps them, and does not go back by itself.
+pub fn a_clock_shows_whole_milliseconds_and_does_not_go_back(clock: &dyn Clock) {
+    let mut last = clock.now();
+    for _ in 0..1_000 {
+        let now = clock.now();
+        assert_eq!(now.as_nanosecond() % 1_000_000, 0, "{now} has parts of a millisecond");
+        assert!(now >= last, "{now} comes after {last}");
+        last = now;
+    }
+}
+
+/// Keys are never empty, never the same, and short enough for any column.
+pub fn ids_are_fresh_each_time(ids: &dyn Ids) {
+    let keys: BTreeSet<String> = (0..10_000).map(|_| ids.fresh()).collect();
+    assert_eq!(keys.len(), 10_000, "no key comes twice");
+    assert!(keys.iter().all(|key| (1..=100).contains(&key.len())), "a key has 1 to 100 characters");
+}
