@@ -28,7 +28,7 @@ pub(crate) struct Bounds {
 }
 
 /// About 4 and 64 MB.
-const BOUNDS: Bounds = Bounds { copy: 1_000, restart: 16_000 };
+const BOUNDS: Bounds = Bounds { copy: 8_000, restart: 32_000 };
 
 /// The thread; it ends when this is dropped.
 #[derive(Debug)]
