@@ -27,7 +27,7 @@ pub(crate) struct Bounds {
     pub restart: i64,
 }
 
-/// About 4 and 64 MB.
+/// About 32 and 128 MB.
 const BOUNDS: Bounds = Bounds { copy: 8_000, restart: 32_000 };
 
 /// The thread; it ends when this is dropped.
