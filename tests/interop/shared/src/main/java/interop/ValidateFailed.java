@@ -1,0 +1,4 @@
+package interop;
+
+public class ValidateFailed extends Validated {
+}
