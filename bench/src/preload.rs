@@ -49,7 +49,7 @@ impl Feeder {
         };
         let promises = far_sides.iter().map(|(port, def)| (port.clone(), def.repeat)).collect();
         let zone = TimeZone::get(ZONE).map_err(failed)?;
-        let parts = Parts { model: model.clone(), store, zone, limits, ports: promises, ends: Vec::new() };
+        let parts = Parts { model: model.clone(), store, zone, limits, ports: promises, by_broker: false };
         let messages = model.find("message", "message").ok_or_else(|| failed("there are no messages"))?.id;
         let core = Core::new(parts).map_err(failed)?;
         let mut feeder = Self { core, model: model.clone(), messages, far_sides, keys, asked: 0, answered: 0 };

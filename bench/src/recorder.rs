@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use runtime::Model;
 use runtime::memory::MemoryStore;
 use runtime::ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Record, Recovered, RowRef, Store, StoreError, StoredRow, TimerRow,
+    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
+    StoredRow, TimerRow,
 };
 
 /// The store.
@@ -56,8 +57,14 @@ impl Store for Recorder {
         self.inner.effects_after(number, limit)
     }
 
-    fn parked(&mut self, follower: &str, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        self.inner.parked(follower, key, limit)
+    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
+        self.inner.standing(follower, partition)
+    }
+    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner.parked_heads(follower, partition)
+    }
+    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner.parked(follower, partition, key, limit)
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {

@@ -308,7 +308,7 @@ impl World {
                 ..Limits::default()
             },
             ports: far_sides.map(|def| (def.port.to_owned(), self.promise(def.repeat))).collect(),
-            ends: Vec::new(),
+            by_broker: false,
         };
         self.core = Core::new(parts).ok();
         self.restarts += 1;

@@ -89,9 +89,8 @@ fn apply(conn: &Connection, shapes: &[Shape], unlisted: &mut Unlisted, commit: &
     for record in &commit.log {
         record::append(conn, record)?;
     }
-    for (follower, topic, position) in &commit.positions {
-        let sql = "INSERT OR REPLACE INTO position (follower, topic, position) VALUES (?1, ?2, ?3)";
-        conn.prepare_cached(sql)?.execute(params![follower, topic, Nat(*position)])?;
+    for place in &commit.positions {
+        work::write_place(conn, place)?;
     }
     for timer in &commit.timers {
         work::write_timer(conn, shapes, timer)?;

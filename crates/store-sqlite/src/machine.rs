@@ -10,7 +10,8 @@ pub(crate) const APPLICATION_ID: i32 = 0x5041_424C;
 /// What names a table here names it by its text: it is read by people too, and it changes places with another in a
 /// rebuild. The log has no index but its order: one on scattered keys took a third of the throughput of large batches,
 /// and who looks for a key or a request in history can wait. Wide rows with scattered keys (answers) lie in the order of arrival under an index of narrow ones.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE machine (
         one         INTEGER PRIMARY KEY CHECK (one = 1),
         system      TEXT NOT NULL,
@@ -61,7 +62,34 @@ const MIGRATIONS: &[&str] = &["
         UNIQUE (scope, key)
     ) STRICT;
     CREATE INDEX answer_by_end ON answer(expires_ms);
-"];
+",
+    "
+    -- Followers stand in partitions, and know the last number that they have had of each outbox.
+    ALTER TABLE position RENAME TO position_before;
+    CREATE TABLE position (
+        follower TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, position INTEGER NOT NULL,
+        PRIMARY KEY (follower, topic, partition)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO position SELECT follower, topic, 0, position FROM position_before;
+    DROP TABLE position_before;
+    CREATE TABLE relayed (
+        follower TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, outbox TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (follower, topic, partition, outbox)
+    ) STRICT, WITHOUT ROWID;
+    ALTER TABLE parked RENAME TO parked_before;
+    DROP INDEX parked_by_age;
+    CREATE TABLE parked (
+        follower TEXT NOT NULL, partition INTEGER NOT NULL, key TEXT NOT NULL, place INTEGER NOT NULL,
+        attempts INTEGER NOT NULL, next_try_ms INTEGER NOT NULL, dead INTEGER NOT NULL,
+        cause TEXT NOT NULL, since_ms INTEGER NOT NULL, record TEXT NOT NULL,
+        PRIMARY KEY (follower, partition, key, place)
+    ) STRICT, WITHOUT ROWID;
+    INSERT INTO parked SELECT follower, 0, key, place, attempts, next_try_ms, dead, cause, since_ms, record FROM parked_before;
+    DROP TABLE parked_before;
+    CREATE INDEX parked_by_age ON parked(since_ms, follower, partition, place);
+",
+];
 
 /// The version that this code writes.
 pub(crate) fn newest() -> i64 {

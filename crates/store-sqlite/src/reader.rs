@@ -106,7 +106,7 @@ impl Reader for SqliteReader {
     }
 
     fn positions(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        let sql = "SELECT follower, position FROM position ORDER BY follower, topic";
+        let sql = "SELECT follower, sum(position) FROM position GROUP BY follower ORDER BY follower";
         self.pool.read(|conn| list(conn, sql, [], |row| Ok((row.get(0)?, row.get::<_, Nat>(1)?.0))))
     }
 

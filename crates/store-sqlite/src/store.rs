@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use runtime::ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Record, Recovered, RowRef, Store, StoreError, StoredRow, TimerRow,
+    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
+    StoredRow, TimerRow,
 };
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
@@ -36,14 +37,11 @@ impl SqliteStore {
         let last = commit::last(&self.conn)?;
         let ids = list(&self.conn, "SELECT tbl, id FROM last_id", [], |row| Ok((row.get(0)?, row.get::<_, Nat>(1)?.0)))?;
         let ids: HashMap<String, u64> = ids.into_iter().collect();
-        let positions = "SELECT follower, topic, position FROM position ORDER BY follower, topic";
         Ok(Recovered {
             last_commit: last.commit,
             last_seq: last.seq,
             last_effect: last.effect,
             last_ids: self.shapes.iter().map(|shape| ids.get(&shape.name).copied().unwrap_or_default()).collect(),
-            positions: list(&self.conn, positions, [], |row| Ok((row.get(0)?, row.get(1)?, row.get::<_, Nat>(2)?.0)))?,
-            parked: work::parked_heads(&self.conn)?,
         })
     }
 
@@ -93,6 +91,14 @@ impl Store for SqliteStore {
         self.recovered().map_err(|error| unread(&error))
     }
 
+    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
+        work::standing(&self.conn, follower, partition).map_err(|error| unread(&error))
+    }
+
+    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        work::parked_heads(&self.conn, follower, partition).map_err(|error| unread(&error))
+    }
+
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
         self.found(wanted).map_err(|error| unread(&error))
     }
@@ -118,8 +124,8 @@ impl Store for SqliteStore {
         work::effects_after(&self.conn, &self.shapes, number, limit).map_err(|error| unread(&error))
     }
 
-    fn parked(&mut self, follower: &str, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        work::parked_of(&self.conn, follower, key, limit).map_err(|error| unread(&error))
+    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        work::parked_of(&self.conn, follower, partition, key, limit).map_err(|error| unread(&error))
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {

@@ -2,7 +2,9 @@
 
 use kernel::event::Cause;
 use runtime::model::TableId;
-use runtime::ports::{AnswerRow, EffectRow, ParkedRow, ParkedWrite, RowRef, TimerRow, TimerWrite};
+use runtime::ports::{
+    AnswerRow, EffectRow, ParkedRow, ParkedWrite, Partition, PlaceMove, RowRef, Standing, TimerRow, TimerWrite,
+};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, Params, Result, Row, params};
 use serde_json::from_str;
@@ -12,7 +14,7 @@ use crate::shape::Shape;
 use crate::value::{Nat, limit};
 
 const EFFECT: &str = "number, id, tbl, key, port, lane, payload, cause, withdrawn";
-const PARKED: &str = "follower, key, place, attempts, next_try_ms, dead, cause, since_ms, record";
+const PARKED: &str = "follower, partition, key, place, attempts, next_try_ms, dead, cause, since_ms, record";
 
 /// A table's name, by which everything else is filed.
 pub(crate) fn name_of(shapes: &[Shape], table: TableId) -> Result<&str, Fault> {
@@ -49,7 +51,7 @@ pub(crate) fn write_timer(conn: &Connection, shapes: &[Shape], write: &TimerWrit
             let values = params![name_of(shapes, *table)?, key, name, due_ms, command, text(cause)?];
             conn.prepare_cached(sql)?.execute(values)?;
         }
-        TimerWrite::Clear { table, key, name } => {
+        TimerWrite::Clear { table, key, name, .. } => {
             let sql = "DELETE FROM timer WHERE tbl = ?1 AND key = ?2 AND name = ?3";
             conn.prepare_cached(sql)?.execute(params![name_of(shapes, *table)?, key, name])?;
         }
@@ -118,38 +120,40 @@ pub(crate) fn effects_after(conn: &Connection, shapes: &[Shape], number: u64, ro
 pub(crate) fn write_parked(conn: &Connection, write: &ParkedWrite) -> Result<(), Fault> {
     match write {
         ParkedWrite::Put(parked) => {
-            let ParkedRow { follower, key, place, attempts, next_try_ms, dead, cause, since_ms, record } = parked;
-            let sql = format!("INSERT OR REPLACE INTO parked ({PARKED}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)");
+            let ParkedRow { follower, key, partition, place, attempts, next_try_ms, dead, cause, since_ms, record } = parked;
+            let sql = format!("INSERT OR REPLACE INTO parked ({PARKED}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
             let record = serde_json::to_string(record).map_err(unwritable)?;
-            let values = params![follower, key, Nat(*place), attempts, next_try_ms, dead, cause, since_ms, record];
+            let values = params![follower, partition, key, Nat(*place), attempts, next_try_ms, dead, cause, since_ms, record];
             conn.prepare_cached(&sql)?.execute(values)?;
         }
-        ParkedWrite::Remove { follower, key, place } => {
-            let sql = "DELETE FROM parked WHERE follower = ?1 AND key = ?2 AND place = ?3";
-            conn.prepare_cached(sql)?.execute(params![follower, key, Nat(*place)])?;
+        ParkedWrite::Remove { follower, key, partition, place } => {
+            let sql = "DELETE FROM parked WHERE follower = ?1 AND partition = ?2 AND key = ?3 AND place = ?4";
+            conn.prepare_cached(sql)?.execute(params![follower, partition, key, Nat(*place)])?;
         }
     }
     Ok(())
 }
 
-pub(crate) fn parked_of(conn: &Connection, follower: &str, key: &str, rows: usize) -> Result<Vec<ParkedRow>> {
-    let sql = format!("SELECT {PARKED} FROM parked WHERE follower = ?1 AND key = ?2 ORDER BY place LIMIT ?3");
-    list(conn, &sql, params![follower, key, limit(rows)], parked)
+pub(crate) fn parked_of(conn: &Connection, follower: &str, partition: u32, key: &str, rows: usize) -> Result<Vec<ParkedRow>> {
+    let of = "follower = ?1 AND partition = ?2 AND key = ?3";
+    let sql = format!("SELECT {PARKED} FROM parked WHERE {of} ORDER BY place LIMIT ?4");
+    list(conn, &sql, params![follower, partition, key, limit(rows)], parked)
 }
 
 pub(crate) fn all_parked(conn: &Connection, dead_only: bool, rows: usize) -> Result<Vec<ParkedRow>> {
     let dead = if dead_only { "WHERE dead" } else { "" };
-    let sql = format!("SELECT {PARKED} FROM parked {dead} ORDER BY since_ms, follower, place LIMIT ?1");
+    let sql = format!("SELECT {PARKED} FROM parked {dead} ORDER BY since_ms, follower, partition, place LIMIT ?1");
     list(conn, &sql, [limit(rows)], parked)
 }
 
-/// The first of each follower and key: one look-up for each, however many wait behind it.
-pub(crate) fn parked_heads(conn: &Connection) -> Result<Vec<ParkedRow>> {
-    let sql = format!("SELECT {PARKED} FROM parked WHERE (follower, key) > (?1, ?2) ORDER BY follower, key, place LIMIT 1");
-    let first = format!("SELECT {PARKED} FROM parked ORDER BY follower, key, place LIMIT 1");
-    let mut heads = list(conn, &first, [], parked)?;
+/// The first of each key: one look-up for each, however many wait behind it.
+pub(crate) fn parked_heads(conn: &Connection, follower: &str, partition: u32) -> Result<Vec<ParkedRow>> {
+    let of = "follower = ?1 AND partition = ?2";
+    let first = format!("SELECT {PARKED} FROM parked WHERE {of} ORDER BY key, place LIMIT 1");
+    let next = format!("SELECT {PARKED} FROM parked WHERE {of} AND key > ?3 ORDER BY key, place LIMIT 1");
+    let mut heads = list(conn, &first, params![follower, partition], parked)?;
     while let Some(head) = heads.last() {
-        let next = list(conn, &sql, params![head.follower, head.key], parked)?;
+        let next = list(conn, &next, params![follower, partition, head.key], parked)?;
         if next.is_empty() {
             break;
         }
@@ -158,17 +162,41 @@ pub(crate) fn parked_heads(conn: &Connection) -> Result<Vec<ParkedRow>> {
     Ok(heads)
 }
 
+pub(crate) fn standing(conn: &Connection, follower: &str, partition: &Partition) -> Result<Option<Standing>> {
+    let Partition { topic, number } = partition;
+    let of = "WHERE follower = ?1 AND topic = ?2 AND partition = ?3";
+    let position = format!("SELECT position FROM position {of}");
+    let place = params![follower, topic, number];
+    let position = list(conn, &position, place, |row| Ok(row.get::<_, Nat>(0)?.0))?.pop();
+    let numbers = format!("SELECT outbox, number FROM relayed {of} ORDER BY outbox");
+    let Some(position) = position else { return Ok(None) };
+    let numbers = list(conn, &numbers, place, |row| Ok((row.get(0)?, row.get::<_, Nat>(1)?.0)))?;
+    Ok(Some(Standing { position, numbers }))
+}
+
+pub(crate) fn write_place(conn: &Connection, place: &PlaceMove) -> Result<(), Fault> {
+    let PlaceMove { follower, partition: Partition { topic, number }, to, numbers, .. } = place;
+    let sql = "INSERT OR REPLACE INTO position (follower, topic, partition, position) VALUES (?1, ?2, ?3, ?4)";
+    conn.prepare_cached(sql)?.execute(params![follower, topic, number, Nat(*to)])?;
+    for (outbox, last) in numbers {
+        let sql = "INSERT OR REPLACE INTO relayed (follower, topic, partition, outbox, number) VALUES (?1, ?2, ?3, ?4, ?5)";
+        conn.prepare_cached(sql)?.execute(params![follower, topic, number, outbox, Nat(*last)])?;
+    }
+    Ok(())
+}
+
 fn parked(row: &Row<'_>) -> Result<ParkedRow> {
     Ok(ParkedRow {
         follower: row.get(0)?,
-        key: row.get(1)?,
-        place: row.get::<_, Nat>(2)?.0,
-        attempts: row.get(3)?,
-        next_try_ms: row.get(4)?,
-        dead: row.get(5)?,
-        cause: row.get(6)?,
-        since_ms: row.get(7)?,
-        record: from_str(&row.get::<_, String>(8)?).map_err(|error| unreadable(8, error))?,
+        partition: row.get(1)?,
+        key: row.get(2)?,
+        place: row.get::<_, Nat>(3)?.0,
+        attempts: row.get(4)?,
+        next_try_ms: row.get(5)?,
+        dead: row.get(6)?,
+        cause: row.get(7)?,
+        since_ms: row.get(8)?,
+        record: from_str(&row.get::<_, String>(9)?).map_err(|error| unreadable(9, error))?,
     })
 }
 

@@ -26,7 +26,7 @@ pub struct Batch {
     pub timers: Vec<TimerWrite>,
     /// Parked events, in order.
     pub parked: Vec<ParkedWrite>,
-    /// Changes of the parking that hold once this is committed: follower, key, and its head.
+    /// Changes of the parking that hold once this is committed: place, key, and its head.
     pub parking: Vec<(usize, String, Parked)>,
     /// Answers to remember.
     pub answers: Vec<AnswerRow>,
@@ -115,7 +115,7 @@ impl Batch {
     pub fn has_touched_timer(&self, table: TableId, key: &str, name: &str) -> bool {
         self.timers.iter().any(|change| match change {
             TimerWrite::Set(timer) => (timer.table, timer.key.as_str(), timer.name.as_str()) == (table, key, name),
-            TimerWrite::Clear { table: other, key: k, name: n } => (*other, k.as_str(), n.as_str()) == (table, key, name),
+            TimerWrite::Clear { table: other, key: k, name: n, .. } => (*other, k.as_str(), n.as_str()) == (table, key, name),
         })
     }
 }

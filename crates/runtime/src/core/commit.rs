@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::batch::{Batch, Reply};
 use super::defects::{Defect, has};
+use super::followers::{Phase, Place};
 use super::gather::Items;
 use super::parking::Parked;
 use super::request::{Action, Failure};
@@ -27,13 +28,16 @@ enum Then {
     RebuildStarted,
     /// The rebuilt table serves.
     Rebuilt,
-    /// The head of this key, at this place, is gone.
+    /// The head of this key, at this position, is gone.
     Discarded(usize, String, u64),
     /// New followers have a place.
     Placed,
     /// The store takes commits again.
     Probed,
 }
+
+/// Conflicts in a row after which something else must be wrong.
+const MOST_CONFLICTS: u32 = 20;
 
 /// What the store refuses for good and must not be lost is tried again after so long, in milliseconds.
 const SET_BACK_MS: i64 = 60_000;
@@ -42,7 +46,7 @@ impl Core {
     /// Commits what the batch has gathered. A batch that changes nothing is answered without a commit.
     pub(super) fn commit(&mut self, batch: Batch, items: Items, turn: &mut Turn) {
         let Batch { replies, parking, .. } = &batch;
-        let unchanged = self.rows.mark() == 0 && replies.len() == items.work.len() && items.positions.is_empty();
+        let unchanged = self.rows.mark() == 0 && replies.len() == items.work.len() && items.reached.is_empty();
         let silent = batch.log.is_empty() && batch.effects.is_empty() && batch.timers.is_empty() && batch.answers.is_empty();
         let silent = silent && batch.withdrawn.is_empty();
         if unchanged && silent && batch.parked.is_empty() && parking.is_empty() && items.rebuilt_to.is_none() {
@@ -96,16 +100,11 @@ impl Core {
         commit.timers = std::mem::take(&mut batch.timers);
         commit.parked = std::mem::take(&mut batch.parked);
         commit.answers = std::mem::take(&mut batch.answers);
-        commit.positions = items.positions.iter().map(|(follower, seq)| self.position(*follower, *seq)).collect();
+        commit.positions = items.reached.iter().map(|reached| self.place_move(reached)).collect();
         let mut tables: Vec<TableId> = commit.rows.iter().map(|row| row.table).collect();
         tables.dedup();
         commit.last_ids = tables.into_iter().map(|table| (table, self.last_ids[table.0])).collect();
         Ok((batch, commit))
-    }
-
-    fn position(&self, follower: usize, seq: u64) -> (String, String, u64) {
-        let def = &self.model.followers[follower];
-        (def.name.clone(), def.topic.clone(), seq)
     }
 
     /// Small commits of their own: the first after a failure, places of new followers, rebuilds, discards. False while
@@ -119,16 +118,19 @@ impl Core {
             self.put(Pending { commit: Commit::default(), then: Then::Probed }, turn);
             return self.limbo.is_none();
         }
-        let new: Vec<usize> = (0..self.places.len()).filter(|follower| self.places[*follower].new).collect();
-        if !new.is_empty() {
-            let positions = new.iter().map(|follower| self.position(*follower, self.places[*follower].position)).collect();
+        if let Err(stop) = self.open_places() {
+            self.stumble(Items::default(), &stop, turn);
+            return true;
+        }
+        let positions = self.first_moves();
+        if !positions.is_empty() {
             self.put(Pending { commit: Commit { positions, ..Commit::default() }, then: Then::Placed }, turn);
         } else if let Some(view) = self.rebuild_wanted.take() {
             if let Some(commit) = self.start_rebuild(&view) {
                 self.put(Pending { commit, then: Then::RebuildStarted }, turn);
             }
-        } else if let Some((follower, key, place)) = self.discards.pop_front() {
-            self.discard(follower, key, place, turn);
+        } else if let Some((parks, key, place)) = self.discards.pop_front() {
+            self.discard(parks, key, place, turn);
         } else {
             match self.finish_rebuild() {
                 Ok(Some(commit)) => self.put(Pending { commit, then: Then::Rebuilt }, turn),
@@ -140,17 +142,18 @@ impl Core {
     }
 
     /// Gives up the head of a key, if it is still the one that was meant.
-    fn discard(&mut self, follower: usize, key: String, place: u64, turn: &mut Turn) {
-        let name = self.model.followers[follower].name.clone();
-        match self.store.parked(&name, &key, 1) {
+    fn discard(&mut self, parks: usize, key: String, place: u64, turn: &mut Turn) {
+        let name = self.follower_at(parks).name.clone();
+        let partition = self.places[parks].partition.number;
+        match self.store.parked(&name, partition, &key, 1) {
             Ok(heads) if heads.first().is_some_and(|head| head.place == place) => {
-                let parked = vec![ParkedWrite::Remove { follower: name, key: key.clone(), place }];
-                let then = Then::Discarded(follower, key, place);
+                let parked = vec![ParkedWrite::Remove { follower: name, key: key.clone(), partition, place }];
+                let then = Then::Discarded(parks, key, place);
                 self.put(Pending { commit: Commit { parked, ..Commit::default() }, then }, turn);
             }
             Ok(_) => tracing::warn!(follower = name, key, place, "not discarded: another event stands first"),
             Err(error) => {
-                self.discards.push_front((follower, key, place));
+                self.discards.push_front((parks, key, place));
                 self.stumble(Items::default(), &Stop::Store(error), turn);
             }
         }
@@ -195,6 +198,7 @@ impl Core {
     fn applied(&mut self, pending: Pending, turn: &mut Turn) {
         let Pending { commit, then } = pending;
         self.trouble = None;
+        self.conflicts = 0;
         self.last_commit = commit.number;
         self.last_seq += commit.log.len() as u64;
         self.last_effect += commit.effects.len() as u64;
@@ -218,8 +222,11 @@ impl Core {
             }
             Then::RebuildStarted | Then::Probed => {}
             Then::Rebuilt => self.rebuilt(),
-            Then::Discarded(follower, key, _) => self.parking.set(follower, &key, Parked { next_try_ms: 0, dead: false }),
-            Then::Placed => self.places.iter_mut().for_each(|place| place.new = false),
+            Then::Discarded(parks, key, _) => self.parking.set(parks, &key, Parked { next_try_ms: 0, dead: false }),
+            Then::Placed => {
+                let new = self.places.iter_mut().filter(|place| place.phase == Phase::New);
+                new.for_each(|place| place.phase = Phase::Open);
+            }
         }
         if visible {
             turn.actions.push(Action::Committed { last_seq: self.last_seq });
@@ -239,13 +246,14 @@ impl Core {
     }
 
     fn advance(&mut self, items: &Items, parking: Vec<(usize, String, Parked)>) {
-        for (follower, seq) in &items.positions {
-            let place = &mut self.places[*follower];
-            place.position = *seq;
-            place.read_to = place.read_to.max(*seq);
+        for reached in &items.reached {
+            let place = &mut self.places[reached.place];
+            place.position = reached.to;
+            place.read_to = place.read_to.max(reached.to);
+            place.numbers.extend(reached.numbers.iter().map(|(outbox, number)| (outbox.clone(), *number)));
         }
-        for (follower, key, parked) in parking {
-            self.parking.set(follower, &key, parked);
+        for (place, key, parked) in parking {
+            self.parking.set(place, &key, parked);
         }
         if let (Some(running), Some(position)) = (self.rebuild.as_mut(), items.rebuilt_to) {
             running.position = position;
@@ -274,8 +282,8 @@ impl Core {
                 self.rebuild_wanted = view.or(self.rebuild_wanted.take());
                 self.stumble(Items::default(), stop, turn);
             }
-            Then::Discarded(follower, key, place) => {
-                self.discards.push_front((follower, key, place));
+            Then::Discarded(parks, key, place) => {
+                self.discards.push_front((parks, key, place));
                 self.stumble(Items::default(), stop, turn);
             }
             Then::Placed | Then::Probed => self.stumble(Items::default(), stop, turn),
@@ -293,8 +301,40 @@ impl Core {
             Stop::Commit(CommitError::Refused(_)) | Stop::Store(StoreError::Corrupt(_)) if !items.work.is_empty() => {
                 self.take_apart(items, stop, turn);
             }
+            Stop::Commit(CommitError::Conflict(cause)) => self.decide_again(items, cause, turn),
+            Stop::Commit(CommitError::Fenced) => self.begin_again(items, turn),
             stop => self.wait_for_store(items, &stop.cause(), turn),
         }
+    }
+
+    /// Others came first. What they have done is read, and everything is decided anew; a smaller batch meets fewer of them.
+    fn decide_again(&mut self, items: Items, cause: &str, turn: &mut Turn) {
+        self.conflicts += 1;
+        tracing::debug!(cause, self.conflicts, "others came first; deciding again");
+        self.rows.trim(0);
+        if self.conflicts > MOST_CONFLICTS {
+            self.conflicts = 0;
+            return self.wait_for_store(items, cause, turn);
+        }
+        self.batch_items = (self.batch_items / 2).max(1);
+        self.give_back(items, None, turn);
+        self.reopen();
+        turn.more = true;
+    }
+
+    /// Another instance has taken this one for dead, and has its effects. What is left is begun again as a new one.
+    fn begin_again(&mut self, items: Items, turn: &mut Turn) {
+        tracing::warn!("the lease has run out; beginning again as another instance");
+        self.rows.trim(0);
+        self.give_back(items, None, turn);
+        self.ended.clear();
+        self.set_back.clear();
+        self.reopen();
+        match self.store.recover() {
+            Ok(recovered) => self.begin(recovered),
+            Err(error) => self.suffer(error.to_string()),
+        }
+        turn.more = true;
     }
 
     /// Halves a batch until the culprit stands alone. The first time even a single item is done again: what its events
@@ -337,14 +377,14 @@ impl Core {
                 (Work::Event { .. } | Work::Rebuild(_), _) => {}
             }
         }
-        self.places.iter_mut().for_each(super::followers::Place::rewind);
+        self.places.iter_mut().for_each(Place::rewind);
     }
 
     /// The one item that the store refuses, alone: it must not hold up the others.
-    fn single_out(&mut self, items: Items, cause: &str, refused: bool, turn: &mut Turn) {
+    fn single_out(&mut self, mut items: Items, cause: &str, refused: bool, turn: &mut Turn) {
         tracing::error!(cause, "the store refuses this one item");
         let later_ms = self.now.as_millisecond().saturating_add(SET_BACK_MS);
-        let positions = items.positions.clone();
+        let mut reached = std::mem::take(&mut items.reached);
         for item in items.work {
             match item {
                 Work::Command(request) => {
@@ -352,16 +392,13 @@ impl Core {
                     let failure = if taken { Failure::IdTaken } else { Failure::Fault(cause.to_owned()) };
                     turn.actions.push(Action::Reply { ticket: request.ticket, result: Err(failure) });
                 }
-                Work::Event { follower, record, parked } => {
+                Work::Event { place, record, parked } => {
                     let mut batch = Batch::default();
                     let mark = batch.mark(0);
-                    self.park(&mut batch, &mark, (follower, &record, parked), cause.to_owned(), true);
-                    let commit = Commit {
-                        parked: batch.parked,
-                        positions: positions.iter().map(|(follower, seq)| self.position(*follower, *seq)).collect(),
-                        ..Commit::default()
-                    };
-                    let items = Items { positions: positions.clone(), ..Items::default() };
+                    self.park(&mut batch, &mark, (place, &record, parked), cause.to_owned(), true);
+                    let items = Items { reached: std::mem::take(&mut reached), ..Items::default() };
+                    let positions = items.reached.iter().map(|reached| self.place_move(reached)).collect();
+                    let commit = Commit { parked: batch.parked, positions, ..Commit::default() };
                     let then = Then::Batch { items, replies: Vec::new(), parking: batch.parking };
                     self.put(Pending { commit, then }, turn);
                 }

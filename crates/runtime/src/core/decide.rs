@@ -8,8 +8,8 @@ use kernel::erased::{ErasedDecision, Undecided};
 use super::batch::{Batch, Step};
 use super::rows::Slot;
 use super::{Core, Stop, guarded};
-use crate::model::{Rows, Table};
-use crate::ports::{EffectRow, Record, RowRef, TimerRow, TimerWrite};
+use crate::model::{Rows, Table, TableId};
+use crate::ports::{EffectRow, Record, RowRef, StoreError, TimerRow, TimerWrite};
 
 /// What a decision came to.
 pub struct Applied {
@@ -32,8 +32,9 @@ impl Core {
         let Some(slot) = self.rows.get(step.table, step.key).cloned() else {
             return Err(Stop::Missing(vec![RowRef { table: step.table, key: step.key.to_owned() }]));
         };
-        let Some(id) = slot.id.or(step.give_id).or_else(|| self.last_ids[step.table.0].checked_add(1)) else {
-            return Ok(Err(Undecided::Fault(format!("{} has no ids left", table.name))));
+        let id = match slot.id.or(step.give_id) {
+            Some(id) => id,
+            None => self.next_id(step.table)?,
         };
         self.rows.look_for(table.service);
         let at = At::new(self.now, &self.zone, id, step.key, &step.cause.actor, &self.rows);
@@ -46,6 +47,15 @@ impl Core {
             Ok(Ok(decision)) => Ok(self.apply(batch, step, table, &slot, id, decision)),
             Ok(Err(undecided)) => Ok(Err(undecided)),
             Err(panicked) => Ok(Err(Undecided::Fault(panicked))),
+        }
+    }
+
+    /// The id that the next new aggregate gets.
+    fn next_id(&self, table: TableId) -> Result<u64, Stop> {
+        match self.last_ids[table.0] {
+            u64::MAX => Err(Stop::Store(StoreError::Corrupt("a table has no ids left".into()))),
+            last if last < self.ids_until[table.0] => Ok(last + 1),
+            _ => Err(Stop::Ids(table)),
         }
     }
 
@@ -157,7 +167,7 @@ fn timer_write(step: &Step<'_>, table: &Table, change: TimerChange<Opaque>) -> R
             command: encode_command(table, &command)?,
             cause: step.cause.clone(),
         }),
-        TimerChange::Clear { name } => TimerWrite::Clear { table: step.table, key: step.key.to_owned(), name },
+        TimerChange::Clear { name } => TimerWrite::Clear { table: step.table, key: step.key.to_owned(), name, fires_ms: None },
     })
 }
 

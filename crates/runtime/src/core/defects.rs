@@ -15,6 +15,8 @@ pub enum Defect {
     EffectBeforeCommit,
     /// A batch that failed leaves its rows in memory.
     RollbackForgotten,
+    /// A record that a relay has sent twice is taken for a new one.
+    RelayedTwice,
 }
 
 #[cfg(feature = "defects")]

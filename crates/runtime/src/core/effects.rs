@@ -48,8 +48,8 @@ pub struct Effects {
 }
 
 impl Effects {
-    /// With the ports' promises; effects up to `recovered_until` are left from before.
-    pub fn new(limits: &Limits, repeats: BTreeMap<String, Repeat>, recovered_until: u64) -> Self {
+    /// With the ports' promises.
+    pub fn new(limits: &Limits, repeats: BTreeMap<String, Repeat>) -> Self {
         Self {
             ready: VecDeque::new(),
             running: BTreeMap::new(),
@@ -58,12 +58,30 @@ impl Effects {
             repeats,
             spilled: true,
             loaded_until: 0,
-            recovered_until,
+            recovered_until: 0,
             most: limits.effects.max(1),
             calls: limits.calls.max(1),
             attempts: limits.attempts.max(1),
             retry_ms: limits.call_retry_ms.max(1),
         }
+    }
+
+    /// Begins, or begins again, with nothing in hand: effects up to this number are left from before.
+    pub fn begin(&mut self, recovered_until: u64) {
+        self.ready.clear();
+        self.running.clear();
+        self.paused.clear();
+        (self.spilled, self.loaded_until, self.recovered_until) = (true, 0, recovered_until);
+    }
+
+    /// How many more memory may hold.
+    pub fn room(&self) -> usize {
+        self.most.saturating_sub(self.len())
+    }
+
+    /// Takes over what an instance that is dead has left: nobody knows which of it was called.
+    pub fn adopt(&mut self, rows: Vec<EffectRow>) -> Vec<Ended> {
+        rows.into_iter().filter_map(|row| self.hold(row, true)).collect()
     }
 
     /// How many are in memory.
@@ -84,7 +102,8 @@ impl Effects {
                 self.spilled = true;
             } else {
                 self.loaded_until = row.number;
-                ended.extend(self.hold(row));
+                let unknown = row.number <= self.recovered_until;
+                ended.extend(self.hold(row, unknown));
             }
         }
         ended
@@ -99,14 +118,14 @@ impl Effects {
             self.spilled = rows.len() == room;
             for row in rows {
                 self.loaded_until = row.number;
-                ended.extend(self.hold(row));
+                let unknown = row.number <= self.recovered_until;
+                ended.extend(self.hold(row, unknown));
             }
         }
         Ok(ended)
     }
 
-    fn hold(&mut self, row: EffectRow) -> Option<Ended> {
-        let unknown = row.number <= self.recovered_until;
+    fn hold(&mut self, row: EffectRow, unknown: bool) -> Option<Ended> {
         let repeat = self.repeat(&row.port);
         if row.withdrawn && !unknown {
             return Some(Ended { row, outcome: Outcome::Withdrawn, later: Vec::new() });

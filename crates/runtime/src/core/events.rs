@@ -34,19 +34,20 @@ impl Core {
     pub(super) fn event(
         &mut self,
         batch: &mut Batch,
-        follower: usize,
+        place: usize,
         record: &Arc<Record>,
         parked: Option<(u64, u32)>,
     ) -> Result<(), Stop> {
         let model = self.model.clone();
+        let follower = self.places[place].follower;
         let def = &model.followers[follower];
-        let must_wait = parked.is_none() && self.is_parked(batch, follower, &record.key) && !has(Defect::ParkedOvertaken);
+        let must_wait = parked.is_none() && self.is_parked(batch, place, &record.key) && !has(Defect::ParkedOvertaken);
         if must_wait {
-            let row = self.parked_row(follower, record);
+            let row = self.parked_row(place, record);
             batch.parked.push(ParkedWrite::Put(row));
             return Ok(());
         }
-        if parked.is_some() && batch.parking.iter().any(|(other, key, _)| *other == follower && *key == record.key) {
+        if parked.is_some() && batch.parking.iter().any(|(other, key, _)| *other == place && *key == record.key) {
             return Ok(()); // the head of its key failed again in this very batch: it goes on waiting behind it
         }
         let mark = batch.mark(self.rows.mark());
@@ -56,20 +57,21 @@ impl Core {
         };
         match handled {
             Ok(()) => {
-                if let Some((place, _)) = parked {
-                    batch.parked.push(ParkedWrite::Remove { follower: def.name.clone(), key: record.key.clone(), place });
+                if let Some((at, _)) = parked {
+                    let (follower, key, partition) = (def.name.clone(), record.key.clone(), self.places[place].partition.number);
+                    batch.parked.push(ParkedWrite::Remove { follower, key, partition, place: at });
                 }
             }
             Err(Failed::Stop(stop)) => return Err(stop),
-            Err(Failed::ForGood(cause)) => self.park(batch, &mark, (follower, record, parked), cause, true),
-            Err(Failed::Perhaps(cause)) => self.park(batch, &mark, (follower, record, parked), cause, false),
+            Err(Failed::ForGood(cause)) => self.park(batch, &mark, (place, record, parked), cause, true),
+            Err(Failed::Perhaps(cause)) => self.park(batch, &mark, (place, record, parked), cause, false),
         }
         Ok(())
     }
 
     /// Parked before this batch, or earlier in it.
-    fn is_parked(&self, batch: &Batch, follower: usize, key: &str) -> bool {
-        self.parking.holds(follower, key) || batch.parking.iter().any(|(other, k, _)| *other == follower && k == key)
+    fn is_parked(&self, batch: &Batch, place: usize, key: &str) -> bool {
+        self.parking.holds(place, key) || batch.parking.iter().any(|(other, k, _)| *other == place && k == key)
     }
 
     fn react(&mut self, batch: &mut Batch, follower: usize, record: &Record) -> Result<(), Failed> {
@@ -142,7 +144,7 @@ impl Core {
         &mut self,
         batch: &mut Batch,
         mark: &super::batch::Mark,
-        (follower, record, parked): (usize, &Arc<Record>, Option<(u64, u32)>),
+        (place, record, parked): (usize, &Arc<Record>, Option<(u64, u32)>),
         cause: String,
         for_good: bool,
     ) {
@@ -152,29 +154,23 @@ impl Core {
         let pause_ms = self.limits.event_retries_ms.get(attempts as usize - 1).filter(|_| !for_good);
         let next_try_ms = pause_ms.map_or(0, |pause| self.now.as_millisecond().saturating_add(*pause));
         let dead = pause_ms.is_none();
-        tracing::warn!(
-            follower = self.model.followers[follower].name,
-            key = record.key,
-            event = record.id,
-            cause,
-            dead,
-            "event parked"
-        );
-        let mut row = self.parked_row(follower, record);
-        row.place = parked.map_or(row.place, |(place, _)| place);
+        tracing::warn!(follower = self.follower_at(place).name, key = record.key, event = record.id, cause, dead, "event parked");
+        let mut row = self.parked_row(place, record);
+        row.place = parked.map_or(row.place, |(at, _)| at);
         row.attempts = attempts;
         row.next_try_ms = next_try_ms;
         row.dead = dead;
         row.cause = cause;
         batch.parked.push(ParkedWrite::Put(row));
-        batch.parking.push((follower, record.key.clone(), Parked { next_try_ms, dead }));
+        batch.parking.push((place, record.key.clone(), Parked { next_try_ms, dead }));
     }
 
     /// Its place is its position in the topic: it comes in that order, and it keeps it through restarts.
-    fn parked_row(&self, follower: usize, record: &Record) -> ParkedRow {
+    fn parked_row(&self, place: usize, record: &Record) -> ParkedRow {
         ParkedRow {
-            follower: self.model.followers[follower].name.clone(),
+            follower: self.follower_at(place).name.clone(),
             key: record.key.clone(),
+            partition: self.places[place].partition.number,
             place: record.seq,
             attempts: 0,
             next_try_ms: 0,
@@ -186,9 +182,9 @@ impl Core {
     }
 
     /// Rows that an event will certainly need, as far as can be told without running the policies.
-    pub(super) fn foresee_event(&self, follower: usize, record: &Record) -> Vec<RowRef> {
+    pub(super) fn foresee_event(&self, place: usize, record: &Record) -> Vec<RowRef> {
         let key = &record.key;
-        match &self.model.followers[follower].does {
+        match &self.follower_at(place).does {
             Does::Project(table, events) if events.contains(&record.event_type) => {
                 vec![RowRef { table: *table, key: key.clone() }]
             }

@@ -1,26 +1,30 @@
 //! What is ready to be done: fairly taken from the commands outside and from everything that waits inside.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::followers::Place;
-use super::rebuild::shared;
+use super::defects::{Defect, has};
+use super::followers::{Phase, Place, Reached};
 use super::work::Work;
 use super::{Core, Stop};
-use crate::ports::Record;
+use crate::ports::{Delivery, Partition};
 
 /// The items of one batch.
 #[derive(Default)]
 pub(super) struct Items {
     /// In the order in which they are done.
     pub work: Vec<Work>,
-    /// Positions that followers have reached when these are done.
-    pub positions: Vec<(usize, u64)>,
+    /// How far places have come when these are done.
+    pub reached: Vec<Reached>,
     /// The rebuild's position when this is done.
     pub rebuilt_to: Option<u64>,
 }
 
 /// Housekeeping comes round so often, in milliseconds.
 const HOUSEKEEPING_MS: i64 = 60_000;
+
+/// A shared store is looked at so often for what others have set or left, in milliseconds; also the pulse of the own lease.
+const LOOK_MS: i64 = 1_000;
 
 impl Core {
     /// Consumers get at least half of a batch while they have a backlog, so that accepting cannot starve finishing.
@@ -31,6 +35,7 @@ impl Core {
                 return self.gather_rebuild(items);
             }
             let for_consumers = room.div_ceil(2).max(room.saturating_sub(self.commands.len()));
+            self.look_around()?;
             self.gather_inside(items, for_consumers)?;
         }
         let for_commands = room.saturating_sub(items.work.len()).min(self.commands.len());
@@ -50,11 +55,11 @@ impl Core {
         items.work.extend(self.ended.drain(..ended).map(Work::Ended));
         self.gather_timers(items, room.min(items.work.len() + share))?;
         self.gather_parked(items, room)?;
-        // Each batch begins with another follower, so that one with a long backlog does not hold up the others.
-        self.first_follower = (self.first_follower + 1) % self.places.len().max(1);
+        // Each batch begins with another place, so that one with a long backlog does not hold up the others.
+        self.first_place = (self.first_place + 1) % self.places.len().max(1);
         for place in 0..self.places.len() {
             let left = room.saturating_sub(items.work.len());
-            self.gather_backlog(items, (self.first_follower + place) % self.places.len(), left)?;
+            self.gather_backlog(items, (self.first_place + place) % self.places.len(), left)?;
         }
         // What timers and backlogs leave of the room is for further answers: finishing must keep up with accepting.
         let left = room.saturating_sub(items.work.len()).min(self.ended.len());
@@ -103,15 +108,17 @@ impl Core {
 
     fn gather_parked(&mut self, items: &mut Items, room: usize) -> Result<(), Stop> {
         let room_now = room.saturating_sub(items.work.len());
-        let due = self.parking.due(self.now.as_millisecond(), room_now, |follower| !self.places[follower].paused);
-        for (follower, key) in due {
-            let name = &self.model.followers[follower].name;
-            let rows = self.store.parked(name, &key, room.saturating_sub(items.work.len()).max(1)).map_err(Stop::Store)?;
+        let due = self.parking.due(self.now.as_millisecond(), room_now, |place| self.places[place].works());
+        for (place, key) in due {
+            let Place { follower, partition, .. } = &self.places[place];
+            let name = &self.model.followers[*follower].name;
+            let most = room.saturating_sub(items.work.len()).max(1);
+            let rows = self.store.parked(name, partition.number, &key, most).map_err(Stop::Store)?;
             if rows.is_empty() {
-                self.parking.release(follower, &key);
+                self.parking.release(place, &key);
             }
             items.work.extend(rows.into_iter().map(|row| Work::Event {
-                follower,
+                place,
                 parked: Some((row.place, row.attempts)),
                 record: Arc::new(row.record),
             }));
@@ -119,63 +126,70 @@ impl Core {
         Ok(())
     }
 
-    fn gather_backlog(&mut self, items: &mut Items, follower: usize, room: usize) -> Result<(), Stop> {
-        if room == 0 || self.places[follower].paused {
+    fn gather_backlog(&mut self, items: &mut Items, number: usize, room: usize) -> Result<(), Stop> {
+        if room == 0 || !self.places[number].works() {
             return Ok(());
         }
-        let behind = self.places[follower].own && self.places[follower].read_to < self.last_seq;
-        if behind && self.places[follower].backlog.len() < room {
-            let read_to = self.places[follower].read_to;
-            let records = self.store.log_after(read_to, self.limits.backlog).map_err(Stop::Store)?;
-            self.places[follower].read_to = records.last().map_or(self.last_seq, |record| record.seq);
-            self.places[follower].backlog.extend(shared(records));
-        }
-        let mut reached = None;
-        let mut taken = 0;
+        self.read_ahead(number, room)?;
+        let follower = self.places[number].follower;
+        let place = &mut self.places[number];
+        let (mut to, mut numbers, mut taken) = (None, BTreeMap::new(), 0);
         while taken < room {
-            let Some(record) = self.places[follower].backlog.pop_front() else { break };
-            reached = Some(record.seq);
-            if self.model.followers[follower].cares(&record.event_type) {
-                items.work.push(Work::Event { follower, record, parked: None });
+            let Some(delivery) = place.backlog.pop_front() else { break };
+            to = Some(delivery.record.seq);
+            let is_new = place.is_new(&delivery, &numbers) || has(Defect::RelayedTwice);
+            if let Some(stamp) = delivery.stamp.as_ref().filter(|_| is_new) {
+                numbers.insert(stamp.outbox.clone(), stamp.number);
+            }
+            if is_new && self.model.followers[follower].cares(&delivery.record.event_type) {
+                let record = Arc::new(delivery.record.clone());
+                items.work.push(Work::Event { place: number, record, parked: None });
                 taken += 1;
             }
         }
-        let at_end = self.places[follower].backlog.is_empty();
-        let place = &self.places[follower];
         // An empty backlog means that everything up to what was read is handled, pruned gaps included.
-        let reached = if at_end { (place.read_to > place.position).then_some(place.read_to) } else { reached };
-        items.positions.extend(reached.map(|seq| (follower, seq)));
+        let all = place.backlog.is_empty().then_some(place.read_to);
+        let to = all.or(to).filter(|to| *to > place.position);
+        items.reached.extend(to.map(|to| Reached { place: number, to, numbers }));
         Ok(())
     }
 
-    /// Events of another system's topic: each follower takes what it has not read yet.
-    pub(super) fn accept_foreign(&mut self, topic: &str, records: Vec<Record>) {
-        let records = shared(records);
-        for (place, follower) in self.places.iter_mut().zip(&self.model.followers) {
+    /// A place in the own log reads on by itself where it lacks events.
+    fn read_ahead(&mut self, number: usize, room: usize) -> Result<(), Stop> {
+        let place = &mut self.places[number];
+        if place.own && place.read_to < self.last_seq && place.backlog.len() < room {
+            let records = self.store.log_after(place.read_to, self.limits.backlog).map_err(Stop::Store)?;
+            place.read_to = records.last().map_or(self.last_seq, |record| record.seq);
+            place.backlog.extend(records.into_iter().map(|record| Arc::new(Delivery { record, stamp: None })));
+        }
+        Ok(())
+    }
+
+    /// Records of a broker: each place of that partition takes what it has not read yet.
+    pub(super) fn delivered(&mut self, partition: &Partition, deliveries: Vec<Delivery>) {
+        let deliveries: Vec<Arc<Delivery>> = deliveries.into_iter().map(Arc::new).collect();
+        for place in self.places.iter_mut().filter(|place| place.partition == *partition) {
             // One that did not ask may be further behind than where these begin: it asks for its own.
-            if follower.topic != topic || !place.has_room(self.limits.backlog) {
+            if !place.has_room(self.limits.backlog) {
                 continue;
             }
-            for record in &records {
-                if record.seq > place.read_to && place.backlog.len() < self.limits.backlog {
-                    place.read_to = record.seq;
-                    place.backlog.push_back(record.clone());
+            for delivery in &deliveries {
+                if delivery.record.seq > place.read_to && place.backlog.len() < self.limits.backlog {
+                    place.read_to = delivery.record.seq;
+                    place.backlog.push_back(delivery.clone());
                 }
             }
         }
     }
 
-    /// Which other topics the core has room for: topic, position behind which to read, and how many records.
-    pub fn wants(&self) -> Vec<(String, u64, usize)> {
-        let mut wants: Vec<(String, u64, usize)> = Vec::new();
-        for (place, follower) in self.places.iter().zip(&self.model.followers) {
-            if !place.has_room(self.limits.backlog) {
-                continue;
-            }
+    /// Which partitions the core has room for: the position behind which to read, and how many records.
+    pub fn wants(&self) -> Vec<(Partition, u64, usize)> {
+        let mut wants: Vec<(Partition, u64, usize)> = Vec::new();
+        for place in self.places.iter().filter(|place| place.has_room(self.limits.backlog)) {
             let room = self.limits.backlog.saturating_sub(place.backlog.len());
-            match wants.iter_mut().find(|(topic, _, _)| *topic == follower.topic) {
+            match wants.iter_mut().find(|(partition, _, _)| *partition == place.partition) {
                 Some((_, after, _)) => *after = (*after).min(place.read_to),
-                None => wants.push((follower.topic.clone(), place.read_to, room)),
+                None => wants.push((place.partition.clone(), place.read_to, room)),
             }
         }
         wants
@@ -190,9 +204,25 @@ impl Core {
         let before_ms = self.limits.retention_ms.map_or(i64::MIN, |kept| now_ms.saturating_sub(kept));
         let rebuilt = self.rebuild.iter().filter(|running| running.failed.is_none()).map(|running| running.position);
         let passed = self.places.iter().filter(|place| place.own).map(|place| place.position).chain(rebuilt).min();
+        // Where nobody follows the log itself, what is sent may go.
+        let passed = passed.unwrap_or(if self.by_broker { u64::MAX } else { 0 });
         let most = self.limits.batch_items;
-        let gone = self.store.prune(before_ms, passed.unwrap_or(0), now_ms, most).map_err(Stop::Store)?;
+        let gone = self.store.prune(before_ms, passed, now_ms, most).map_err(Stop::Store)?;
         self.next_housekeeping_ms = if gone >= most as u64 { now_ms } else { now_ms.saturating_add(HOUSEKEEPING_MS) };
+        Ok(())
+    }
+
+    /// In a shared store others set timers, and leave effects behind when they die.
+    fn look_around(&mut self) -> Result<(), Stop> {
+        let now_ms = self.now.as_millisecond();
+        if self.store.exclusive() || now_ms < self.next_look_ms {
+            return Ok(());
+        }
+        self.next_timer_ms = self.store.next_timer().map_err(Stop::Store)?;
+        let left = self.store.adopt(self.effects.room()).map_err(Stop::Store)?;
+        let ended = self.effects.adopt(left);
+        self.ended.extend(ended);
+        self.next_look_ms = now_ms.saturating_add(LOOK_MS);
         Ok(())
     }
 
@@ -208,8 +238,7 @@ impl Core {
         if self.in_trouble() || self.limbo.is_some() {
             return false;
         }
-        let unread =
-            |place: &Place| !place.paused && (!place.backlog.is_empty() || (place.own && place.position < self.last_seq));
+        let unread = |place: &Place| place.is_behind(self.last_seq) || matches!(place.phase, Phase::Opening { .. } | Phase::New);
         let rebuilding = self.rebuild.as_ref().is_some_and(|running| running.failed.is_none());
         let wanted = self.rebuild_wanted.is_some() || !self.discards.is_empty();
         !self.ended.is_empty()
@@ -225,9 +254,10 @@ impl Core {
         if let Some(trouble) = &self.trouble {
             return Some(trouble.until_ms);
         }
-        let parked_ms = self.parking.next_ms(|follower| !self.places[follower].paused);
+        let parked_ms = self.parking.next_ms(|place| self.places[place].works());
         let set_back_ms = self.set_back.iter().map(|(until_ms, _)| *until_ms).min();
         let parts = [self.next_timer_ms, self.effects.next_ms(), parked_ms, self.waiters.next_ms(), set_back_ms];
-        parts.into_iter().flatten().chain([self.next_housekeeping_ms]).min()
+        let look_ms = (!self.store.exclusive()).then_some(self.next_look_ms);
+        parts.into_iter().flatten().chain(look_ms).chain([self.next_housekeeping_ms]).min()
     }
 }

@@ -35,12 +35,12 @@ use jiff::tz::TimeZone;
 use kernel::{Repeat, Timestamp};
 
 use crate::driver::{FollowerStatus, Status};
-use crate::model::{Model, TableId};
-use crate::ports::{CommitError, Record, RowRef, Store, StoreError};
+use crate::model::{Follower, Model, TableId};
+use crate::ports::{CommitError, Record, Recovered, RowRef, Store, StoreError};
 use answers::Answers;
-use batch::Batch;
+use batch::{Batch, Mark};
 use effects::{Effects, Ended};
-use followers::Place;
+use followers::{Phase, Place, Reached};
 use gather::Items;
 use parking::Parking;
 use rebuild::Rebuild;
@@ -63,6 +63,8 @@ pub struct Core {
     now: Timestamp,
     rows: RowCache,
     places: Vec<Place>,
+    /// The own topic, too, comes from a broker.
+    by_broker: bool,
     effects: Effects,
     parking: Parking,
     waiters: Waiters,
@@ -84,14 +86,20 @@ pub struct Core {
     apart: bool,
     /// Services that handle no events and timers now, by index.
     paused: Vec<bool>,
-    /// The follower whose backlog the last batch took from first.
-    first_follower: usize,
+    /// The place whose backlog the last batch took from first.
+    first_place: usize,
     last_commit: u64,
     last_seq: u64,
     last_effect: u64,
     /// With those that the present batch gives.
     last_ids: Vec<u64>,
     committed_ids: Vec<u64>,
+    /// The last id per table that this process may give: in a shared store it is given some at a time.
+    ids_until: Vec<u64>,
+    /// Commits in a row that others came before.
+    conflicts: u32,
+    /// When a shared store is looked at again for what others have left or set.
+    next_look_ms: i64,
     next_timer_ms: Option<i64>,
     next_housekeeping_ms: i64,
 }
@@ -106,6 +114,8 @@ struct Trouble {
 pub(crate) enum Stop {
     /// These rows must be loaded first; none, where answers were missing and are at hand now.
     Missing(Vec<RowRef>),
+    /// The ids of this table that this process may give are used up.
+    Ids(TableId),
     /// The store failed.
     Store(StoreError),
     /// A commit failed.
@@ -116,6 +126,7 @@ impl Stop {
     fn cause(&self) -> String {
         match self {
             Self::Missing(_) => "rows could not be loaded".to_owned(),
+            Self::Ids(_) => "there are no ids".to_owned(),
             Self::Store(error) => error.to_string(),
             Self::Commit(error) => error.to_string(),
         }
@@ -150,28 +161,19 @@ pub struct Parts {
     pub limits: Limits,
     /// What the adapters of the ports promise; ports that are missing here are never called twice.
     pub ports: BTreeMap<String, Repeat>,
-    /// Last positions of other systems' topics, for followers that start now.
-    pub ends: Vec<(String, u64)>,
+    /// The system's own topic, too, comes from a broker, which its log is relayed to; else followers read the log itself.
+    pub by_broker: bool,
 }
 
 impl Core {
     /// A core over what its store has.
     pub fn new(parts: Parts) -> Result<Self, StoreError> {
-        let Parts { model, mut store, zone, limits, ports, ends } = parts;
+        let Parts { model, mut store, zone, limits, ports, by_broker } = parts;
         let recovered = store.recover()?;
-        let places = followers::recover(&model, &recovered, &ends);
-        let mut parking = Parking::default();
-        for row in &recovered.parked {
-            if let Some(follower) = model.followers.iter().position(|follower| follower.name == row.follower) {
-                parking.note(follower, row);
-            }
-        }
         let answers = Answers::new(&model, limits.answers, limits.answer_ttl_ms);
-        let mut last_ids = recovered.last_ids.clone();
-        last_ids.resize(model.tables.len(), 0);
-        Ok(Self {
+        let mut core = Self {
             rows: RowCache::new(model.clone(), answers),
-            effects: Effects::new(&limits, ports, recovered.last_effect),
+            effects: Effects::new(&limits, ports),
             next_timer_ms: store.next_timer()?,
             now: Timestamp::UNIX_EPOCH,
             waiters: Waiters::default(),
@@ -188,20 +190,38 @@ impl Core {
             batch_items: limits.batch_items,
             apart: false,
             paused: vec![false; model.system.services.len()],
-            first_follower: 0,
-            committed_ids: last_ids.clone(),
-            last_commit: recovered.last_commit,
-            last_seq: recovered.last_seq,
-            last_effect: recovered.last_effect,
-            last_ids,
+            first_place: 0,
+            committed_ids: Vec::new(),
+            last_commit: 0,
+            last_seq: 0,
+            last_effect: 0,
+            last_ids: Vec::new(),
+            ids_until: Vec::new(),
+            conflicts: 0,
+            next_look_ms: 0,
             next_housekeeping_ms: 0,
-            parking,
-            places,
+            parking: Parking::default(),
+            places: Vec::new(),
+            by_broker,
             model,
             limits,
             zone,
             store,
-        })
+        };
+        core.begin(recovered);
+        core.open_own()?;
+        Ok(core)
+    }
+
+    /// Takes its place in the store: with the numbers that are its own.
+    fn begin(&mut self, recovered: Recovered) {
+        let Recovered { last_commit, last_seq, last_effect, mut last_ids } = recovered;
+        last_ids.resize(self.model.tables.len(), 0);
+        self.ids_until = if self.store.exclusive() { vec![u64::MAX; last_ids.len()] } else { last_ids.clone() };
+        self.committed_ids.clone_from(&last_ids);
+        self.last_ids = last_ids;
+        (self.last_commit, self.last_seq, self.last_effect) = (last_commit, last_seq, last_effect);
+        self.effects.begin(last_effect);
     }
 
     /// Takes something in. A command beyond the bound is answered at once.
@@ -218,16 +238,17 @@ impl Core {
             Input::Far { number, attempt, reaction } => {
                 self.ended.extend(self.effects.reacted((number, attempt), reaction, now.as_millisecond()));
             }
-            Input::Foreign { topic, records } => self.accept_foreign(&topic, records),
+            Input::Delivered { partition, deliveries } => self.delivered(&partition, deliveries),
+            Input::Assigned { partitions } => self.assigned(partitions),
+            Input::Revoked { partitions } => self.revoked(&partitions),
             Input::Redrive { follower, key } => {
-                if let Some(follower) = self.follower(&follower).filter(|follower| self.parking.holds(*follower, &key)) {
-                    self.parking.set(follower, &key, parking::Parked { next_try_ms: 0, dead: false });
+                for place in self.places_that_park(&follower, &key) {
+                    self.parking.set(place, &key, parking::Parked { next_try_ms: 0, dead: false });
                 }
             }
             Input::Discard { follower, key, place } => {
-                if let Some(follower) = self.follower(&follower).filter(|follower| self.parking.holds(*follower, &key)) {
-                    self.discards.push_back((follower, key, place));
-                }
+                let heads = self.places_that_park(&follower, &key);
+                self.discards.extend(heads.into_iter().map(|parks| (parks, key.clone(), place)));
             }
             Input::Rebuild { view } => self.rebuild_wanted = Some(view),
             Input::Pause { service, paused } => self.pause(&service, paused),
@@ -235,8 +256,10 @@ impl Core {
         None
     }
 
-    fn follower(&self, name: &str) -> Option<usize> {
-        self.model.followers.iter().position(|follower| follower.name == name)
+    /// The places of a follower that hold events of this key back.
+    fn places_that_park(&self, follower: &str, key: &str) -> Vec<usize> {
+        let of = |place: &usize| self.model.followers[self.places[*place].follower].name == follower;
+        (0..self.places.len()).filter(of).filter(|place| self.parking.holds(*place, key)).collect()
     }
 
     fn pause(&mut self, service: &str, paused: bool) {
@@ -245,8 +268,9 @@ impl Core {
         if !paused {
             self.next_timer_ms = self.next_timer_ms.and(Some(i64::MIN)); // what waited is looked for at once
         }
-        for (place, follower) in self.places.iter_mut().zip(&self.model.followers) {
-            if self.model.system.services[follower.service].name == service {
+        for place in &mut self.places {
+            let of = self.model.followers[place.follower].service;
+            if self.model.system.services[of].name == service {
                 place.paused = paused;
             }
         }
@@ -309,33 +333,39 @@ impl Core {
     }
 
     fn run_followers(&mut self, batch: &mut Batch, items: &mut Items) -> Result<(), Stop> {
-        let at_end: Vec<usize> = (0..self.places.len()).filter(|follower| self.is_at_end(*follower, items)).collect();
+        let at_end: Vec<usize> = (0..self.places.len()).filter(|place| self.is_at_end(*place, items)).collect();
         let mut handled = 0;
         while handled < batch.log.len() && handled < self.limits.batch_events && batch.log_bytes < self.limits.batch_bytes {
             let from = handled;
             let upto = batch.log.len();
-            let works: Vec<Work> = batch.log[from..upto].iter().flat_map(|record| self.for_followers(&at_end, record)).collect();
+            let works: Vec<Work> = batch.log[from..upto].iter().flat_map(|record| self.for_places(&at_end, record)).collect();
             self.do_all(batch, &works)?;
             handled = upto;
         }
         if handled > 0 {
             let reached = self.last_seq + handled as u64;
-            items.positions.retain(|(follower, _)| !at_end.contains(follower));
-            items.positions.extend(at_end.into_iter().map(|follower| (follower, reached)));
+            items.reached.retain(|reached| !at_end.contains(&reached.place));
+            let to_end = |place| Reached { place, to: reached, numbers: BTreeMap::new() };
+            items.reached.extend(at_end.into_iter().map(to_end));
         }
         Ok(())
     }
 
-    fn for_followers(&self, at_end: &[usize], record: &Arc<Record>) -> Vec<Work> {
-        let caring = at_end.iter().filter(|follower| self.model.followers[**follower].cares(&record.event_type));
-        caring.map(|follower| Work::Event { follower: *follower, record: record.clone(), parked: None }).collect()
+    fn for_places(&self, at_end: &[usize], record: &Arc<Record>) -> Vec<Work> {
+        let caring = at_end.iter().filter(|place| self.follower_at(**place).cares(&record.event_type));
+        caring.map(|place| Work::Event { place: *place, record: record.clone(), parked: None }).collect()
+    }
+
+    /// Who stands at a place.
+    fn follower_at(&self, place: usize) -> &Follower {
+        &self.model.followers[self.places[place].follower]
     }
 
     /// It has handled everything that is committed, this batch's items included.
-    fn is_at_end(&self, follower: usize, items: &Items) -> bool {
-        let place = &self.places[follower];
-        let reached = items.positions.iter().find(|(other, _)| *other == follower).map_or(place.position, |(_, seq)| *seq);
-        place.own && !place.paused && place.backlog.is_empty() && reached == self.last_seq
+    fn is_at_end(&self, number: usize, items: &Items) -> bool {
+        let place = &self.places[number];
+        let reached = items.reached.iter().find(|reached| reached.place == number).map_or(place.position, |reached| reached.to);
+        place.own && place.works() && place.backlog.is_empty() && reached == self.last_seq
     }
 
     /// Does items in order; what they will certainly need is loaded for all of them at once.
@@ -351,14 +381,33 @@ impl Core {
             match self.attempt(batch, item) {
                 Ok(()) => return Ok(()),
                 Err(Stop::Missing(wanted)) => {
-                    let rows = batch.rollback(&mark);
-                    self.rows.rollback(rows);
+                    self.undo(batch, &mark);
                     self.load(wanted)?;
+                }
+                Err(Stop::Ids(table)) => {
+                    self.undo(batch, &mark);
+                    self.more_ids(table)?;
                 }
                 Err(stop) => return Err(stop),
             }
         }
         Err(Stop::Store(StoreError::Corrupt("a decision asks for ever more rows".into())))
+    }
+
+    fn undo(&mut self, batch: &mut Batch, mark: &Mark) {
+        let rows = batch.rollback(mark);
+        self.rows.rollback(rows);
+    }
+
+    /// Some more ids of a table, for this process alone. What was left of those before may stay ungiven.
+    fn more_ids(&mut self, table: TableId) -> Result<(), Stop> {
+        let count = self.limits.batch_items.max(1) as u64;
+        let ids = self.store.ids(table, count).map_err(Stop::Store)?;
+        let last = ids.start.saturating_sub(1);
+        self.ids_until[table.0] = ids.end.saturating_sub(1);
+        self.last_ids[table.0] = last;
+        self.committed_ids[table.0] = last;
+        Ok(())
     }
 
     fn load(&mut self, mut wanted: Vec<RowRef>) -> Result<(), Stop> {
@@ -378,9 +427,11 @@ impl Core {
 
     /// How it is doing.
     pub fn status(&self) -> Status {
-        let followers = self.places.iter().zip(&self.model.followers).map(|(place, follower)| FollowerStatus {
-            name: follower.name.clone(),
-            topic: follower.topic.clone(),
+        let places = self.places.iter().filter(|place| place.phase != Phase::Closed);
+        let followers = places.map(|place| FollowerStatus {
+            name: self.model.followers[place.follower].name.clone(),
+            topic: place.partition.topic.clone(),
+            partition: place.partition.number,
             position: place.position,
             lag: if place.own { self.last_seq - place.position } else { place.read_to - place.position },
         });

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::ports::ParkedRow;
 
-/// What is known in memory about the keys that are parked; the events themselves are in the store.
+/// What is known in memory about the keys that are parked, by the number of their place; the events themselves are in the
+/// store.
 #[derive(Default)]
 pub struct Parking {
     keys: BTreeMap<(usize, String), Parked>,
@@ -21,39 +22,44 @@ pub struct Parked {
 
 impl Parking {
     /// A head as it is in the store.
-    pub fn note(&mut self, follower: usize, row: &ParkedRow) {
-        self.keys.insert((follower, row.key.clone()), Parked { next_try_ms: row.next_try_ms, dead: row.dead });
+    pub fn note(&mut self, place: usize, row: &ParkedRow) {
+        self.keys.insert((place, row.key.clone()), Parked { next_try_ms: row.next_try_ms, dead: row.dead });
+    }
+
+    /// Forgets a place: its parked events are another process's, or are about to be read again.
+    pub fn leave(&mut self, place: usize) {
+        self.keys.retain(|(other, _), _| *other != place);
     }
 
     /// Whether events of this key must wait.
-    pub fn holds(&self, follower: usize, key: &str) -> bool {
-        self.keys.contains_key(&(follower, key.to_owned()))
+    pub fn holds(&self, place: usize, key: &str) -> bool {
+        self.keys.contains_key(&(place, key.to_owned()))
     }
 
     /// Changes when and whether the head is tried again.
-    pub fn set(&mut self, follower: usize, key: &str, parked: Parked) {
-        self.keys.insert((follower, key.to_owned()), parked);
+    pub fn set(&mut self, place: usize, key: &str, parked: Parked) {
+        self.keys.insert((place, key.to_owned()), parked);
     }
 
     /// The key has no parked events any more.
-    pub fn release(&mut self, follower: usize, key: &str) {
-        self.keys.remove(&(follower, key.to_owned()));
+    pub fn release(&mut self, place: usize, key: &str) {
+        self.keys.remove(&(place, key.to_owned()));
     }
 
-    /// Keys whose head is to be tried now, of those followers that are at work.
+    /// Keys whose head is to be tried now, of those places that are at work.
     pub fn due(&self, now_ms: i64, most: usize, at_work: impl Fn(usize) -> bool) -> Vec<(usize, String)> {
         let due = self.keys.iter().filter(|(_, parked)| !parked.dead && parked.next_try_ms <= now_ms);
-        due.filter(|((follower, _), _)| at_work(*follower)).take(most).map(|(key, _)| key.clone()).collect()
+        due.filter(|((place, _), _)| at_work(*place)).take(most).map(|(key, _)| key.clone()).collect()
     }
 
-    /// The keys of one follower.
-    pub fn of(&self, follower: usize) -> Vec<String> {
-        self.keys.keys().filter(|(other, _)| *other == follower).map(|(_, key)| key.clone()).collect()
+    /// The keys of one place.
+    pub fn of(&self, place: usize) -> Vec<String> {
+        self.keys.keys().filter(|(other, _)| *other == place).map(|(_, key)| key.clone()).collect()
     }
 
-    /// When the next head is to be tried, of those followers that are at work.
+    /// When the next head is to be tried, of those places that are at work.
     pub fn next_ms(&self, at_work: impl Fn(usize) -> bool) -> Option<i64> {
-        let waiting = self.keys.iter().filter(|((follower, _), parked)| !parked.dead && at_work(*follower));
+        let waiting = self.keys.iter().filter(|((place, _), parked)| !parked.dead && at_work(*place));
         waiting.map(|(_, parked)| parked.next_try_ms).min()
     }
 

@@ -1,12 +1,13 @@
 //! Rebuilding a view beside the one that serves: read the log from its beginning into a second table, then change places.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 use super::events::Failed;
+use super::followers::Reached;
 use super::{Core, Stop};
 use crate::driver::RebuildDone;
 use crate::model::TableId;
-use crate::ports::{Commit, ParkedWrite, Record, RowRef};
+use crate::ports::{Commit, ParkedRow, ParkedWrite, Record, RowRef};
 
 /// A rebuild under way.
 pub struct Rebuild {
@@ -34,7 +35,7 @@ impl Core {
         }
         let (follower, table, shadow) = self.model.view_of(view)?;
         let view = view.to_owned();
-        let failed = (!self.places[follower].own).then(|| "its events are in another system's log".to_owned());
+        let failed = self.own_place(follower).is_none().then(|| "its events are not in this log".to_owned());
         let elsewhere = failed.is_some();
         self.rebuilds += 1;
         self.rebuild = Some(Rebuild { number: self.rebuilds, view, follower, table, shadow, position: 0, failed });
@@ -43,6 +44,10 @@ impl Core {
         }
         self.rows.forget(shadow);
         Some(Commit { clear: vec![shadow], ..Commit::default() })
+    }
+
+    fn own_place(&self, follower: usize) -> Option<usize> {
+        self.places.iter().position(|place| place.own && place.follower == follower)
     }
 
     /// The next page for the second table. Where an event fails, the rebuild is given up and the old view serves on.
@@ -82,12 +87,15 @@ impl Core {
         if running.position < self.last_seq {
             return Ok(None);
         }
-        let def = &self.model.followers[follower];
+        let Some(place) = self.own_place(follower) else { return Ok(None) };
+        let reached = Reached { place, to: running.position, numbers: BTreeMap::new() };
         let mut commit = Commit { swap: Some((table, shadow)), ..Commit::default() };
-        commit.positions.push((def.name.clone(), def.topic.clone(), running.position));
-        for key in self.parking.of(follower) {
-            for row in self.store.parked(&def.name, &key, usize::MAX).map_err(Stop::Store)? {
-                commit.parked.push(ParkedWrite::Remove { follower: row.follower, key: row.key, place: row.place });
+        commit.positions.push(self.place_move(&reached));
+        let name = &self.model.followers[follower].name;
+        for key in self.parking.of(place) {
+            for row in self.store.parked(name, 0, &key, usize::MAX).map_err(Stop::Store)? {
+                let ParkedRow { follower, key, partition, place, .. } = row;
+                commit.parked.push(ParkedWrite::Remove { follower, key, partition, place });
             }
         }
         Ok(Some(commit))
@@ -96,14 +104,13 @@ impl Core {
     /// After the swap was committed.
     pub(super) fn rebuilt(&mut self) {
         let Some(running) = self.rebuild.take() else { return };
-        for key in self.parking.of(running.follower) {
-            self.parking.release(running.follower, &key);
-        }
         self.rows.forget(running.table);
         self.rows.forget(running.shadow);
-        let place = &mut self.places[running.follower];
-        place.position = running.position;
-        place.rewind();
+        if let Some(place) = self.own_place(running.follower) {
+            self.parking.leave(place);
+            self.places[place].position = running.position;
+            self.places[place].rewind();
+        }
         tracing::info!(view = running.view, position = running.position, "the view is rebuilt");
         let Rebuild { number, view, position, .. } = running;
         self.rebuilt = Some(RebuildDone { number, view, position, at_ms: self.now.as_millisecond() });
@@ -126,9 +133,4 @@ impl Core {
         let records = self.store.log_after(running.position, self.limits.batch_items).map_err(Stop::Store)?;
         Ok((!records.is_empty()).then_some(records))
     }
-}
-
-/// Records as the batch shares them.
-pub fn shared(records: Vec<Record>) -> Vec<Arc<Record>> {
-    records.into_iter().map(Arc::new).collect()
 }

@@ -9,6 +9,7 @@ use kernel::refusal::Refused;
 use serde::{Deserialize, Serialize};
 
 use crate::model::TableId;
+use crate::ports::{Delivery, Partition};
 
 /// A command for one aggregate, and what its sender expects.
 pub struct Request {
@@ -123,12 +124,22 @@ pub enum Input {
         /// What came of it.
         reaction: Reaction<Vec<u8>>,
     },
-    /// Events of another system's topic, in order, after what was asked for.
-    Foreign {
-        /// The topic.
-        topic: String,
+    /// Records of a broker's partition, in order, after what was asked for.
+    Delivered {
+        /// The partition.
+        partition: Partition,
         /// The records.
-        records: Vec<crate::ports::Record>,
+        deliveries: Vec<Delivery>,
+    },
+    /// Partitions of a broker are this process's from now on, each with its present end.
+    Assigned {
+        /// The partitions.
+        partitions: Vec<(Partition, u64)>,
+    },
+    /// Partitions are no longer this process's.
+    Revoked {
+        /// The partitions.
+        partitions: Vec<Partition>,
     },
     /// A dead or parked key is tried again now.
     Redrive {

@@ -26,8 +26,8 @@ pub enum Work {
     Timer(TimerRow),
     /// An event for a follower.
     Event {
-        /// The follower.
-        follower: usize,
+        /// The number of the place that it is handled at.
+        place: usize,
         /// The event.
         record: Arc<Record>,
         /// Its place and attempts, where it comes from the parked ones.
@@ -44,7 +44,7 @@ impl Core {
             Work::Command(request) => self.command(batch, request),
             Work::Ended(ended) => self.ended(batch, ended),
             Work::Timer(timer) => self.timer(batch, timer),
-            Work::Event { follower, record, parked } => self.event(batch, *follower, record, *parked),
+            Work::Event { place, record, parked } => self.event(batch, *place, record, *parked),
             Work::Rebuild(records) => self.rebuild_page(records),
         }
     }
@@ -55,7 +55,7 @@ impl Core {
             Work::Command(request) => vec![RowRef { table: request.table, key: request.key.clone() }],
             Work::Ended(ended) => vec![RowRef { table: ended.row.table, key: ended.row.key.clone() }],
             Work::Timer(timer) => vec![RowRef { table: timer.table, key: timer.key.clone() }],
-            Work::Event { follower, record, .. } => self.foresee_event(*follower, record),
+            Work::Event { place, record, .. } => self.foresee_event(*place, record),
             Work::Rebuild(records) => self.foresee_rebuild(records),
         }
     }
@@ -223,7 +223,8 @@ impl Core {
         if batch.has_touched_timer(timer.table, &timer.key, &timer.name) {
             return Ok(()); // an earlier item of this batch moved or cleared it: it is no longer due
         }
-        let clear = TimerWrite::Clear { table: timer.table, key: timer.key.clone(), name: timer.name.clone() };
+        let (key, name) = (timer.key.clone(), timer.name.clone());
+        let clear = TimerWrite::Clear { table: timer.table, key, name, fires_ms: Some(timer.due_ms) };
         batch.timers.push(clear);
         let model = self.model.clone();
         let Rows::Aggregate(def) = &model.table_of(timer.table).rows else { return Ok(()) };

@@ -1,5 +1,6 @@
 //! The driver: one writer thread a system, which owns the core and its store; everybody else talks to it through [`Engine`].
 
+mod membership;
 mod writer;
 
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use tokio::sync::{oneshot, watch};
 
 use crate::core::{Done, Failure, Idempotency, Input, Wait};
 use crate::model::{Model, TableId};
-use crate::ports::{Clock, Ids, Reader};
+use crate::ports::{Clock, Ids, Partition, Reader};
 pub use writer::{EngineOptions, StartError};
 
 /// A command for one aggregate, from an inbound adapter.
@@ -46,6 +47,10 @@ pub(crate) enum Message {
     Input(Box<Input>),
     /// Look again: something outside has changed.
     Wake,
+    /// Partitions of a broker are this process's from now on.
+    Assigned(Vec<Partition>),
+    /// They are about to be another's; it is said when nothing is done with them any more.
+    Revoked(Vec<Partition>, SyncSender<()>),
     /// Answer what was accepted, then end.
     Stop(oneshot::Sender<()>),
 }
@@ -123,6 +128,8 @@ pub struct FollowerStatus {
     pub name: String,
     /// The topic.
     pub topic: String,
+    /// The partition, 0 for an embedded log.
+    pub partition: u32,
     /// The last position it has handled.
     pub position: u64,
     /// Positions it is behind by.

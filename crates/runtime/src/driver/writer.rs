@@ -12,10 +12,10 @@ use kernel::{FarCall, Reaction, Repeat};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
-use super::{Engine, Message, Order, Status};
+use super::{Engine, Message, Order, Status, membership};
 use crate::core::{Action, Core, Done, Failure, FarJob, Input, Limits, Parts, Request};
 use crate::model::Model;
-use crate::ports::{Broker, Channel, Clock, Ids, Reader, Store, StoreError};
+use crate::ports::{Broker, Channel, Clock, Ids, Partition, Reader, Store, StoreError};
 
 /// What an engine is made of.
 pub struct EngineOptions {
@@ -35,8 +35,11 @@ pub struct EngineOptions {
     pub limits: Limits,
     /// Far sides by port, where another is wanted than the one that comes with the service.
     pub channels: BTreeMap<String, Arc<dyn Channel>>,
-    /// Other systems' topics.
+    /// What events of other logs come from.
     pub broker: Option<Arc<dyn Broker>>,
+    /// The group under which the broker shares its partitions among the processes of this service. With one, the own topic
+    /// comes from the broker, too; without, followers read the log itself.
+    pub group: Option<String>,
 }
 
 /// An engine did not start.
@@ -65,21 +68,17 @@ const STATUS_MS: i64 = 100;
 impl Engine {
     /// Starts the writer thread of one system. Must be called within a tokio runtime, on which slow channels run.
     pub fn start(options: EngineOptions) -> Result<Arc<Self>, StartError> {
-        let EngineOptions { model, store, reader, clock, ids, zone, limits, channels, broker } = options;
+        let EngineOptions { model, store, reader, clock, ids, zone, limits, channels, broker, group } = options;
         let (inbox, messages) = sync_channel(limits.queue);
         let far_sides: HashMap<String, FarSideDef> = far_sides(&model);
         let mut ports: BTreeMap<String, Repeat> = far_sides.iter().map(|(port, def)| (port.clone(), def.repeat)).collect();
         ports.extend(channels.iter().map(|(port, channel)| (port.clone(), channel.repeat())));
-        let topics = foreign_topics(&model);
-        let ends = match &broker {
-            Some(broker) => topics.iter().map(|topic| Ok((topic.clone(), broker.end(topic)?))).collect(),
-            None => Ok::<_, StartError>(Vec::new()),
-        }?;
-        let core = Core::new(Parts { model: model.clone(), store, zone, limits, ports, ends })?;
+        let topics = topics_of(&model, group.is_some());
+        let core = Core::new(Parts { model: model.clone(), store, zone, limits, ports, by_broker: group.is_some() })?;
         if let Some(broker) = &broker {
-            for topic in &topics {
-                broker.watch(topic, waker(&inbox));
-            }
+            topics.iter().for_each(|topic| broker.watch(topic, waker(&inbox)));
+            let group = group.clone().unwrap_or_else(|| model.system.name.to_owned());
+            broker.join(&group, &topics, Box::new(membership::Seat(inbox.clone())))?;
         }
         let (committed_in, committed) = watch::channel(core.status().last_seq);
         let (status_in, status) = watch::channel(core.status());
@@ -91,6 +90,8 @@ impl Engine {
             far_sides,
             channels,
             broker,
+            group,
+            without_end: Vec::new(),
             tickets: HashMap::new(),
             next_ticket: 0,
             reactions: Vec::new(),
@@ -111,9 +112,10 @@ fn far_sides(model: &Model) -> HashMap<String, FarSideDef> {
     defs.map(|def| (def.port.to_owned(), def.clone())).collect()
 }
 
-fn foreign_topics(model: &Model) -> Vec<String> {
+/// The topics that followers read from a broker.
+fn topics_of(model: &Model, own_too: bool) -> Vec<String> {
     let mut topics: Vec<String> = model.followers.iter().map(|follower| follower.topic.clone()).collect();
-    topics.retain(|topic| topic != model.system.topic);
+    topics.retain(|topic| own_too || topic != model.system.topic);
     topics.sort();
     topics.dedup();
     topics
@@ -133,6 +135,9 @@ struct Writer {
     far_sides: HashMap<String, FarSideDef>,
     channels: BTreeMap<String, Arc<dyn Channel>>,
     broker: Option<Arc<dyn Broker>>,
+    group: Option<String>,
+    /// Assigned, and not handed to the core before their end is known: who begins now may begin there.
+    without_end: Vec<Partition>,
     tickets: HashMap<u64, oneshot::Sender<Result<Done, Failure>>>,
     next_ticket: u64,
     /// Answers of far sides that are pure functions: fed back with the next turn.
@@ -149,7 +154,9 @@ impl Writer {
         let mut wait = Duration::ZERO;
         loop {
             self.take_messages(wait);
-            let wanted = self.take_foreign();
+            let again = std::mem::take(&mut self.without_end);
+            self.assigned(again);
+            let wanted = self.take_deliveries();
             for (number, attempt, reaction) in std::mem::take(&mut self.reactions) {
                 self.accept(Input::Far { number, attempt, reaction });
             }
@@ -207,6 +214,13 @@ impl Writer {
             }
             Message::Input(input) => self.accept(*input),
             Message::Wake => {}
+            Message::Assigned(partitions) => self.assigned(partitions),
+            Message::Revoked(partitions, done) => {
+                // Between two turns nothing is under way: what is not committed by now never will be.
+                self.without_end.retain(|partition| !partitions.contains(partition));
+                self.accept(Input::Revoked { partitions });
+                let _ = done.send(());
+            }
             Message::Stop(done) => self.stopping = Some(done),
         }
     }
@@ -218,23 +232,50 @@ impl Writer {
         }
     }
 
-    /// What is wanted of other systems' topics: topic, position behind which, and how many records.
-    fn wants(&self) -> Vec<(String, u64, usize)> {
+    fn assigned(&mut self, partitions: Vec<Partition>) {
+        let Some(broker) = self.broker.clone().filter(|_| !partitions.is_empty()) else { return };
+        let mut known = Vec::new();
+        for partition in partitions {
+            match broker.end(&partition) {
+                Ok(end) => known.push((partition, end)),
+                Err(error) => {
+                    tracing::error!(%partition, %error, "its end is not known; it is asked for again");
+                    self.without_end.push(partition);
+                }
+            }
+        }
+        self.accept(Input::Assigned { partitions: known });
+    }
+
+    /// What is wanted of a broker: partition, position behind which, and how many records.
+    fn wants(&self) -> Vec<(Partition, u64, usize)> {
         if self.broker.is_some() { self.core.wants() } else { Vec::new() }
     }
 
     /// Fetches what is wanted, and says what that was.
-    fn take_foreign(&mut self) -> Vec<(String, u64, usize)> {
+    fn take_deliveries(&mut self) -> Vec<(Partition, u64, usize)> {
         let wanted = self.wants();
         let Some(broker) = self.broker.clone() else { return wanted };
-        for (topic, after, limit) in &wanted {
-            match broker.fetch(topic, *after, *limit) {
-                Ok(records) if records.is_empty() => {}
-                Ok(records) => self.accept(Input::Foreign { topic: topic.clone(), records }),
-                Err(error) => tracing::warn!(topic, %error, "another system's events wait"),
+        for (partition, after, limit) in &wanted {
+            match broker.fetch(partition, *after, *limit) {
+                Ok(deliveries) if deliveries.is_empty() => {}
+                Ok(deliveries) => self.accept(Input::Delivered { partition: partition.clone(), deliveries }),
+                Err(error) => tracing::warn!(%partition, %error, "its events wait"),
             }
         }
         wanted
+    }
+
+    /// Says to the broker how far the group has come, for those who watch it there.
+    fn report(&self) {
+        let (Some(broker), Some(group)) = (&self.broker, &self.group) else { return };
+        let mut reached: BTreeMap<Partition, u64> = BTreeMap::new();
+        for place in self.core.status().followers {
+            let partition = Partition { topic: place.topic, number: place.partition };
+            let least = reached.entry(partition).or_insert(place.position);
+            *least = place.position.min(*least);
+        }
+        broker.reached(group, &reached.into_iter().collect::<Vec<_>>());
     }
 
     fn act(&mut self, action: Action) {
@@ -283,6 +324,7 @@ impl Writer {
         if resting || now_ms.saturating_sub(self.status_ms) >= STATUS_MS {
             self.status_ms = now_ms;
             let _ = self.status.send(self.core.status());
+            self.report();
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use super::lock;
-use crate::ports::{Broker, BrokerError, Record};
+use crate::ports::{Broker, BrokerError, Delivery, Partition, Record};
 
 type Wake = Arc<dyn Fn() + Send + Sync>;
 
@@ -51,15 +51,18 @@ impl MemoryBroker {
 }
 
 impl Broker for MemoryBroker {
-    fn fetch(&self, topic: &str, after: u64, limit: usize) -> Result<Vec<Record>, BrokerError> {
+    fn fetch(&self, partition: &Partition, after: u64, limit: usize) -> Result<Vec<Delivery>, BrokerError> {
         let passed = usize::try_from(after).unwrap_or(usize::MAX);
         let topics = lock(&self.topics);
-        let records = topics.get(topic).map(Vec::as_slice).unwrap_or_default();
-        Ok(records.iter().skip(passed).take(limit).cloned().collect())
+        let records = topics.get(&partition.topic).filter(|_| partition.number == 0).map(Vec::as_slice).unwrap_or_default();
+        let records = records.iter().skip(passed).take(limit).cloned();
+        Ok(records.map(|record| Delivery { record, stamp: None }).collect())
     }
 
-    fn end(&self, topic: &str) -> Result<u64, BrokerError> {
-        Ok(lock(&self.topics).get(topic).map_or(0, |records| records.len() as u64))
+    fn end(&self, partition: &Partition) -> Result<u64, BrokerError> {
+        let topics = lock(&self.topics);
+        let records = topics.get(&partition.topic).filter(|_| partition.number == 0);
+        Ok(records.map_or(0, |records| records.len() as u64))
     }
 
     fn watch(&self, topic: &str, wake: Box<dyn Fn() + Send + Sync>) {

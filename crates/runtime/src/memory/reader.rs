@@ -1,6 +1,7 @@
 //! The store in memory: the reading side.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use kernel::field::{Ask, IndexValue};
 
@@ -74,7 +75,12 @@ impl Reader for MemoryStore {
     }
 
     fn positions(&self) -> Result<Vec<(String, u64)>, StoreError> {
-        Ok(self.contents().positions.iter().map(|((follower, _), position)| (follower.clone(), *position)).collect())
+        let contents = self.contents();
+        let mut positions: BTreeMap<String, u64> = BTreeMap::new();
+        for ((follower, _), standing) in &contents.positions {
+            *positions.entry(follower.clone()).or_default() += standing.position;
+        }
+        Ok(positions.into_iter().collect())
     }
 
     fn all_parked(&self, dead_only: bool, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {

@@ -7,8 +7,8 @@ use super::lock;
 use super::tables::Tables;
 use crate::model::{Model, TableId};
 use crate::ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, ParkedWrite, Record, Recovered, RowRef, Store, StoreError, StoredRow,
-    TimerRow, TimerWrite,
+    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, ParkedWrite, Partition, PlaceMove, Record, Recovered, RowRef, Standing,
+    Store, StoreError, StoredRow, TimerRow, TimerWrite,
 };
 
 /// A [`Store`] and its [`Reader`](crate::ports::Reader) in one.
@@ -17,23 +17,27 @@ pub struct MemoryStore {
     contents: Arc<Mutex<Contents>>,
 }
 
+/// Where one follower stands in each partition, by follower and partition.
+pub(super) type Standings = BTreeMap<(String, Partition), Standing>;
+
 /// Everything that a store on disk would have on disk.
 #[derive(Debug)]
 pub(super) struct Contents {
-    last_commit: u64,
+    pub last_commit: u64,
     pub last_seq: u64,
     last_effect: u64,
-    last_ids: Vec<u64>,
+    pub last_ids: Vec<u64>,
     pub tables: Tables,
     pub crossed: Vec<Vec<(usize, usize)>>,
     pub fields: Vec<Vec<kernel::field::FieldInfo>>,
     pub log: BTreeMap<u64, Record>,
-    pub positions: BTreeMap<(String, String), u64>,
-    timers: BTreeMap<(TableId, String, String), TimerRow>,
+    pub positions: Standings,
+    pub timers: BTreeMap<(TableId, String, String), TimerRow>,
     due: BTreeSet<(i64, TableId, String, String)>,
-    effects: BTreeMap<u64, EffectRow>,
-    pub parked: BTreeMap<(String, String, u64), ParkedRow>,
-    answers: BTreeMap<(String, String), AnswerRow>,
+    pub effects: BTreeMap<u64, EffectRow>,
+    /// By follower, partition, key and position.
+    pub parked: BTreeMap<(String, u32, String, u64), ParkedRow>,
+    pub answers: BTreeMap<(String, String), AnswerRow>,
 }
 
 impl MemoryStore {
@@ -66,15 +70,20 @@ impl MemoryStore {
 impl Store for MemoryStore {
     fn recover(&mut self) -> Result<Recovered, StoreError> {
         let contents = self.contents();
-        let positions = contents.positions.iter();
         Ok(Recovered {
             last_commit: contents.last_commit,
             last_seq: contents.last_seq,
             last_effect: contents.last_effect,
             last_ids: contents.last_ids.clone(),
-            positions: positions.map(|((follower, topic), at)| (follower.clone(), topic.clone(), *at)).collect(),
-            parked: contents.heads(),
         })
+    }
+
+    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
+        Ok(self.contents().positions.get(&(follower.to_owned(), partition.clone())).cloned())
+    }
+
+    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        Ok(self.contents().heads(follower, partition))
     }
 
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
@@ -106,8 +115,8 @@ impl Store for MemoryStore {
         Ok(self.contents().effects.range(number.saturating_add(1)..).take(limit).map(|(_, row)| row.clone()).collect())
     }
 
-    fn parked(&mut self, follower: &str, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        let place = |place| (follower.to_owned(), key.to_owned(), place);
+    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        let place = |place| (follower.to_owned(), partition, key.to_owned(), place);
         let contents = self.contents();
         Ok(contents.parked.range(place(0)..=place(u64::MAX)).take(limit).map(|(_, row)| row.clone()).collect())
     }
@@ -149,12 +158,21 @@ impl Contents {
         for (table, id) in &commit.last_ids {
             self.last_ids[table.0] = *id;
         }
+        self.note(commit);
+        Ok(())
+    }
+
+    /// Everything of a commit but its rows and numbers. It cannot fail.
+    pub fn note(&mut self, commit: &Commit) {
         for record in &commit.log {
-            self.last_seq = record.seq;
-            self.log.insert(record.seq, record.clone());
+            self.last_seq += 1;
+            self.log.insert(self.last_seq, Record { seq: self.last_seq, ..record.clone() });
         }
-        for (follower, topic, position) in &commit.positions {
-            self.positions.insert((follower.clone(), topic.clone()), *position);
+        for PlaceMove { follower, partition, to, numbers, .. } in &commit.positions {
+            let standing = self.positions.entry((follower.clone(), partition.clone())).or_default();
+            standing.position = *to;
+            standing.numbers.retain(|(outbox, _)| !numbers.iter().any(|(other, _)| other == outbox));
+            standing.numbers.extend(numbers.iter().cloned());
         }
         commit.timers.iter().for_each(|write| self.write_timer(write));
         self.write_effects(commit);
@@ -162,7 +180,6 @@ impl Contents {
         for answer in &commit.answers {
             self.answers.insert((answer.scope.clone(), answer.key.clone()), answer.clone());
         }
-        Ok(())
     }
 
     fn check(&self, commit: &Commit) -> Result<(), String> {
@@ -188,7 +205,7 @@ impl Contents {
     fn write_timer(&mut self, write: &TimerWrite) {
         let (table, key, name) = match write {
             TimerWrite::Set(row) => (row.table, &row.key, &row.name),
-            TimerWrite::Clear { table, key, name } => (*table, key, name),
+            TimerWrite::Clear { table, key, name, .. } => (*table, key, name),
         };
         if let Some(old) = self.timers.remove(&(table, key.clone(), name.clone())) {
             self.due.remove(&(old.due_ms, table, old.key, old.name));
@@ -218,19 +235,20 @@ impl Contents {
     fn write_parked(&mut self, write: &ParkedWrite) {
         match write {
             ParkedWrite::Put(row) => {
-                self.parked.insert((row.follower.clone(), row.key.clone(), row.place), row.clone());
+                let at = (row.follower.clone(), row.partition, row.key.clone(), row.place);
+                self.parked.insert(at, row.clone());
             }
-            ParkedWrite::Remove { follower, key, place } => {
-                self.parked.remove(&(follower.clone(), key.clone(), *place));
+            ParkedWrite::Remove { follower, key, partition, place } => {
+                self.parked.remove(&(follower.clone(), *partition, key.clone(), *place));
             }
         }
     }
 
-    /// The first parked event of each follower and key.
-    fn heads(&self) -> Vec<ParkedRow> {
+    /// The first parked event of each key.
+    fn heads(&self, follower: &str, partition: u32) -> Vec<ParkedRow> {
         let mut heads: Vec<ParkedRow> = Vec::new();
-        for row in self.parked.values() {
-            if heads.last().is_none_or(|head| (&head.follower, &head.key) != (&row.follower, &row.key)) {
+        for row in self.parked.values().filter(|row| row.follower == follower && row.partition == partition) {
+            if heads.last().is_none_or(|head| head.key != row.key) {
                 heads.push(row.clone());
             }
         }

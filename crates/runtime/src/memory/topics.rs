@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use super::broker::Watchers;
 use super::lock;
-use crate::ports::{Broker, BrokerError, LogQuery, Reader, Record, StoreError};
+use crate::ports::{Broker, BrokerError, Delivery, LogQuery, Partition, Reader, StoreError};
 
 /// Topics and the logs behind them. Clones share them.
 #[derive(Clone, Default)]
@@ -28,19 +28,21 @@ impl Topics {
         self.watchers.wake(topic);
     }
 
-    fn reader(&self, topic: &str) -> Option<Arc<dyn Reader>> {
-        lock(&self.readers).get(topic).cloned()
+    /// A log is one partition.
+    fn reader(&self, partition: &Partition) -> Option<Arc<dyn Reader>> {
+        lock(&self.readers).get(&partition.topic).filter(|_| partition.number == 0).cloned()
     }
 }
 
 impl Broker for Topics {
-    fn fetch(&self, topic: &str, after: u64, limit: usize) -> Result<Vec<Record>, BrokerError> {
+    fn fetch(&self, partition: &Partition, after: u64, limit: usize) -> Result<Vec<Delivery>, BrokerError> {
         let query = LogQuery { after, limit, ..LogQuery::default() };
-        self.reader(topic).map_or_else(|| Ok(Vec::new()), |reader| reader.log(&query)).map_err(silent)
+        let records = self.reader(partition).map_or_else(|| Ok(Vec::new()), |reader| reader.log(&query)).map_err(silent)?;
+        Ok(records.into_iter().map(|record| Delivery { record, stamp: None }).collect())
     }
 
-    fn end(&self, topic: &str) -> Result<u64, BrokerError> {
-        self.reader(topic).map_or(Ok(0), |reader| reader.last_seq()).map_err(silent)
+    fn end(&self, partition: &Partition) -> Result<u64, BrokerError> {
+        self.reader(partition).map_or(Ok(0), |reader| reader.last_seq()).map_err(silent)
     }
 
     fn watch(&self, topic: &str, wake: Box<dyn Fn() + Send + Sync>) {

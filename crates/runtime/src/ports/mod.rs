@@ -4,19 +4,21 @@ pub mod broker;
 pub mod caller;
 pub mod channel;
 pub mod clock;
+pub mod outbox;
 pub mod query;
 pub mod rows;
 pub mod store;
 
-pub use broker::{Broker, BrokerError};
+pub use broker::{Broker, BrokerError, Delivery, Member, Partition, Publisher, Stamp};
 pub use caller::{CallFailed, Caller};
 pub use channel::Channel;
 pub use clock::{Clock, Ids};
+pub use outbox::Outbox;
 pub use query::{Condition, Cursor, Page, Query, Sort, Start, Total};
 pub use rows::{Rows, RowsError};
 pub use store::{
-    AnswerRow, Commit, CommitError, CounterDelta, EffectRow, LogQuery, ParkedRow, ParkedWrite, Reader, Recovered, RowRef,
-    RowWrite, Store, StoreError, StoredRow, TimerRow, TimerWrite,
+    AnswerRow, Commit, CommitError, CounterDelta, EffectRow, LogQuery, ParkedRow, ParkedWrite, PlaceMove, Reader, Recovered,
+    RowRef, RowWrite, Standing, Store, StoreError, StoredRow, TimerRow, TimerWrite,
 };
 
 use serde::{Deserialize, Serialize};

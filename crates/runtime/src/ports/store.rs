@@ -4,13 +4,34 @@ use kernel::event::Cause;
 use kernel::field::IndexValue;
 
 use super::Record;
+use super::broker::Partition;
 use super::query::{Page, Query, Total};
 use crate::model::{Counter, TableId};
 
 /// The writing side. It has one user, the core, which hands it one commit after the other.
+///
+/// A store is *exclusive* (one process, as an embedded file) or *shared* by several processes. In a shared one every commit
+/// says what it has seen (versions of rows, positions, parked events, timers that fire, effects that end), and is a
+/// [`CommitError::Conflict`] where that is no longer so. A process is an *instance* there, with commit and effect numbers of
+/// its own and a lease; one whose lease has run out is [`CommitError::Fenced`] and recovers as another instance.
 pub trait Store: Send {
-    /// What a starting core must know; scans nothing that grows with the data.
+    /// What a starting core must know; scans nothing that grows with the data. In a shared store this makes a new instance.
     fn recover(&mut self) -> Result<Recovered, StoreError>;
+    /// Where a follower stands in a partition; none where it has never been.
+    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError>;
+    /// The first parked event of each key, of one follower and partition.
+    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError>;
+    /// Ids of a table that nobody else gets, for a shared store. An exclusive one is never asked: its core counts.
+    fn ids(&mut self, table: TableId, count: u64) -> Result<std::ops::Range<u64>, StoreError> {
+        let _ = count;
+        Err(StoreError::Corrupt(format!("an exclusive store gives no ids of table {}", table.0)))
+    }
+    /// Prolongs the own lease and takes over effects of instances whose lease has run out, which may have been called
+    /// already; at most so many. An exclusive store has nobody to take over from.
+    fn adopt(&mut self, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
+        let _ = limit;
+        Ok(Vec::new())
+    }
     /// Rows by key, in the order asked for.
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError>;
     /// The remembered answer of an idempotency key.
@@ -21,16 +42,16 @@ pub trait Store: Send {
     fn timers_due(&mut self, until_ms: i64, limit: usize) -> Result<Vec<TimerRow>, StoreError>;
     /// The earliest due instant there is.
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError>;
-    /// Unfinished effects after a number, in order.
+    /// Unfinished effects of this instance after a number, in order.
     fn effects_after(&mut self, number: u64, limit: usize) -> Result<Vec<EffectRow>, StoreError>;
-    /// Parked events of one follower and key, in order.
-    fn parked(&mut self, follower: &str, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError>;
+    /// Parked events of one follower, partition and key, in order.
+    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError>;
     /// All of it or nothing.
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError>;
     /// The number of the last commit that was applied: the way to find out after [`CommitError::Unknown`].
     fn last_commit(&mut self) -> Result<u64, StoreError>;
     /// Removes log rows that are both older than `before_ms` and at or below `upto_seq`, and answers that have expired;
-    /// at most `limit` of each. Returns how many went.
+    /// at most `limit` of each. What is to be relayed and is not sent yet stays. Returns how many went.
     fn prune(&mut self, before_ms: i64, upto_seq: u64, now_ms: i64, limit: usize) -> Result<u64, StoreError>;
     /// Whether this process is the only writer, so that rows may be kept in memory between commits.
     fn exclusive(&self) -> bool;
@@ -54,7 +75,7 @@ pub trait Reader: Send + Sync {
     fn last_seq(&self) -> Result<u64, StoreError>;
     /// The first position that the log still has.
     fn first_seq(&self) -> Result<u64, StoreError>;
-    /// Followers and their positions.
+    /// Followers and their positions, added up over their partitions.
     fn positions(&self) -> Result<Vec<(String, u64)>, StoreError>;
     /// Parked and dead events, oldest first; only dead ones if asked so.
     fn all_parked(&self, dead_only: bool, limit: usize) -> Result<Vec<ParkedRow>, StoreError>;
@@ -79,6 +100,12 @@ pub enum CommitError {
     /// Not applied, and not the batch's fault.
     #[error("the store does not take commits: {0}")]
     Unavailable(String),
+    /// Not applied: what it was decided upon has changed since. Deciding again upon what is there now is no failure.
+    #[error("the state has moved: {0}")]
+    Conflict(String),
+    /// Not applied: another instance has taken this one for dead.
+    #[error("this instance has lost its lease")]
+    Fenced,
     /// Not applied, because of what is in it; another batch may pass.
     #[error("the store refuses this batch: {0}")]
     Refused(String),
@@ -98,10 +125,30 @@ pub struct Recovered {
     pub last_effect: u64,
     /// Last id given per table, in the model's order.
     pub last_ids: Vec<u64>,
-    /// Positions per follower name and topic.
-    pub positions: Vec<(String, String, u64)>,
-    /// Parked keys: the head of each.
-    pub parked: Vec<ParkedRow>,
+}
+
+/// Where a follower stands in a partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// The last position that it has handled.
+    pub position: u64,
+    /// The last number that it has had of each outbox.
+    pub numbers: Vec<(String, u64)>,
+}
+
+/// A position that moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceMove {
+    /// The follower.
+    pub follower: String,
+    /// The partition.
+    pub partition: Partition,
+    /// Where the follower stands, `None` if it was never there: a shared store refuses as a conflict where it does not.
+    pub from: Option<u64>,
+    /// Where it stands afterwards.
+    pub to: u64,
+    /// Last numbers of outboxes that change.
+    pub numbers: Vec<(String, u64)>,
 }
 
 /// A row, named by its key.
@@ -139,13 +186,13 @@ pub struct Commit {
     pub counters: Vec<CounterDelta>,
     /// Events, in order.
     pub log: Vec<Record>,
-    /// Positions that moved: follower, topic, position.
-    pub positions: Vec<(String, String, u64)>,
+    /// Positions that moved.
+    pub positions: Vec<PlaceMove>,
     /// Timers set and cleared, in order.
     pub timers: Vec<TimerWrite>,
     /// Effects asked for.
     pub effects: Vec<EffectRow>,
-    /// Effects that have ended.
+    /// Effects that have ended: in a shared store each must still be this instance's.
     pub effects_done: Vec<u64>,
     /// Aggregates whose unfinished effects of before are withdrawn.
     pub withdrawn: Vec<RowRef>,
@@ -153,7 +200,7 @@ pub struct Commit {
     pub parked: Vec<ParkedWrite>,
     /// Answers to remember.
     pub answers: Vec<AnswerRow>,
-    /// Last id given, per table that gave one.
+    /// Last id given, per table that gave one; a shared store never gives those at or below it afterwards.
     pub last_ids: Vec<(TableId, u64)>,
     /// Tables to empty, before everything else.
     pub clear: Vec<TableId>,
@@ -223,6 +270,8 @@ pub enum TimerWrite {
         key: String,
         /// The timer's name.
         name: String,
+        /// It fires by this commit and was due then: in a shared store it must still be.
+        fires_ms: Option<i64>,
     },
 }
 
@@ -256,7 +305,9 @@ pub struct ParkedRow {
     pub follower: String,
     /// The order key; what follows on it waits.
     pub key: String,
-    /// The event's position in its topic: parked events of a key stand in this order.
+    /// The partition that the event came from.
+    pub partition: u32,
+    /// The event's position in its partition: parked events of a key stand in this order.
     pub place: u64,
     /// How often it was tried; 0 = it only waits behind another.
     pub attempts: u32,
@@ -276,14 +327,16 @@ pub struct ParkedRow {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant)] // parking is rare; a box for each would cost more than it saves
 pub enum ParkedWrite {
-    /// Parked, or changed.
+    /// Parked, or changed: in a shared store what is there must have one attempt less, and without any nothing is there.
     Put(ParkedRow),
-    /// Handled or discarded.
+    /// Handled or discarded: in a shared store it must be there.
     Remove {
         /// The follower.
         follower: String,
         /// The order key.
         key: String,
+        /// The partition.
+        partition: u32,
         /// The place.
         place: u64,
     },
