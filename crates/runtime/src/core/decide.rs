@@ -175,6 +175,6 @@ fn timer_write(step: &Step<'_>, table: &Table, change: TimerChange<Opaque>) -> R
 pub fn encode_command(table: &Table, command: &Opaque) -> Result<Vec<u8>, Undecided> {
     match &table.rows {
         Rows::Aggregate(def) => def.of.encode_command(command).map_err(|error| Undecided::Fault(error.0)),
-        Rows::View(_) => Err(Undecided::Fault(format!("{} takes no commands", table.name))),
+        Rows::View(_) | Rows::Kept => Err(Undecided::Fault(format!("{} takes no commands", table.name))),
     }
 }

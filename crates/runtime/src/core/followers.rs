@@ -162,19 +162,14 @@ impl Core {
         let Phase::Opening { end } = place.phase else { return Ok(()) };
         let follower = &self.model.followers[place.follower];
         let heads = self.store.parked_heads(&follower.name, place.partition.number)?;
-        match self.store.standing(&follower.name, &place.partition)? {
-            Some(standing) => {
-                place.phase = Phase::Open;
-                place.stand(standing);
-            }
-            None => {
-                place.phase = Phase::New;
-                let position = if follower.from == From::Now { end } else { 0 };
-                place.stand(Standing { position, ..Standing::default() });
-            }
-        }
+        let stood = self.store.standing(&follower.name, &place.partition)?;
+        place.phase = if stood.is_some() { Phase::Open } else { Phase::New };
+        let first = if follower.from == From::Now { end } else { 0 };
+        place.stand(stood.unwrap_or(Standing { position: first, ..Standing::default() }));
         self.parking.leave(number);
-        heads.iter().for_each(|head| self.parking.note(number, head));
+        for head in &heads {
+            self.parking.note(number, head);
+        }
         Ok(())
     }
 

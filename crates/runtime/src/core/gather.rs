@@ -132,6 +132,8 @@ impl Core {
         }
         self.read_ahead(number, room)?;
         let follower = self.places[number].follower;
+        let model = self.model.clone();
+        let kept = model.system.foreign.filter(|_| !model.kept.is_empty()).map(|foreign| foreign.keeps);
         let place = &mut self.places[number];
         let (mut to, mut numbers, mut taken) = (None, BTreeMap::new(), 0);
         while taken < room {
@@ -141,7 +143,8 @@ impl Core {
             if let Some(stamp) = delivery.stamp.as_ref().filter(|_| is_new) {
                 numbers.insert(stamp.outbox.clone(), stamp.number);
             }
-            if is_new && self.model.followers[follower].cares(&delivery.record.event_type) {
+            let event_type = delivery.record.event_type.as_str();
+            if is_new && (model.followers[follower].cares(event_type) || kept == Some(event_type)) {
                 let record = Arc::new(delivery.record.clone());
                 items.work.push(Work::Event { place: number, record, parked: None });
                 taken += 1;

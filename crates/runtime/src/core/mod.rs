@@ -17,6 +17,7 @@ pub mod defects;
 mod effects;
 mod events;
 mod followers;
+mod foreign;
 mod gather;
 mod lanes;
 mod limits;

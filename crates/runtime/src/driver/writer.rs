@@ -76,7 +76,9 @@ impl Engine {
         let topics = topics_of(&model, group.is_some());
         let core = Core::new(Parts { model: model.clone(), store, zone, limits, ports, by_broker: group.is_some() })?;
         if let Some(broker) = &broker {
-            topics.iter().for_each(|topic| broker.watch(topic, waker(&inbox)));
+            for topic in &topics {
+                broker.watch(topic, waker(&inbox));
+            }
             let group = group.clone().unwrap_or_else(|| model.system.name.to_owned());
             broker.join(&group, &topics, Box::new(membership::Seat(inbox.clone())))?;
         }
