@@ -103,7 +103,11 @@ impl Core {
         commit.positions = items.reached.iter().map(|reached| self.place_move(reached)).collect();
         let mut tables: Vec<TableId> = commit.rows.iter().map(|row| row.table).collect();
         tables.dedup();
-        commit.last_ids = tables.into_iter().map(|table| (table, self.last_ids[table.0])).collect();
+        // Where ids come in ranges, one that a client has given may stand above that of the last range.
+        let shared = !self.store.exclusive();
+        let given = |table| commit.rows.iter().filter(move |row| shared && row.table == table).filter_map(|row| row.id).max();
+        let last_id = |table: TableId| self.last_ids[table.0].max(given(table).unwrap_or_default());
+        commit.last_ids = tables.into_iter().map(|table| (table, last_id(table))).collect();
         Ok((batch, commit))
     }
 
@@ -345,6 +349,10 @@ impl Core {
             tracing::warn!(cause, items = items.work.len(), "a batch is refused and taken apart");
             self.apart = true;
             self.batch_items = (items.work.len() / 2).max(1);
+            if !self.store.exclusive() {
+                // A client of another process may have given an id of this one's range: the next range is above it.
+                self.ids_until.clone_from(&self.last_ids);
+            }
             self.give_back(items, None, turn);
         } else {
             self.single_out(items, &cause, matches!(stop, Stop::Commit(_)), turn);

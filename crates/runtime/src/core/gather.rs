@@ -215,12 +215,14 @@ impl Core {
         Ok(())
     }
 
-    /// In a shared store others set timers, and leave effects behind when they die.
+    /// In a shared store others set timers, leave effects behind when they die, and settle what is waited for here.
     fn look_around(&mut self) -> Result<(), Stop> {
         let now_ms = self.now.as_millisecond();
-        if self.store.exclusive() || now_ms < self.next_look_ms {
+        let given_up = self.waiters.next_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms);
+        if self.store.exclusive() || (now_ms < self.next_look_ms && !given_up) {
             return Ok(());
         }
+        self.load(self.waiters.rows())?;
         self.next_timer_ms = self.store.next_timer().map_err(Stop::Store)?;
         let left = self.store.adopt(self.effects.room()).map_err(Stop::Store)?;
         self.pulse();

@@ -37,7 +37,7 @@ use kernel::{Repeat, Timestamp};
 
 use crate::driver::{FollowerStatus, Status};
 use crate::model::{Follower, Model, TableId};
-use crate::ports::{CommitError, Record, Recovered, RowRef, Store, StoreError};
+use crate::ports::{CommitError, Partition, Record, Recovered, RowRef, Store, StoreError};
 use answers::Answers;
 use batch::{Batch, Mark};
 use effects::{Effects, Ended};
@@ -64,6 +64,8 @@ pub struct Core {
     now: Timestamp,
     rows: RowCache,
     places: Vec<Place>,
+    /// Positions that were handed over by those who read before.
+    handed: BTreeMap<Partition, u64>,
     /// The own topic, too, comes from a broker.
     by_broker: bool,
     effects: Effects,
@@ -206,6 +208,7 @@ impl Core {
             next_housekeeping_ms: 0,
             parking: Parking::default(),
             places: Vec::new(),
+            handed: BTreeMap::new(),
             by_broker,
             model,
             limits,
@@ -244,6 +247,7 @@ impl Core {
             }
             Input::Delivered { partition, deliveries } => self.delivered(&partition, deliveries),
             Input::Assigned { partitions } => self.assigned(partitions),
+            Input::Handed { positions } => self.handed.extend(positions),
             Input::Revoked { partitions } => self.revoked(&partitions),
             Input::Redrive { follower, key } => {
                 for place in self.places_that_park(&follower, &key) {

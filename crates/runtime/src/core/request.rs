@@ -136,6 +136,11 @@ pub enum Input {
         /// The partitions.
         partitions: Vec<(Partition, u64)>,
     },
+    /// Whoever read these partitions before has come so far, and hands them over: known before they are assigned.
+    Handed {
+        /// The positions.
+        positions: Vec<(Partition, u64)>,
+    },
     /// Partitions are no longer this process's.
     Revoked {
         /// The partitions.

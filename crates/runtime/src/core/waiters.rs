@@ -7,6 +7,7 @@ use super::guarded;
 use super::request::{Action, Done, Failure, Wait};
 use super::rows::RowCache;
 use crate::model::{Model, TableId};
+use crate::ports::RowRef;
 
 /// A request whose command is committed and whose answer waits.
 struct Waiter {
@@ -33,6 +34,11 @@ impl Waiters {
     pub fn holds(&self, scope: &str, key: &str) -> bool {
         let mut all = self.by_row.values().flatten().filter_map(|waiter| waiter.idempotency.as_ref());
         all.any(|(other, k)| other == scope && k == key)
+    }
+
+    /// The aggregates that are waited for.
+    pub fn rows(&self) -> Vec<RowRef> {
+        self.by_row.keys().map(|(table, key)| RowRef { table: *table, key: key.clone() }).collect()
     }
 
     /// The earliest deadline.
