@@ -109,6 +109,12 @@ impl<A: Aggregate, B: Serialize + JsonSchema + 'static> Resource<A, B> {
         self
     }
 
+    /// The same for the field that is the aggregate's key: found without an index of its own.
+    pub fn search_key(mut self, name: &'static str, value: fn(&A) -> IndexValue) -> Self {
+        self.fields.push(Field::new(name, Ask::Key, value));
+        self
+    }
+
     /// Answers a change only once the state is settled, or the adapter's deadline has passed: for changes whose outcome is
     /// an effect's answer. The command is committed first in any case and goes on by itself.
     pub fn answers_when(mut self, settled: fn(&A) -> bool) -> Self {

@@ -82,8 +82,9 @@ impl Core {
     ) -> Result<Applied, Undecided> {
         let timers = std::mem::take(&mut decision.timers);
         let timers = timers.into_iter().map(|change| timer_write(step, table, change)).collect::<Result<Vec<_>, _>>()?;
-        let listed = decision.state.as_ref().map(|state| guarded(table.name, || table.index(state).into()));
+        let listed = decision.state.as_ref().map(|state| guarded(table.name, || table.index_of(step.key, state)));
         let listed = listed.transpose().map_err(Undecided::Fault)?;
+        let listed = listed.transpose().map_err(|error| Undecided::Fault(error.0))?;
         let changed = decision.changed;
         let created = before.state.is_none() && decision.state.is_some();
         let version = before.version + u64::from(changed);

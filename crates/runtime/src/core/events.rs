@@ -126,7 +126,7 @@ impl Core {
                 state = view.row.apply(Some(&state), record.version, &record.data, &seen)?;
             }
             let id = view.row.id(&state);
-            let listed = id.map(|_| view.row.index(&state).into());
+            let listed = id.map(|_| def.index_of(&record.key, &state)).transpose()?;
             Ok::<_, Unreadable>((state, id, listed))
         });
         let (state, id, listed) = match applied {
