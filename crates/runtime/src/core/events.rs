@@ -134,7 +134,7 @@ impl Core {
             Ok(Err(error)) => return Err(Failed::ForGood(format!("{}: {error}", view.name))),
             Err(panicked) => return Err(Failed::Perhaps(panicked)),
         };
-        self.rows.write(table, &record.key, Slot { id, version: slot.version + 1, state: Some(state), listed });
+        self.rows.write(table, &record.key, Slot { id, version: slot.version + 1, state: Some(state), listed, json: None });
         Ok(())
     }
 
