@@ -266,6 +266,18 @@ impl Table {
         }
     }
 
+    /// The values of the declared fields of a row with this key; one that is declared to be the key is that key.
+    pub fn index_of(&self, key: &str, row: &Opaque) -> Result<Arc<[IndexValue]>, Unreadable> {
+        let index = self.index(row);
+        let is_key = |value: &IndexValue| matches!(value, IndexValue::Text(text) if text == key);
+        match self.fields.iter().zip(&index).find(|(field, value)| field.ask == Ask::Key && !is_key(value)) {
+            Some((field, _)) => {
+                Err(Unreadable(format!("`{}` of {} is declared to be its key and is not", field.name, self.name)))
+            }
+            None => Ok(index.into()),
+        }
+    }
+
     /// What is counted about a row: its existence, each counted field, each crossed pair.
     pub fn counters(&self, index: &[IndexValue]) -> Vec<Counter> {
         let mut counters = vec![Counter { name: String::new(), value: String::new() }];
@@ -316,4 +328,34 @@ fn snake(name: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Domain, Row, Service, view};
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
+    struct Line {
+        name: String,
+    }
+
+    impl Row for Line {
+        fn id(&self) -> Option<u64> {
+            Some(1)
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_declared_to_be_the_key_is_that_key_or_a_fault() {
+        let lines = view::<Line>("lines", "Lines.").keyed("name", |line| (&line.name).into());
+        let service = Service::new("book", 8080, Domain::General, "Keeps lines.").view(lines);
+        let model = Model::of(System::new("sample", "events", "Lines.").service(service)).unwrap();
+        let index_of = |name: &str| model.tables[0].index_of("a", &(Arc::new(Line { name: name.into() }) as Opaque));
+        assert_eq!(*index_of("a").unwrap(), [IndexValue::from("a")]);
+        assert!(index_of("b").is_err());
+    }
 }

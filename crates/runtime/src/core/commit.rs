@@ -66,7 +66,8 @@ impl Core {
         let mut counters: BTreeMap<(TableId, Counter), i64> = BTreeMap::new();
         for (row, before, now) in self.rows.changed() {
             let table = self.model.table_of(row.table);
-            let data = now.state.as_ref().map(|state| table.encode(state)).transpose();
+            let encode = |state| now.json.as_ref().map_or_else(|| table.encode(state), |json| Ok(json.as_bytes().to_vec()));
+            let data = now.state.as_ref().map(encode).transpose();
             let data = data.map_err(|error| Stop::Store(StoreError::Corrupt(error.0)))?;
             let moved = before.listed != now.listed;
             for (listed, delta) in [(&before.listed, -1), (&now.listed, 1)].into_iter().filter(|_| moved) {

@@ -150,7 +150,7 @@ impl Core {
                 state = view.row.apply(Some(&state), record.version, &record.data, &seen)?;
             }
             let id = view.row.id(&state);
-            let listed = id.map(|_| view.row.index(&state).into());
+            let listed = id.map(|_| def.index_of(&record.key, &state)).transpose()?;
             Ok::<_, Unreadable>((state, id, listed))
         });
         let (state, id, listed) = match applied {
@@ -158,7 +158,7 @@ impl Core {
             Ok(Err(error)) => return Err(Failed::ForGood(format!("{}: {error}", view.name))),
             Err(panicked) => return Err(Failed::Perhaps(panicked)),
         };
-        self.rows.write(table, &record.key, Slot { id, version: slot.version + 1, state: Some(state), listed });
+        self.rows.write(table, &record.key, Slot { id, version: slot.version + 1, state: Some(state), listed, json: None });
         Ok(())
     }
 

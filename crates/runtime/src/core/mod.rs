@@ -50,7 +50,7 @@ use waiters::Waiters;
 use work::Work;
 
 pub use limits::Limits;
-pub use request::{Action, Done, Failure, FarJob, Idempotency, Input, Request, Wait};
+pub use request::{Action, Done, Failure, FarJob, Idempotency, Input, Request, Typed, Wait};
 
 /// Rounds of loading after which one item is to blame: more than any chain of look-ups needs.
 const ROUNDS: usize = 64;

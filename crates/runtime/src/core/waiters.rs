@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use super::batch::HeldFor;
 use super::guarded;
-use super::request::{Action, Done, Failure, Wait};
+use super::request::{Action, Done, Failure, Typed, Wait};
 use super::rows::RowCache;
+use super::work::written;
 use crate::model::{Model, TableId};
 use crate::ports::RowRef;
 
@@ -60,9 +61,9 @@ impl Waiters {
                 }
                 let result = match (settled, &slot) {
                     (true, Some(slot)) => {
-                        let json = state.and_then(|state| model.table_of(*table).encode(state).ok());
-                        let state = json.map(|json| String::from_utf8_lossy(&json).into_owned());
-                        Ok(Done { version: slot.version, state, ..waiter.done.clone() })
+                        let json = state.and_then(|state| written(model.table_of(*table), state).ok());
+                        let typed = Typed(state.cloned());
+                        Ok(Done { version: slot.version, state: json, typed, ..waiter.done.clone() })
                     }
                     _ => Err(Failure::Unsettled),
                 };
