@@ -75,7 +75,7 @@ impl Core {
         for name in (foreign.names)(&record.data).unwrap_or_default() {
             if self.kept(table, &name)?.is_none() {
                 let state: Opaque = Arc::new(record.data.clone());
-                self.rows.write(table, &name, Slot { id: None, version: 1, state: Some(state), listed: None });
+                self.rows.write(table, &name, Slot { version: 1, state: Some(state), ..Slot::default() });
             }
         }
         Ok(())
