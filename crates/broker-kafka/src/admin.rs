@@ -119,7 +119,8 @@ impl Admin {
             copies => TopicReplication::Fixed(copies),
         };
         let new = NewTopic::new(topic, client::signed(partitions), replication);
-        let within = AdminOptions::new().operation_timeout(Some(self.options.request())).request_timeout(Some(self.options.request()));
+        let within =
+            AdminOptions::new().operation_timeout(Some(self.options.request())).request_timeout(Some(self.options.request()));
         let failed = |error: &KafkaError| client::failed(&format!("{topic} cannot be made"), error);
         let made = wait::within(self.options.request() * 2, admin.create_topics([&new], &within));
         let made = made.ok_or_else(|| BrokerError(format!("{topic}: whether it was made is not known")))?;

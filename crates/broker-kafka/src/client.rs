@@ -79,7 +79,11 @@ fn secure(config: &mut ClientConfig, options: &Options) -> Result<(), BrokerErro
         config.set("sasl.password", security.password.expose());
     }
     if security.protocol.is_encrypted() {
-        let files = [("ssl.ca.location", &security.ca), ("ssl.certificate.location", &security.certificate), ("ssl.key.location", &security.key)];
+        let files = [
+            ("ssl.ca.location", &security.ca),
+            ("ssl.certificate.location", &security.certificate),
+            ("ssl.key.location", &security.key),
+        ];
         for (name, path) in files.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()) {
             config.set(name, path.to_string_lossy());
         }
@@ -135,7 +139,10 @@ pub fn partitions<C: ConsumerContext>(
 
 /// There is no such topic or partition, as far as the broker that answered knows.
 pub fn is_unknown(code: RDKafkaErrorCode) -> bool {
-    matches!(code, RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition)
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition
+    )
 }
 
 /// A partition's number as the client has it. One beyond its range does not exist, and the broker will say so.

@@ -113,7 +113,9 @@ impl Broker for KafkaBroker {
             return Ok(());
         }
         lock(&self.shared.joined).extend(topics.iter().cloned());
-        topics.iter().for_each(|topic| self.shared.waker.told(topic));
+        for topic in topics {
+            self.shared.waker.told(topic);
+        }
         let membership = Membership::start(&self.options, group, topics, member, self.shared.clone())?;
         lock(&self.memberships).push(membership);
         Ok(())

@@ -83,7 +83,9 @@ impl Publisher for KafkaPublisher {
     fn publish(&mut self, topic: &str, records: &[(Stamp, Record)]) -> Result<(), BrokerError> {
         let outcome = self.send(topic, records);
         match &outcome {
-            Ok(()) => metrics::counter!("pabal_kafka_published_total", "topic" => topic.to_owned()).increment(records.len() as u64),
+            Ok(()) => {
+                metrics::counter!("pabal_kafka_published_total", "topic" => topic.to_owned()).increment(records.len() as u64);
+            }
             Err(error) => {
                 metrics::counter!("pabal_kafka_publish_failures_total", "topic" => topic.to_owned()).increment(1);
                 tracing::error!(topic, records = records.len(), %error, "records were not acknowledged; the producer is made anew");
@@ -98,7 +100,13 @@ impl Publisher for KafkaPublisher {
         let found = back::look_back(&self.options, topic, outbox, after)?;
         if !found.is_empty() {
             metrics::counter!("pabal_kafka_found_total", "topic" => topic.to_owned()).increment(found.len() as u64);
-            tracing::info!(topic, outbox, after, found = found.len(), "an earlier relay has published records without marking them");
+            tracing::info!(
+                topic,
+                outbox,
+                after,
+                found = found.len(),
+                "an earlier relay has published records without marking them"
+            );
         }
         Ok(found)
     }

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -25,8 +25,15 @@ use crate::wire;
 const KEPT: usize = 2_048;
 const KEPT_BYTES: usize = 8 << 20;
 
+/// So far ahead is read to rather than sought.
+const NEAR: u64 = 1_024;
+
 /// A seek is acknowledged by the client's own thread, within microseconds, unless the partition is not under way yet.
 const SEEK: Duration = Duration::from_millis(250);
+
+/// Whoever has sent the client elsewhere gets something from there before the next one does, unless it takes this long.
+/// Followers that stand far apart would else send it back and forth, and none would get anything.
+const HOLD: Duration = Duration::from_millis(500);
 
 /// So many seeks may fail before the partition is given to the client anew.
 const SEEKS: u32 = 8;
@@ -44,6 +51,8 @@ pub struct Cursor {
     from: u64,
     next: u64,
     place: Place,
+    /// Sent elsewhere, and nothing was given from there yet.
+    held: Option<Instant>,
     /// The end was met, and nothing since.
     at_end: bool,
     /// The last number of each outbox, to see what was sent twice.
@@ -92,6 +101,7 @@ impl Cursor {
             from: after,
             next: after,
             place: if again { Place::Lost(0) } else { Place::New },
+            held: None,
             at_end: false,
             numbers: BTreeMap::new(),
             skipped: Seldom::default(),
@@ -104,16 +114,23 @@ impl Cursor {
 
     /// Records behind a position that are there already.
     pub fn take(&mut self, after: u64, limit: usize) -> Result<Vec<Delivery>, BrokerError> {
-        if !(self.from..=self.next).contains(&after) {
+        if after < self.from || after > self.next.saturating_add(NEAR) {
+            if self.held.is_some_and(|since| since.elapsed() < HOLD) {
+                self.waker.later(&self.topic);
+                return Ok(Vec::new());
+            }
             self.go_to(after);
         }
         if let Place::Lost(attempts) = self.place {
             self.seek(attempts)?;
         }
         self.trim(after);
+        let fatal = if matches!(self.place, Place::Lost(_)) { None } else { self.fill(after, limit) };
         let behind = self.window.partition_point(|delivery| delivery.record.seq <= after);
-        let fatal = if matches!(self.place, Place::Lost(_)) { None } else { self.fill(behind, limit) };
         let found: Vec<Delivery> = self.window.iter().skip(behind).take(limit).cloned().collect();
+        if !found.is_empty() || self.at_end {
+            self.held = None;
+        }
         match fatal {
             Some(error) if found.is_empty() => Err(error),
             _ => Ok(found),
@@ -153,7 +170,7 @@ impl Cursor {
         self.numbers.clear();
         self.bytes = 0;
         (self.from, self.next) = (after, after);
-        (self.place, self.at_end) = (Place::Lost(0), false);
+        (self.place, self.held, self.at_end) = (Place::Lost(0), Some(Instant::now()), false);
     }
 
     /// What is in the queue by now is outdated by the call itself, whether the client succeeds or not.
@@ -183,17 +200,19 @@ impl Cursor {
         }
     }
 
-    /// Takes from the queue until there are so many records behind those.
-    fn fill(&mut self, behind: usize, limit: usize) -> Option<BrokerError> {
+    /// Takes from the queue until there are so many records behind a position.
+    fn fill(&mut self, after: u64, limit: usize) -> Option<BrokerError> {
+        let passed = self.window.partition_point(|delivery| delivery.record.seq <= after);
+        let mut found = self.window.len() - passed;
         // Messages that are no events do not count; but they must not keep the caller for long, either.
-        for _ in 0..limit.saturating_mul(4).max(64) {
-            if self.window.len() >= behind + limit {
+        for _ in 0..limit.saturating_mul(4).max(KEPT) {
+            if found >= limit {
                 return None;
             }
             match self.polled()? {
-                Ok(arrival) => self.arrived(arrival),
+                Ok(arrival) => found += usize::from(self.arrived(arrival) && self.next > after),
                 Err(KafkaError::PartitionEOF(_)) => self.at_end = true,
-                Err(error) => return self.troubled(&error),
+                Err(error) => return Some(self.troubled(&error)),
             }
         }
         self.waker.later(&self.topic);
@@ -205,7 +224,8 @@ impl Cursor {
         Some(polled.map(|message| Arrival::of(&message)))
     }
 
-    fn arrived(&mut self, arrival: Arrival) {
+    /// True if there is one more in the window.
+    fn arrived(&mut self, arrival: Arrival) -> bool {
         self.at_end = false;
         if self.place == Place::New {
             self.place = Place::Known;
@@ -220,11 +240,14 @@ impl Cursor {
                 tracing::error!(partition = %self.partition, position = self.next, offset = arrival.offset,
                     "the topic ends before the position that was reached: it was made anew or has lost records; what it has is passed");
             }
-            return;
+            return false;
         }
         self.next = arrival.offset + 1;
         match arrival.read {
-            Ok(delivery) => self.keep(delivery, arrival.keyless),
+            Ok(delivery) => {
+                self.keep(delivery, arrival.keyless);
+                return true;
+            }
             Err(garbage) => {
                 let (topic, reason) = (self.partition.topic.clone(), garbage.label());
                 metrics::counter!("pabal_kafka_skipped_total", "topic" => topic, "reason" => reason).increment(1);
@@ -233,6 +256,7 @@ impl Cursor {
                 }
             }
         }
+        false
     }
 
     fn keep(&mut self, delivery: Delivery, keyless: bool) {
@@ -267,13 +291,13 @@ impl Cursor {
     }
 
     /// The client tries again by itself, unless it cannot.
-    fn troubled(&mut self, error: &KafkaError) -> Option<BrokerError> {
+    fn troubled(&mut self, error: &KafkaError) -> BrokerError {
         metrics::counter!("pabal_kafka_errors_total").increment(1);
         if let Some(times) = self.errors.now() {
             tracing::warn!(partition = %self.partition, %error, times, "cannot be read at the moment");
         }
         self.waker.later(&self.topic);
-        Some(client::failed(&self.partition.to_string(), error))
+        client::failed(&self.partition.to_string(), error)
     }
 }
 

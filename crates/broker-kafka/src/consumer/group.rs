@@ -109,13 +109,12 @@ impl Sitting {
     fn run(&mut self, first: BaseConsumer<Ear>) {
         let mut entered = Some(first);
         while !self.stop.load(Ordering::Acquire) {
-            match entered.take() {
-                Some(consumer) => self.sit(&consumer), // dropped then: it leaves, and the member lets go
-                None => {
-                    std::thread::sleep(Duration::from_secs(1));
-                    entered = enter(&self.settings, &self.topics, &self.seat).ok();
-                }
-            }
+            let Some(consumer) = entered.take() else {
+                std::thread::sleep(Duration::from_secs(1));
+                entered = enter(&self.settings, &self.topics, &self.seat).ok();
+                continue;
+            };
+            self.sit(&consumer); // dropped then: it leaves, and the member lets go
         }
     }
 
@@ -145,9 +144,9 @@ impl Sitting {
     fn report(&mut self, consumer: &BaseConsumer<Ear>) {
         let assigned = lock(&self.seat.shared.assigned).clone();
         let reached = lock(&self.seat.shared.reached).get(&self.seat.group).cloned().unwrap_or_default();
-        let moved = reached.into_iter().filter(|(partition, position)| {
-            assigned.contains(partition) && self.committed.get(partition) != Some(position)
-        });
+        let moved = reached
+            .into_iter()
+            .filter(|(partition, position)| assigned.contains(partition) && self.committed.get(partition) != Some(position));
         let moved: BTreeMap<Partition, u64> = moved.collect();
         if commit(consumer, &self.seat.group, &moved) {
             self.committed.extend(moved);

@@ -88,7 +88,8 @@ impl Reader {
             if let Some(position) = positions.get(&partition) {
                 #[allow(clippy::cast_precision_loss, reason = "a gauge is a float, and a lag beyond 2^52 is no figure any more")]
                 let lag = end.saturating_sub(*position) as f64;
-                metrics::gauge!("pabal_kafka_lag", "topic" => partition.topic, "partition" => partition.number.to_string()).set(lag);
+                metrics::gauge!("pabal_kafka_lag", "topic" => partition.topic, "partition" => partition.number.to_string())
+                    .set(lag);
             }
         }
     }
@@ -125,7 +126,9 @@ impl Reader {
     /// Nobody here reads these any more.
     pub fn forget(&self, partitions: &[Partition]) {
         let gone: Vec<_> = partitions.iter().filter_map(|partition| lock(&self.cursors).remove(partition)).collect();
-        gone.iter().for_each(|cursor| lock(cursor).leave());
+        for cursor in gone {
+            lock(&cursor).leave();
+        }
     }
 
     /// The first offset that is there, and the one behind the last. Of what does not exist both are 0, unless it is known to.

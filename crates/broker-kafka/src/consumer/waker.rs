@@ -93,7 +93,8 @@ impl Waker {
             let is_tick = Instant::now() >= next;
             if is_tick {
                 topics.extend(std::mem::take(&mut signals.later).iter().map(ToString::to_string));
-                let untold = lock(&self.watchers).keys().filter(|topic| !signals.told.contains(*topic)).cloned().collect::<Vec<_>>();
+                let untold =
+                    lock(&self.watchers).keys().filter(|topic| !signals.told.contains(*topic)).cloned().collect::<Vec<_>>();
                 topics.extend(untold);
                 next = Instant::now() + TICK;
             }
@@ -110,6 +111,8 @@ impl Waker {
         let watchers = lock(&self.watchers);
         let woken: Vec<Wake> = topics.iter().filter_map(|topic| watchers.get(topic)).flatten().cloned().collect();
         drop(watchers);
-        woken.iter().for_each(|wake| wake());
+        for wake in woken {
+            wake();
+        }
     }
 }

@@ -81,22 +81,17 @@ impl Batch {
     /// Sleeps for so long, or until everything or a failure is heard of.
     pub fn wait(&self, within: Duration) {
         let state = self.state();
-        if state.missing > 0 && state.failure.is_none() {
-            drop(self.heard.wait_timeout(state, within));
-        }
+        drop(self.heard.wait_timeout_while(state, within, |state| state.missing > 0 && state.failure.is_none()));
     }
 
     /// All are acknowledged; an error as soon as one has failed, or when it is too late.
     pub fn done(&self, deadline: Instant) -> Result<(), BrokerError> {
-        loop {
-            let State { missing, failure } = &*self.state();
-            match failure {
-                Some(failure) => return Err(BrokerError(failure.clone())),
-                None if *missing == 0 => return Ok(()),
-                None if Instant::now() >= deadline => return Err(BrokerError(format!("{missing} records without an answer"))),
-                None => {}
-            }
-            self.wait(deadline.saturating_duration_since(Instant::now()));
+        self.wait(deadline.saturating_duration_since(Instant::now()));
+        let state = self.state();
+        match &state.failure {
+            Some(failure) => Err(BrokerError(failure.clone())),
+            None if state.missing == 0 => Ok(()),
+            None => Err(BrokerError(format!("{} records without an answer", state.missing))),
         }
     }
 }

@@ -76,8 +76,12 @@ fn a_new_topic_gets_what_its_services_look_at() {
 fn without_a_trace_none_is_declared() {
     let record = Record { cause: Cause::default(), ..record() };
     let message = write(None, &record, Generation::New);
-    assert_eq!(header(&message, "spring_json_header_types"), Some(r#"{"contentType":"java.lang.String","type":"java.lang.String"}"#));
-    let left_out = ["b3", "traceparent", "ce_traceparent", "ce_actor", "ce_request", "ce_causation", "pabal_outbox", "pabal_number"];
+    assert_eq!(
+        header(&message, "spring_json_header_types"),
+        Some(r#"{"contentType":"java.lang.String","type":"java.lang.String"}"#)
+    );
+    let left_out =
+        ["b3", "traceparent", "ce_traceparent", "ce_actor", "ce_request", "ce_causation", "pabal_outbox", "pabal_number"];
     assert_eq!(left_out.map(|name| header(&message, name)), [None; 8]);
 }
 
@@ -127,8 +131,11 @@ fn a_record_comes_back_as_it_was() {
     }
 }
 
+/// Headers, value and time of a message.
+type Captured = (Vec<(String, Vec<u8>)>, Vec<u8>, i64);
+
 /// What a real service has put on a real topic.
-fn captured(text: &str) -> (Vec<(String, Vec<u8>)>, Vec<u8>, i64) {
+fn captured(text: &str) -> Captured {
     let message: Value = serde_json::from_str(text).unwrap();
     assert!(message["key"].is_null());
     let headers = message["headers"].as_array().unwrap().iter();
@@ -188,13 +195,23 @@ fn events_of_old_services_are_read() {
 }
 
 fn bare<'a>(value: &'a [u8], headers: Vec<(&'a str, &'a [u8])>) -> Arrived<'a> {
-    Arrived { topic: "t", partition: 0, offset: 5, time_ms: Some(1_700_000_000_000), key: Some(b"k"), headers, value: Some(value) }
+    Arrived {
+        topic: "t",
+        partition: 0,
+        offset: 5,
+        time_ms: Some(1_700_000_000_000),
+        key: Some(b"k"),
+        headers,
+        value: Some(value),
+    }
 }
 
 #[test]
 fn the_value_alone_decides_what_an_event_is() {
     let value = br#" { "me" : true, "eventType" : "Sent", "id":"7", "extra":[{}] }"#;
-    for headers in [vec![], vec![("type", &b"\"Other\""[..])], vec![("type", &b"Sent"[..]), ("contentType", &b"application/json"[..])]] {
+    for headers in
+        [vec![], vec![("type", &b"\"Other\""[..])], vec![("type", &b"Sent"[..]), ("contentType", &b"application/json"[..])]]
+    {
         let record = read(&bare(value, headers)).unwrap().record;
         assert_eq!((record.event_type.as_str(), record.key.as_str(), record.time_ms), ("Sent", "k", 1_700_000_000_000));
     }

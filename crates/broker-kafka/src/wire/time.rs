@@ -90,7 +90,16 @@ mod tests {
 
     #[test]
     fn what_is_no_time_gives_way_too() {
-        for value in [json!(null), json!(true), json!(""), json!("soon"), json!("20261399999999"), json!(1e300), json!(i64::MAX), json!("1234")] {
+        for value in [
+            json!(null),
+            json!(true),
+            json!(""),
+            json!("soon"),
+            json!("20261399999999"),
+            json!(1e300),
+            json!(i64::MAX),
+            json!("1234"),
+        ] {
             assert_eq!(of_value(Some(&value), Some(OWN)), OWN, "{value}");
         }
         assert_eq!(of_value(None, Some(OWN)), OWN);

@@ -50,7 +50,11 @@ mod tests {
     #[test]
     fn a_short_trace_is_padded() {
         let expected = "00-0000000000000000baaae97a841042d6-ee34750d064456b4-01";
-        for b3 in ["baaae97a841042d6-ee34750d064456b4-1", "\"BAAAE97A841042D6-ee34750d064456b4-d\"", "baaae97a841042d6-ee34750d064456b4"] {
+        for b3 in [
+            "baaae97a841042d6-ee34750d064456b4-1",
+            "\"BAAAE97A841042D6-ee34750d064456b4-d\"",
+            "baaae97a841042d6-ee34750d064456b4",
+        ] {
             assert_eq!(traceparent(b3).as_deref(), Some(expected), "{b3}");
         }
         let with_parent = format!("{TRACE}-ee34750d064456b4-0-05e3ac9a4f6e3b90");
