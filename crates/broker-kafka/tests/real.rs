@@ -454,3 +454,54 @@ fn a_broker_that_is_killed_under_load_loses_nothing_and_changes_no_order() {
     println!("{} records, {errors} errors of the relay, {repeated} records stand in the topic twice", end - 1);
     drop(processes);
 }
+
+#[test]
+fn nobody_waits_for_ever_for_a_broker_that_hangs() {
+    let Some(mut options) = kafka("hang") else { return };
+    if !is_ours(&options) {
+        println!("SKIPPED hang: the broker is not the one of scripts/infra, which could stop it");
+        return;
+    }
+    let _alone = ALIVE.write().unwrap_or_else(PoisonError::into_inner);
+    (options.times.delivery_ms, options.times.request_ms) = (2_000, 1_000);
+    let topic = topic(&options, "hang", 1);
+    let ledger = Arc::new(Ledger::default());
+    let process = Process::start(&options, &fresh("group"), &topic, 1, &ledger);
+    let mut publisher = KafkaPublisher::new(&options).unwrap();
+    publisher.publish(&topic, &records("o", 1, 101, 7)).unwrap();
+    until("it works", || ledger.len() == 100);
+    infra("stop");
+    let mut took = Vec::new();
+    let mut timed = |what: &str, act: &mut dyn FnMut()| {
+        let began = Instant::now();
+        act();
+        took.push((what.to_owned(), began.elapsed()));
+    };
+    let mut failed = (true, true, true);
+    timed("publish", &mut || failed.0 = publisher.publish(&topic, &records("o", 101, 201, 7)).is_err());
+    timed("published", &mut || failed.1 = publisher.published(&topic, "o", 100).is_err());
+    timed("end", &mut || failed.2 = process.broker.end(&partition(&topic, 0)).is_err());
+    timed("fetch", &mut || drop(process.broker.fetch(&partition(&topic, 0), 100, 10)));
+    timed("close", &mut || process.broker.close());
+    infra("cont");
+    println!("{took:?}");
+    assert_eq!(failed, (true, true, true));
+    assert!(took.iter().all(|(_, time)| *time < Duration::from_secs(10)), "{took:?}");
+    // What was on its way when the broker hung may have arrived: that is what is asked for.
+    let mut options = options;
+    options.times.request_ms = 10_000;
+    let mut publisher = KafkaPublisher::new(&options).unwrap();
+    let mut there = None;
+    until("the broker is back", || {
+        there = publisher.published(&topic, "o", 100).ok();
+        there.is_some()
+    });
+    let there = there.unwrap();
+    let missing: Vec<_> = records("o", 101, 201, 7).into_iter().filter(|(stamp, _)| !there.contains(&stamp.number)).collect();
+    publisher.publish(&topic, &missing).unwrap();
+    let broker = KafkaBroker::new(&options).unwrap();
+    let found = broker.fetch(&partition(&topic, 0), 0, 1_000).unwrap();
+    let numbers: Vec<u64> = found.iter().map(|delivery| delivery.stamp.as_ref().unwrap().number).collect();
+    println!("{} of 100 had arrived; {} stand there now", there.len(), numbers.len());
+    assert!((1..=200).all(|number| numbers.contains(&number)));
+}

@@ -22,7 +22,7 @@ use crate::seldom::Seldom;
 const POLL: Duration = Duration::from_millis(100);
 
 /// A thread that has not left its group within this time is left alone: the broker notices without it.
-const LEAVING: Duration = Duration::from_secs(15);
+const LEAVING: Duration = Duration::from_secs(5);
 
 /// A seat in a group; dropping it leaves the group.
 pub struct Membership {

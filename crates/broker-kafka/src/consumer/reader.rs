@@ -135,9 +135,19 @@ impl Reader {
     pub fn watermarks(&self, partition: &Partition, exists: bool) -> Result<(u64, u64), BrokerError> {
         match self.consumer.fetch_watermarks(&partition.topic, client::signed(partition.number), self.request) {
             Ok((low, high)) => Ok((client::unsigned(low), client::unsigned(high))),
-            Err(error) if !exists && error.rdkafka_error_code().is_some_and(client::is_unknown) => Ok((0, 0)),
+            Err(error)
+                if !exists && error.rdkafka_error_code().is_some_and(client::is_unknown) && self.is_missing(partition)? =>
+            {
+                Ok((0, 0))
+            }
             Err(error) => Err(client::failed(&format!("the end of {partition}"), &error)),
         }
+    }
+
+    /// A partition whose leader is not known for a moment is called unknown, too.
+    fn is_missing(&self, partition: &Partition) -> Result<bool, BrokerError> {
+        let known = client::partitions(self.consumer.as_ref(), &partition.topic, self.request)?;
+        Ok(!known.is_some_and(|known| known.contains(&client::signed(partition.number))))
     }
 
     fn cursor(&self, partition: &Partition, after: u64) -> Result<Arc<Mutex<Cursor>>, BrokerError> {
