@@ -23,8 +23,8 @@ impl Outbox for ListOutbox {
 
     fn unsent(&mut self, after: u64, limit: usize) -> Result<Vec<(u64, Record)>, StoreError> {
         let records = self.records.lock().unwrap();
-        let numbered = records.iter().cloned().zip(1..).map(|(record, number)| (number, record));
-        Ok(numbered.skip(usize::try_from(after).unwrap()).take(limit).collect())
+        let rest = records.iter().zip(1..).skip(usize::try_from(after).unwrap()).take(limit);
+        Ok(rest.map(|(record, number)| (number, record.clone())).collect())
     }
 
     fn sent(&mut self, number: u64) -> Result<(), StoreError> {
