@@ -179,7 +179,7 @@ impl From<StoreError> for Problem {
                 tracing::warn!(error.detail = %inner, "the store did not answer a reader");
                 Self::of(problem_types::UNAVAILABLE, "the service cannot answer this now").retry_after(2)
             }
-            StoreError::Corrupt(_) => Self::fault(&error),
+            StoreError::Fenced | StoreError::Corrupt(_) => Self::fault(&error),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::core::defects::{Defect, has};
 use crate::ports::{BrokerError, Outbox, Publisher, Record, Stamp, StoreError};
 
 /// One relay of one outbox.
@@ -63,7 +64,8 @@ impl Relay {
         let Some(sent) = outbox.lease()? else { return Ok(Relayed::Standby) };
         let name = outbox.name();
         let place = match &mut self.place {
-            Some(place) => place,
+            // Where the mark stands elsewhere, another relay had the lease meanwhile.
+            Some(place) if place.sent == sent => place,
             none => none.insert(Place { sent, there: publisher.published(&self.topic, &name, sent)? }),
         };
         let unsent = outbox.unsent(place.sent, self.most)?;
@@ -71,6 +73,9 @@ impl Relay {
         let missing = unsent.into_iter().filter(|(number, _)| !place.there.contains(number));
         let stamped = |(number, record)| (Stamp { outbox: name.clone(), number }, record);
         let records: Vec<(Stamp, Record)> = missing.map(stamped).collect();
+        if has(Defect::MarkedBeforePublished) {
+            outbox.sent(last)?;
+        }
         if !records.is_empty() {
             publisher.publish(&self.topic, &records)?;
         }

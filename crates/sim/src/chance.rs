@@ -24,6 +24,10 @@ pub struct Faults {
     pub call_lost: u32,
     /// An answer of a far side comes twice.
     pub answer_twice: u32,
+    /// A far side says twice what it says later.
+    pub receipt_twice: u32,
+    /// It says it up to a minute later than it should.
+    pub receipt_late: u32,
     /// A client sends its request again, although it was answered.
     pub request_twice: u32,
     /// The clock jumps ahead by up to an hour.
@@ -32,6 +36,22 @@ pub struct Faults {
     pub service_paused: u32,
     /// A handler of the witness panics.
     pub handler_breaks: u32,
+    /// A publisher's connection breaks in the middle of a batch.
+    pub publish_cut: u32,
+    /// What a publisher has given up arrives all the same, later.
+    pub publish_late: u32,
+    /// A batch is published, and the publisher does not hear of it.
+    pub publish_unheard: u32,
+    /// Partitions of a service change hands.
+    pub rebalance: u32,
+    /// Who has lost a partition hears of it only later.
+    pub zombie: u32,
+    /// A request comes in at two doors at once, as behind an impatient proxy.
+    pub two_doors: u32,
+    /// Others commit between the reads of a batch and its commit.
+    pub reads_late: u32,
+    /// A process stands still for a while, perhaps for longer than its lease.
+    pub freeze: u32,
 }
 
 impl Faults {
@@ -46,10 +66,20 @@ impl Faults {
         answer_lost: 0,
         call_lost: 0,
         answer_twice: 0,
+        receipt_twice: 0,
+        receipt_late: 0,
         request_twice: 0,
         clock_jump: 0,
         service_paused: 0,
         handler_breaks: 0,
+        publish_cut: 0,
+        publish_late: 0,
+        publish_unheard: 0,
+        rebalance: 0,
+        zombie: 0,
+        freeze: 0,
+        two_doors: 0,
+        reads_late: 0,
     };
 
     /// Everything goes wrong, often enough to meet in a short run.
@@ -63,10 +93,20 @@ impl Faults {
         answer_lost: 60,
         call_lost: 40,
         answer_twice: 60,
+        receipt_twice: 60,
+        receipt_late: 150,
         request_twice: 150,
         clock_jump: 2,
         service_paused: 10,
         handler_breaks: 120,
+        publish_cut: 50,
+        publish_late: 50,
+        publish_unheard: 50,
+        rebalance: 15,
+        zombie: 500,
+        freeze: 8,
+        two_doors: 100,
+        reads_late: 200,
     };
 }
 

@@ -2,9 +2,10 @@
 //! only because we ask first. Every call that it carried out is on its ledger.
 
 use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
 
 use kernel::service::FarSideDef;
-use kernel::{FarCall, Reaction};
+use kernel::{FarCall, Later, Reaction};
 use runtime::{FarJob, Model};
 
 use crate::chance::{Chance, Faults};
@@ -64,7 +65,20 @@ impl FarLedger {
         if self.chance.strikes("answer lost", self.faults.answer_lost) {
             return Reaction::TimedOut;
         }
-        reaction
+        match reaction {
+            Reaction::Reply { now, later } if !later.is_empty() => Reaction::Reply { now, later: self.later(later) },
+            reaction => reaction,
+        }
+    }
+
+    /// What it says later, perhaps twice, perhaps much later; in its order.
+    fn later(&self, mut later: Vec<Later<Vec<u8>>>) -> Vec<Later<Vec<u8>>> {
+        if self.chance.strikes("receipt late", self.faults.receipt_late) {
+            let late = Duration::from_millis(1 + self.chance.below(60_000));
+            later.iter_mut().for_each(|word| word.after += late);
+        }
+        let twice = self.chance.strikes("receipt twice", self.faults.receipt_twice);
+        if twice { [later.clone(), later].concat() } else { later }
     }
 
     fn record(&mut self, job: &FarJob) {

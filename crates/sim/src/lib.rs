@@ -10,13 +10,20 @@
 //! trace. What is checked afterwards is the caller's: [`World`] gives it the store, the calls and the answers.
 
 mod chance;
+mod clients;
+mod cluster;
 mod far;
+mod installation;
 mod sabotage;
 mod store;
+mod trace;
 mod world;
 
 pub use chance::{Chance, Faults, Tally};
+pub use clients::{Answered, Sent};
+pub use cluster::{Cluster, ClusterOptions};
 pub use far::{FarCallSeen, FarLedger};
+pub use installation::Installation;
 pub use sabotage::Sabotage;
 pub use store::FaultyStore;
-pub use world::{Answered, World, WorldOptions};
+pub use world::{World, WorldOptions};

@@ -1,5 +1,6 @@
 //! Ports that are wrong on purpose, one way at a time: a simulation that does not notice them proves nothing.
 
+use runtime::memory::MemoryStore;
 use runtime::ports::{
     AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
     StoredRow, TimerRow, TimerWrite,
@@ -37,7 +38,7 @@ pub enum Sabotage {
 }
 
 /// The store of a core, wrong in that way.
-pub(crate) fn sabotaged(store: &FaultyStore, sabotage: Option<Sabotage>) -> Box<dyn Store> {
+pub(crate) fn sabotaged(store: &FaultyStore<MemoryStore>, sabotage: Option<Sabotage>) -> Box<dyn Store> {
     match sabotage {
         Some(sabotage) => Box::new(Saboteur { inner: store.clone(), sabotage, given: 0, applied: 0 }),
         None => Box::new(store.clone()),
@@ -46,7 +47,7 @@ pub(crate) fn sabotaged(store: &FaultyStore, sabotage: Option<Sabotage>) -> Box<
 
 /// A store whose commits may come in two parts: the core's numbers are not the inner store's.
 struct Saboteur {
-    inner: FaultyStore,
+    inner: FaultyStore<MemoryStore>,
     sabotage: Sabotage,
     given: u64,
     applied: u64,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use runtime::memory::MemoryStore;
+use runtime::TableId;
 use runtime::ports::{
     AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
     StoredRow, TimerRow,
@@ -11,10 +11,10 @@ use runtime::ports::{
 
 use crate::chance::{Chance, Faults};
 
-/// The memory store behind seeded faults. Clones share everything.
+/// A store behind seeded faults. Clones share the faults that last.
 #[derive(Clone)]
-pub struct FaultyStore {
-    inner: MemoryStore,
+pub struct FaultyStore<S> {
+    inner: S,
     chance: Chance,
     faults: Faults,
     crashed: Arc<AtomicBool>,
@@ -24,10 +24,15 @@ pub struct FaultyStore {
 /// So many commits fail in a row when the disk is full.
 const FULL_FOR: u32 = 5;
 
-impl FaultyStore {
-    /// Faults around a memory store.
-    pub fn new(inner: MemoryStore, chance: Chance, faults: Faults) -> Self {
+impl<S> FaultyStore<S> {
+    /// Faults around a store.
+    pub fn new(inner: S, chance: Chance, faults: Faults) -> Self {
         Self { inner, chance, faults, crashed: Arc::default(), full_for: Arc::default() }
+    }
+
+    /// Whether the process has died in a commit: to be asked while the store is in a core.
+    pub fn fate(&self) -> Arc<AtomicBool> {
+        self.crashed.clone()
     }
 
     /// Whether the process has died in a commit since the last call.
@@ -48,9 +53,28 @@ impl FaultyStore {
     }
 }
 
-impl Store for FaultyStore {
+impl<S: Store> Store for FaultyStore<S> {
     fn recover(&mut self) -> Result<Recovered, StoreError> {
         self.inner.recover()
+    }
+    fn lease_ms(&self) -> Option<i64> {
+        self.inner.lease_ms()
+    }
+    fn ids(&mut self, table: TableId, count: u64) -> Result<std::ops::Range<u64>, StoreError> {
+        self.read()?;
+        self.inner.ids(table, count)
+    }
+    fn adopt(&mut self, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
+        self.read()?;
+        let left = self.inner.adopt(limit).inspect_err(|error| {
+            if matches!(error, StoreError::Fenced) {
+                self.chance.note("taken for dead");
+            }
+        })?;
+        if !left.is_empty() {
+            self.chance.note("effects taken over");
+        }
+        Ok(left)
     }
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
         self.read()?;
@@ -76,6 +100,7 @@ impl Store for FaultyStore {
         self.inner.effects_after(number, limit)
     }
     fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
+        self.read()?;
         self.inner.standing(follower, partition)
     }
     fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
@@ -102,7 +127,11 @@ impl Store for FaultyStore {
         if self.chance.strikes("commit lost, outcome unknown", self.faults.commit_unknown_lost) {
             return Err(CommitError::Unknown("the connection broke".into()));
         }
-        self.inner.commit(commit)?;
+        self.inner.commit(commit).inspect_err(|error| match error {
+            CommitError::Conflict(_) => self.chance.note("others came first"),
+            CommitError::Fenced => self.chance.note("taken for dead"),
+            _ => {}
+        })?;
         if self.chance.strikes("crash after a commit", self.faults.crash_after_commit) {
             return Err(self.die());
         }

@@ -1,21 +1,21 @@
 //! One simulated installation: a core, what it runs on, and a client who sends and sends again.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use kernel::context::Opaque;
-use kernel::event::Cause;
 use kernel::{Reaction, Repeat, System, Timestamp};
 use runtime::memory::MemoryStore;
-use runtime::ports::Reader;
-use runtime::{Action, Core, Done, Failure, Idempotency, Input, Limits, Model, Parts, Request, TableId};
+use runtime::ports::{LogQuery, Query, Reader, Record, StoredRow};
+use runtime::{Action, Core, Done, Failure, Input, Limits, Model, Parts};
 
-use crate::chance::{Chance, Faults, Tally};
-use crate::far::FarLedger;
+use crate::chance::{Chance, Faults};
+use crate::clients::{Answered, Clients, Sent};
+use crate::far::{FarCallSeen, FarLedger};
+use crate::installation::Installation;
 use crate::sabotage::{Sabotage, sabotaged};
 use crate::store::FaultyStore;
+use crate::trace::Trace;
 
 /// What a world is made of.
 pub struct WorldOptions {
@@ -31,27 +31,6 @@ pub struct WorldOptions {
     pub zone: TimeZone,
 }
 
-/// An answer that a client got.
-#[derive(Debug, Clone)]
-pub struct Answered {
-    /// What the client calls its request.
-    pub name: String,
-    /// The answer; none, where the process died first.
-    pub result: Result<Done, Failure>,
-}
-
-/// A request as a client can repeat it.
-#[derive(Clone)]
-struct Sent {
-    name: String,
-    table: TableId,
-    /// None, where one is made for each try, as an inbound adapter does.
-    key: Option<String>,
-    command: Opaque,
-    must_exist: bool,
-    tries: u32,
-}
-
 /// A simulated installation.
 pub struct World {
     /// The declarations.
@@ -62,20 +41,16 @@ pub struct World {
     pub far: FarLedger,
     /// Chance.
     pub chance: Chance,
-    /// Answers, in order.
-    pub answers: Vec<Answered>,
-    faulty: FaultyStore,
+    clients: Clients,
+    faulty: FaultyStore<MemoryStore>,
     faults: Faults,
     zone: TimeZone,
     core: Option<Core>,
     now_ms: i64,
-    open: BTreeMap<u64, Sent>,
-    next_ticket: u64,
     /// What happens next outside of the core: at an instant, in the order of being planned.
     agenda: BTreeMap<(i64, u64), Planned>,
     planned: u64,
-    trace: DefaultHasher,
-    lines: Vec<String>,
+    trace: Trace,
     paused: Option<String>,
     restarts: u64,
     sabotage: Option<Sabotage>,
@@ -93,14 +68,8 @@ const MOST_TURNS: u64 = 10_000;
 /// Records after which a log that goes on growing is a failure; a run has some hundreds.
 const MOST_RECORDS: u64 = 1_500;
 
-/// Lines of the trace that are kept for reading; the digest covers all of them.
-const TRACE_LINES: usize = 200_000;
-
 /// Short enough that some events are given up, and must be redriven, in most runs.
 const EVENT_RETRIES_MS: [i64; 2] = [500, 2_000];
-
-/// A client gives up after so many tries.
-const TRIES: u32 = 200;
 
 impl World {
     /// A world at its beginning.
@@ -121,54 +90,19 @@ impl World {
             far,
             store,
             model,
+            clients: Clients::new(chance.clone(), &options.faults),
             chance,
-            answers: Vec::new(),
             faults: options.faults,
             zone: options.zone,
             core: None,
             now_ms: options.start.as_millisecond(),
-            open: BTreeMap::new(),
-            next_ticket: 0,
             agenda: BTreeMap::new(),
             planned: 0,
-            trace: DefaultHasher::new(),
-            lines: Vec::new(),
+            trace: Trace::default(),
             paused: None,
             restarts: 0,
             sabotage: None,
         }
-    }
-
-    /// Plans a command: a client sends it at `after_ms` from now, and again until it is answered.
-    ///
-    /// # Panics
-    /// If there is no such aggregate: that is a fault of the test.
-    pub fn send(&mut self, after_ms: u64, name: &str, aggregate: (&str, &str), key: &str, command: Opaque, must_exist: bool) {
-        self.plan_send(after_ms, name, aggregate, Some(key.to_owned()), command, must_exist);
-    }
-
-    /// Plans a command for a new aggregate whose key the client does not name.
-    ///
-    /// # Panics
-    /// If there is no such aggregate: that is a fault of the test.
-    pub fn send_unnamed(&mut self, after_ms: u64, name: &str, aggregate: (&str, &str), command: Opaque) {
-        self.plan_send(after_ms, name, aggregate, None, command, false);
-    }
-
-    fn plan_send(
-        &mut self,
-        after_ms: u64,
-        name: &str,
-        aggregate: (&str, &str),
-        key: Option<String>,
-        command: Opaque,
-        must_exist: bool,
-    ) {
-        let Some(table) = self.model.find(aggregate.0, aggregate.1).map(|table| table.id) else {
-            panic!("{aggregate:?} is not declared");
-        };
-        let sent = Sent { name: name.to_owned(), table, key, command, must_exist, tries: 0 };
-        self.plan(after_ms, Planned::Send(sent));
     }
 
     /// From now on one of the ports is wrong, to show that somebody would notice.
@@ -178,21 +112,6 @@ impl World {
 
     fn promise(&self, repeat: Repeat) -> Repeat {
         if self.sabotage == Some(Sabotage::RepeatedBlindly) { Repeat::Idempotent } else { repeat }
-    }
-
-    /// Plans the rows of a first run, in their order.
-    pub fn seed(&mut self) {
-        let model = self.model.clone();
-        for (place, seed) in model.system.seeds.iter().enumerate() {
-            for service in &model.system.services {
-                let Some(resource) = service.resources.iter().find(|resource| resource.name == seed.resource) else { continue };
-                let new = resource.create.as_ref().and_then(|create| create.make(seed.body.clone()).ok());
-                let (Some(new), Some(table)) = (new, model.by_type(resource.aggregate)) else { continue };
-                let name = format!("seed-{place}");
-                let sent = Sent { name, table, key: new.key, command: new.command, must_exist: false, tries: 0 };
-                self.plan(0, Planned::Send(sent));
-            }
-        }
     }
 
     /// Runs until nothing is left to do, timers of up to `horizon_ms` from now included; at `heal_after_ms` all faults end.
@@ -257,7 +176,7 @@ impl World {
             self.happen(planned);
         }
         let now = Timestamp::from_millisecond(self.now_ms).unwrap_or_default();
-        let core = self.core.as_mut()?;
+        let Some(core) = self.core.as_mut() else { return Some(self.now_ms + 100) };
         let turn = core.turn(now);
         if self.faulty.take_crash() {
             self.crash();
@@ -321,15 +240,9 @@ impl World {
         self.core = None;
         self.paused = None;
         self.agenda.retain(|_, planned| !matches!(planned, Planned::Far(..)));
-        for (_, sent) in std::mem::take(&mut self.open) {
-            self.again(sent);
+        for (after_ms, sent) in self.clients.unheard(|_| true) {
+            self.plan(after_ms, Planned::Send(sent));
         }
-    }
-
-    fn again(&mut self, sent: Sent) {
-        assert!(sent.tries < TRIES, "{} is never answered\n{}", sent.name, self.tail(60));
-        let pause_ms = 10 + self.chance.below(500);
-        self.plan(pause_ms, Planned::Send(Sent { tries: sent.tries + 1, ..sent }));
     }
 
     fn happen(&mut self, planned: Planned) {
@@ -349,28 +262,17 @@ impl World {
     }
 
     fn request(&mut self, sent: Sent, now: Timestamp) {
-        self.next_ticket += 1;
-        let ticket = self.next_ticket;
-        let request = Request {
-            ticket,
-            table: sent.table,
-            key: sent.key.clone().unwrap_or_else(|| format!("made-{ticket}")),
-            give_id: None,
-            command: sent.command.clone(),
-            cause: Cause { actor: "client".into(), request: sent.name.clone(), ..Cause::default() },
-            must_exist: sent.must_exist,
-            expected_version: None,
-            idempotency: Some(Idempotency {
-                scope: "sim".into(),
-                key: sent.name.clone(),
-                fingerprint: sent.name.clone(),
-                keep_ms: 86_400_000,
-            }),
-            wait: None,
+        let Some(table) = self.model.find(sent.to.0, sent.to.1).map(|table| table.id) else {
+            panic!("{:?} is not declared", sent.to);
         };
-        self.log(format!("send {} as {ticket}", sent.name));
-        self.open.insert(ticket, sent);
-        let refused = self.core.as_mut().and_then(|core| core.accept(Input::Command(Box::new(request)), now));
+        let Some(core) = self.core.as_mut() else {
+            let (after_ms, sent) = self.clients.again(sent);
+            return self.plan(after_ms, Planned::Send(sent));
+        };
+        let request = self.clients.request(sent, table);
+        let line = format!("send {} as {}", request.cause.request, request.ticket);
+        let refused = core.accept(Input::Command(Box::new(request)), now);
+        self.log(line);
         if let Some(action) = refused {
             self.act(action);
         }
@@ -394,61 +296,70 @@ impl World {
     }
 
     fn answered(&mut self, ticket: u64, result: Result<Done, Failure>) {
-        let Some(sent) = self.open.remove(&ticket) else { return };
-        self.log(format!("answer {} {}", sent.name, if result.is_ok() { "ok" } else { "no" }));
-        match &result {
-            Err(Failure::Unavailable(_) | Failure::Overloaded | Failure::InFlight) => self.again(sent),
-            // A cancel may overtake its message: the client tries again as long as the message has not come.
-            Err(Failure::Absent) if sent.must_exist && sent.tries < TRIES / 2 => {
-                // A remembered answer would never change; absence is not remembered.
-                self.again(sent);
-            }
-            _ => {
-                if self.chance.strikes("request twice", self.faults.request_twice) {
-                    let late = self.chance.below(5_000);
-                    self.plan(late, Planned::Send(Sent { tries: 0, ..sent.clone() }));
-                }
-                self.answers.push(Answered { name: sent.name, result });
-            }
+        self.log(format!("answer {} {}", self.clients.name_of(ticket), if result.is_ok() { "ok" } else { "no" }));
+        if let Some((after_ms, sent)) = self.clients.answered(ticket, result) {
+            self.plan(after_ms, Planned::Send(sent));
         }
     }
 
     fn log(&mut self, line: impl std::fmt::Display) {
-        let line = format!("{} {line}", self.now_ms);
-        line.hash(&mut self.trace);
-        if self.lines.len() < TRACE_LINES {
-            self.lines.push(line);
-        }
+        self.trace.log(self.now_ms, line);
+    }
+}
+
+impl Installation for World {
+    fn plan_send(&mut self, after_ms: u64, sent: Sent) {
+        self.plan(after_ms, Planned::Send(sent));
     }
 
-    /// A digest of everything that happened: the same seed gives the same.
-    pub fn digest(&self) -> u64 {
-        self.trace.finish()
+    fn models(&self) -> Vec<Arc<Model>> {
+        vec![self.model.clone()]
     }
 
-    /// The last lines of the trace.
-    pub fn tail(&self, lines: usize) -> String {
-        self.lines[self.lines.len().saturating_sub(lines)..].join("\n")
+    fn reader(&self, _: &str) -> &dyn Reader {
+        &self.store
     }
 
-    /// What happened, how often.
-    pub fn tally(&self) -> Tally {
-        self.chance.tally()
+    fn topic(&self) -> Vec<Record> {
+        self.store.log(&LogQuery { limit: 1_000_000, ..LogQuery::default() }).unwrap_or_default()
     }
 
-    /// Starts a rebuild of a view and runs until it is done.
-    pub fn rebuild(&mut self, view: &str) {
+    fn answers(&self) -> &[Answered] {
+        &self.clients.answers
+    }
+
+    fn calls(&self) -> Vec<FarCallSeen> {
+        self.far.seen().to_vec()
+    }
+
+    fn chance(&self) -> &Chance {
+        &self.chance
+    }
+
+    fn status(&self) -> Vec<runtime::Status> {
+        self.core.as_ref().map(Core::status).into_iter().collect()
+    }
+
+    fn digest(&self) -> u64 {
+        self.trace.digest()
+    }
+
+    fn tail(&self, lines: usize) -> String {
+        self.trace.tail(lines)
+    }
+
+    fn rebuilt(&mut self, view: &str) -> Vec<StoredRow> {
         self.restart();
         let now = Timestamp::from_millisecond(self.now_ms).unwrap_or_default();
         if let Some(core) = self.core.as_mut() {
             core.accept(Input::Rebuild { view: view.to_owned() }, now);
         }
         self.run(0, 0);
-    }
-
-    /// How the core is doing.
-    pub fn status(&self) -> runtime::Status {
-        self.core.as_ref().map(Core::status).unwrap_or_default()
+        let unfinished = self.status().into_iter().find_map(|status| status.rebuild);
+        assert!(unfinished.is_none(), "the rebuild was not finished: {unfinished:?}");
+        let table = self.model.tables.iter().find(|table| table.name == view).map(|table| table.id);
+        let page = table.and_then(|table| self.store.page(table, &Query::first(1000)).ok());
+        page.map(|page| page.rows).unwrap_or_default()
     }
 }
 

@@ -5,10 +5,10 @@
 mod common;
 
 use common::{checks, world};
-use sim::{Faults, Tally};
+use sim::{Faults, Installation, Tally};
 
 /// What must have come up in a run of a hundred seeds or more: of a fault that never happened nothing is proved.
-const SOMETIMES: [&str; 16] = [
+const SOMETIMES: [&str; 18] = [
     "a handler breaks down",
     "a service is paused",
     "answer lost",
@@ -23,6 +23,8 @@ const SOMETIMES: [&str; 16] = [
     "crash before a commit",
     "disk full",
     "read fails",
+    "receipt late",
+    "receipt twice",
     "redriven",
     "request twice",
 ];

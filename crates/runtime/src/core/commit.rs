@@ -323,7 +323,7 @@ impl Core {
     }
 
     /// Another instance has taken this one for dead, and has its effects. What is left is begun again as a new one.
-    fn begin_again(&mut self, items: Items, turn: &mut Turn) {
+    pub(super) fn begin_again(&mut self, items: Items, turn: &mut Turn) {
         tracing::warn!("the lease has run out; beginning again as another instance");
         self.rows.trim(0);
         self.give_back(items, None, turn);

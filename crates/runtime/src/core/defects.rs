@@ -17,6 +17,18 @@ pub enum Defect {
     RollbackForgotten,
     /// A record that a relay has sent twice is taken for a new one.
     RelayedTwice,
+    /// A relay marks records as sent before it publishes them.
+    MarkedBeforePublished,
+    /// A shared store lets a row be written that another has changed meanwhile.
+    VersionsUnfenced,
+    /// It lets a position be moved that another has moved meanwhile.
+    PositionsUnfenced,
+    /// It lets an idempotency key be answered that another has answered meanwhile.
+    AnswersUnfenced,
+    /// It lets an instance go on whose lease has run out and whose effects are another's.
+    LeaseIgnored,
+    /// Two instances are given the same ids.
+    IdsGivenTwice,
 }
 
 #[cfg(feature = "defects")]

@@ -220,10 +220,22 @@ impl Core {
         }
         self.next_timer_ms = self.store.next_timer().map_err(Stop::Store)?;
         let left = self.store.adopt(self.effects.room()).map_err(Stop::Store)?;
+        self.pulse();
         let ended = self.effects.adopt(left);
         self.ended.extend(ended);
         self.next_look_ms = now_ms.saturating_add(LOOK_MS);
         Ok(())
+    }
+
+    /// The lease has just been prolonged.
+    pub(super) fn pulse(&mut self) {
+        self.pulse_ms = self.now.as_millisecond();
+    }
+
+    /// Far sides are called only in the first half of a lease: in the second, others may be about to take the calls over.
+    pub(super) fn may_call(&self) -> bool {
+        let silent_ms = self.now.as_millisecond().saturating_sub(self.pulse_ms);
+        self.store.lease_ms().is_none_or(|lease_ms| silent_ms <= lease_ms / 2) || has(Defect::LeaseIgnored)
     }
 
     pub(super) fn in_trouble(&self) -> bool {
@@ -242,7 +254,7 @@ impl Core {
         let rebuilding = self.rebuild.as_ref().is_some_and(|running| running.failed.is_none());
         let wanted = self.rebuild_wanted.is_some() || !self.discards.is_empty();
         !self.ended.is_empty()
-            || self.effects.busy()
+            || (self.effects.busy() && self.may_call())
             || self.effects.hungry()
             || rebuilding
             || wanted

@@ -100,6 +100,8 @@ pub struct Core {
     conflicts: u32,
     /// When a shared store is looked at again for what others have left or set.
     next_look_ms: i64,
+    /// When the own lease was last prolonged.
+    pulse_ms: i64,
     next_timer_ms: Option<i64>,
     next_housekeeping_ms: i64,
 }
@@ -199,6 +201,7 @@ impl Core {
             ids_until: Vec::new(),
             conflicts: 0,
             next_look_ms: 0,
+            pulse_ms: 0,
             next_housekeeping_ms: 0,
             parking: Parking::default(),
             places: Vec::new(),
@@ -294,7 +297,7 @@ impl Core {
         } else if self.set_aside(&mut turn) {
             self.work_once(&mut turn);
         }
-        let jobs = self.effects.dispatch(now.as_millisecond());
+        let jobs = if self.may_call() { self.effects.dispatch(now.as_millisecond()) } else { Vec::new() };
         turn.actions.extend(jobs.into_iter().map(Action::Call));
         let known = self.limbo.is_none();
         turn.actions.extend(self.waiters.answer(&self.model, known.then_some(&self.rows), now.as_millisecond()));
@@ -317,6 +320,9 @@ impl Core {
         let mut items = Items::default();
         let mut batch = Batch::default();
         if let Err(stop) = self.gather(&mut items) {
+            if matches!(stop, Stop::Store(StoreError::Fenced)) {
+                return self.begin_again(items, turn);
+            }
             return self.wait_for_store(items, &stop.cause(), turn); // whatever it is, it is no item's fault
         }
         match self.run(&mut batch, &mut items) {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::lock;
 use super::store::{Contents, MemoryStore};
+use crate::core::defects::{Defect, has};
 use crate::model::{Model, TableId};
 use crate::ports::{
     AnswerRow, Commit, CommitError, EffectRow, ParkedRow, ParkedWrite, Partition, Record, Recovered, RowRef, Standing, Store,
@@ -17,6 +18,8 @@ use crate::ports::{
 pub struct SharedMemory {
     rows: MemoryStore,
     desk: Arc<Mutex<Desk>>,
+    /// What is read, where it is not what is there.
+    past: Arc<Mutex<Option<MemoryStore>>>,
     lease_ms: i64,
 }
 
@@ -42,7 +45,7 @@ const NUMBERS: u32 = 40;
 impl SharedMemory {
     /// An empty database; an instance that is not heard of for `lease_ms` is dead.
     pub fn new(model: &Model, lease_ms: i64) -> Self {
-        Self { rows: MemoryStore::new(model), desk: Arc::default(), lease_ms }
+        Self { rows: MemoryStore::new(model), desk: Arc::default(), past: Arc::default(), lease_ms }
     }
 
     /// The reading side.
@@ -58,6 +61,21 @@ impl SharedMemory {
     /// The writing side for one process; it becomes an instance when it recovers.
     pub fn connect(&self) -> SharedStore {
         SharedStore { shared: self.clone(), me: 0 }
+    }
+
+    /// What is there now, for [`Self::read_from`].
+    pub fn snapshot(&self) -> MemoryStore {
+        self.rows.copied()
+    }
+
+    /// From now on instances read what was there once, as one does whose batch began before others committed; or again what
+    /// is there.
+    pub fn read_from(&self, past: Option<MemoryStore>) {
+        *lock(&self.past) = past;
+    }
+
+    fn readable(&self) -> MemoryStore {
+        lock(&self.past).clone().unwrap_or_else(|| self.rows.clone())
     }
 
     pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
@@ -85,21 +103,33 @@ impl SharedStore {
             (there != row.old_version).then(|| format!("row {} has version {there}, not {}", row.key, row.old_version))
         });
         versions
-            .or_else(|| moved_positions(contents, commit))
+            .filter(|_| !has(Defect::VersionsUnfenced))
+            .or_else(|| moved_positions(contents, commit).filter(|_| !has(Defect::PositionsUnfenced)))
             .or_else(|| moved_parked(contents, commit))
             .or_else(|| moved_timers(contents, commit))
             .or_else(|| {
-                let gone = commit.effects_done.iter().find(|number| desk.owners.get(number) != Some(&self.me))?;
+                let mine = |number: &u64| desk.owners.get(number) == Some(&self.me) || has(Defect::LeaseIgnored);
+                let gone = commit.effects_done.iter().find(|number| !mine(number))?;
                 Some(format!("effect {gone} is not this instance's"))
             })
             .or_else(|| {
                 let stands = |answer: &&AnswerRow| {
                     let there = contents.answers.get(&(answer.scope.clone(), answer.key.clone()));
-                    there.is_some_and(|there| there.expires_ms > desk.now_ms)
+                    there.is_some_and(|there| there.expires_ms > desk.now_ms) && !has(Defect::AnswersUnfenced)
                 };
                 commit.answers.iter().find(stands).map(|answer| format!("the key {} is answered", answer.key))
             })
     }
+}
+
+/// A commit that takes whatever is there for what it expected.
+fn overwriting(contents: &Contents, commit: &Commit) -> Commit {
+    let mut commit = commit.clone();
+    for row in &mut commit.rows {
+        let there = contents.tables.get(row.table).and_then(|rows| rows.by_key.get(&row.key));
+        row.old_version = there.map_or(0, |kept| kept.row.version);
+    }
+    commit
 }
 
 fn moved_positions(contents: &Contents, commit: &Commit) -> Option<String> {
@@ -147,18 +177,18 @@ impl Store for SharedStore {
     }
 
     fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
-        self.shared.rows.standing(follower, partition)
+        self.shared.readable().standing(follower, partition)
     }
 
     fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
-        self.shared.rows.parked_heads(follower, partition)
+        self.shared.readable().parked_heads(follower, partition)
     }
 
     fn ids(&mut self, table: TableId, count: u64) -> Result<Range<u64>, StoreError> {
         let mut contents = self.shared.rows.contents();
         let last = contents.last_ids.get_mut(table.0).ok_or_else(|| StoreError::Corrupt("there is no such table".into()))?;
         let first = *last + 1;
-        *last += count;
+        *last += if has(Defect::IdsGivenTwice) { 1 } else { count };
         Ok(first..first + count)
     }
 
@@ -174,6 +204,9 @@ impl Store for SharedStore {
             instance.fenced |= instance.until_ms < now_ms;
         }
         let dead = |owner: &u64| desk.instances.get(owner).is_none_or(|instance| instance.fenced) && *owner != self.me;
+        if desk.instances.get(&self.me).is_none_or(|instance| instance.fenced) && !has(Defect::LeaseIgnored) {
+            return Err(StoreError::Fenced);
+        }
         let left: Vec<u64> = desk.owners.iter().filter(|(_, owner)| dead(owner)).map(|(number, _)| *number).take(limit).collect();
         let me = self.me;
         desk.owners.extend(left.iter().map(|number| (*number, me)));
@@ -181,23 +214,23 @@ impl Store for SharedStore {
     }
 
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
-        self.shared.rows.load(wanted)
+        self.shared.readable().load(wanted)
     }
 
     fn answer(&mut self, scope: &str, key: &str) -> Result<Option<AnswerRow>, StoreError> {
-        self.shared.rows.answer(scope, key)
+        self.shared.readable().answer(scope, key)
     }
 
     fn log_after(&mut self, seq: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.shared.rows.log_after(seq, limit)
+        self.shared.readable().log_after(seq, limit)
     }
 
     fn timers_due(&mut self, until_ms: i64, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
-        self.shared.rows.timers_due(until_ms, limit)
+        self.shared.readable().timers_due(until_ms, limit)
     }
 
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
-        self.shared.rows.next_timer()
+        self.shared.readable().next_timer()
     }
 
     fn effects_after(&mut self, number: u64, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
@@ -208,13 +241,14 @@ impl Store for SharedStore {
     }
 
     fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        self.shared.rows.parked(follower, partition, key, limit)
+        self.shared.readable().parked(follower, partition, key, limit)
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let mut contents = self.shared.rows.contents();
         let mut desk = self.shared.desk();
-        let mine = desk.instances.get(&self.me).filter(|instance| !instance.fenced).ok_or(CommitError::Fenced)?;
+        let mine = desk.instances.get(&self.me).filter(|instance| !instance.fenced || has(Defect::LeaseIgnored));
+        let mine = mine.ok_or(CommitError::Fenced)?;
         if commit.number != mine.last_commit + 1 {
             let (number, last) = (commit.number, mine.last_commit);
             return Err(CommitError::Refused(format!("commit {number} cannot follow commit {last}")));
@@ -222,7 +256,8 @@ impl Store for SharedStore {
         if let Some(moved) = self.moved(&contents, &desk, commit) {
             return Err(CommitError::Conflict(moved));
         }
-        contents.tables.apply(commit).map_err(CommitError::Refused)?;
+        let overwriting = has(Defect::VersionsUnfenced).then(|| overwriting(&contents, commit));
+        contents.tables.apply(overwriting.as_ref().unwrap_or(commit)).map_err(CommitError::Refused)?;
         for (table, id) in &commit.last_ids {
             contents.last_ids[table.0] = contents.last_ids[table.0].max(*id);
         }
@@ -240,6 +275,10 @@ impl Store for SharedStore {
     fn prune(&mut self, before_ms: i64, upto_seq: u64, now_ms: i64, limit: usize) -> Result<u64, StoreError> {
         let sent = self.shared.desk().relay.sent;
         self.shared.rows.clone().prune(before_ms, upto_seq.min(sent), now_ms, limit)
+    }
+
+    fn lease_ms(&self) -> Option<i64> {
+        Some(self.shared.lease_ms)
     }
 
     fn exclusive(&self) -> bool {

@@ -21,7 +21,7 @@ pub struct MemoryStore {
 pub(super) type Standings = BTreeMap<(String, Partition), Standing>;
 
 /// Everything that a store on disk would have on disk.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Contents {
     pub last_commit: u64,
     pub last_seq: u64,
@@ -60,6 +60,11 @@ impl MemoryStore {
             answers: BTreeMap::new(),
         };
         Self { contents: Arc::new(Mutex::new(contents)) }
+    }
+
+    /// A store of its own with the same contents as this one has now.
+    pub(super) fn copied(&self) -> Self {
+        Self { contents: Arc::new(Mutex::new(self.contents().clone())) }
     }
 
     pub(super) fn contents(&self) -> MutexGuard<'_, Contents> {

@@ -60,7 +60,7 @@ impl Rows {
 }
 
 /// All tables of a system, with the number of declared fields of each.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Tables {
     tables: Vec<Rows>,
     fields: Vec<usize>,

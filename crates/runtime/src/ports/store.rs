@@ -26,8 +26,12 @@ pub trait Store: Send {
         let _ = count;
         Err(StoreError::Corrupt(format!("an exclusive store gives no ids of table {}", table.0)))
     }
-    /// Prolongs the own lease and takes over effects of instances whose lease has run out, which may have been called
-    /// already; at most so many. An exclusive store has nobody to take over from.
+    /// How long an instance may be silent before others take it for dead, in milliseconds; none for an exclusive store.
+    fn lease_ms(&self) -> Option<i64> {
+        None
+    }
+    /// Prolongs the own lease, or is [`StoreError::Fenced`]; and takes over effects of instances whose lease has run out,
+    /// which may have been called already; at most so many. An exclusive store has nobody to take over from.
     fn adopt(&mut self, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
         let _ = limit;
         Ok(Vec::new())
@@ -89,6 +93,9 @@ pub enum StoreError {
     /// It cannot now: disk full, locked, connection lost. Trying again later may help.
     #[error("the store does not answer: {0}")]
     Unavailable(String),
+    /// Another instance has taken this one for dead.
+    #[error("this instance has lost its lease")]
+    Fenced,
     /// What it holds cannot be what was written: trying again will not help.
     #[error("the store is damaged: {0}")]
     Corrupt(String),

@@ -1,0 +1,64 @@
+//! One process of one service: a core over the shared store, and a relay. What is in it is gone when it dies.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use kernel::Timestamp;
+use runtime::memory::MemoryOutbox;
+use runtime::ports::{Delivery, Partition};
+use runtime::{Core, Input, Relay, Turn};
+
+use super::topic::{SimPublisher, Topic};
+
+/// A replica of a service.
+pub(super) struct Replica {
+    /// Its service's number.
+    pub service: usize,
+    /// Counts its lives.
+    pub life: u64,
+    /// What lives now; none while it is down.
+    pub process: Option<Process>,
+    /// It does nothing until then (SIGSTOP).
+    pub frozen_until_ms: i64,
+    /// When it wants its next turn.
+    pub wake_ms: i64,
+}
+
+/// A process that lives.
+pub(super) struct Process {
+    pub core: Core,
+    pub crashed: Arc<AtomicBool>,
+    pub relay: Relay,
+    pub outbox: MemoryOutbox,
+    pub publisher: SimPublisher,
+}
+
+impl Process {
+    /// Gives the core what it asks for, and one turn. None if the process died in it.
+    pub fn turn(&mut self, topic: &Topic, now: Timestamp) -> Option<Turn> {
+        for (partition, after, limit) in self.core.wants() {
+            let deliveries: Vec<Delivery> = topic.fetch(partition.number, after, limit);
+            if !deliveries.is_empty() {
+                self.core.accept(Input::Delivered { partition, deliveries }, now);
+            }
+        }
+        let turn = self.core.turn(now);
+        (!self.crashed.swap(false, Ordering::SeqCst)).then_some(turn)
+    }
+
+    /// Passes on what its service has committed, if it is the one to do so. What the network holds back comes later.
+    pub fn relay(&mut self) -> (bool, Vec<Vec<(runtime::ports::Stamp, runtime::ports::Record)>>) {
+        let sent = matches!(self.relay.turn(&mut self.outbox, &mut self.publisher), Ok(runtime::Relayed::Sent(_)));
+        (sent, std::mem::take(&mut self.publisher.late))
+    }
+
+    pub fn assigned(&mut self, topic: &Topic, name: &str, partition: u32, now: Timestamp) {
+        let partitions = vec![(Partition { topic: name.to_owned(), number: partition }, topic.end(partition))];
+        self.core.accept(Input::Assigned { partitions }, now);
+    }
+
+    pub fn revoked(&mut self, name: &str, partition: u32, now: Timestamp) {
+        let partitions = vec![Partition { topic: name.to_owned(), number: partition }];
+        self.core.accept(Input::Revoked { partitions }, now);
+    }
+}
