@@ -46,8 +46,8 @@ pub(crate) fn written<'a>(tables: Tables<'a>, me: Me, lease_ms: i64, commit: &'a
     work::write_places(&mut work, &commit.positions)?;
     work::write_answers(&mut work, &commit.answers);
     counters::write(&mut work, me.slot(), counters::changes(tables, &commit.counters)?);
-    last_ids(&mut work, tables, commit)?;
     record::append(&mut work, &commit.log);
+    last_ids(&mut work, tables, commit)?;
     if let Some(pair) = commit.swap {
         rows::swap(&mut work, tables, pair)?;
     }

@@ -3,7 +3,7 @@
 use runtime::ports::{Commit, EffectRow};
 use tokio_postgres::Row;
 
-use crate::error::{Failed, MOVED};
+use crate::error::{FENCED, Failed, MOVED};
 use crate::pipeline::Pipeline;
 use crate::session::Link;
 use crate::shape::Tables;
@@ -79,23 +79,27 @@ pub(crate) async fn after(
 pub(crate) async fn adopt(
     link: &mut Link,
     tables: Tables<'_>,
-    (me, session): (i64, i64),
+    me: i64,
     lease: f64,
     rows: usize,
 ) -> Result<Vec<EffectRow>, Failed> {
     let sql = format!(
-        "WITH mine AS (UPDATE instance SET until = clock_timestamp() + $3 * interval '1 millisecond' \
-         WHERE number = $1 AND session = $2 AND NOT fenced RETURNING number), \
-         silent AS (SELECT number FROM instance WHERE until < clock_timestamp() AND NOT fenced AND number <> $1 \
+        "WITH silent AS (SELECT number FROM instance WHERE until < clock_timestamp() AND NOT fenced AND number <> $1 \
          FOR UPDATE SKIP LOCKED), \
          dead AS (UPDATE instance i SET fenced = true FROM silent WHERE i.number = silent.number RETURNING i.number), \
-         left_over AS (SELECT number FROM effect WHERE EXISTS (SELECT 1 FROM mine) AND owner IN \
+         left_over AS (SELECT number FROM effect WHERE owner IN \
          (SELECT number FROM dead UNION SELECT number FROM instance WHERE fenced AND number <> $1) \
-         AND tbl = ANY($5::text[]) ORDER BY number LIMIT $4 FOR UPDATE SKIP LOCKED) \
+         AND tbl = ANY($3::text[]) ORDER BY number LIMIT $2 FOR UPDATE SKIP LOCKED) \
          UPDATE effect e SET owner = $1 FROM left_over WHERE e.number = left_over.number RETURNING {EFFECT}"
     );
     let mut work = Pipeline::default();
-    work.add(sql, values![me, session, lease, limit(rows), tables.names()]);
+    let mine = format!(
+        "WITH mine AS (UPDATE instance SET until = clock_timestamp() + $2 * interval '1 millisecond' \
+         WHERE number = $1 AND NOT fenced RETURNING number) \
+         SELECT expect(count(*), 1, '{FENCED}', 'leases of this instance') FROM mine"
+    );
+    work.add(mine, values![me, lease]);
+    work.add(sql, values![me, limit(rows), tables.names()]);
     // They are remembered for a while, for their own sake: one that was only asleep must learn what became of its commit.
     work.add(
         "DELETE FROM instance WHERE fenced AND until < clock_timestamp() - interval '7 days' \
@@ -103,7 +107,7 @@ pub(crate) async fn adopt(
         Vec::new(),
     );
     let answers = work.run(link, "").await.rows()?;
-    let mut left = answers.first().into_iter().flatten().map(|row| effect(row, tables)).collect::<Result<Vec<_>, _>>()?;
+    let mut left = answers.get(1).into_iter().flatten().map(|row| effect(row, tables)).collect::<Result<Vec<_>, _>>()?;
     left.sort_by_key(|effect| effect.number);
     Ok(left)
 }

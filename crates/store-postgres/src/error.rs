@@ -85,7 +85,7 @@ impl From<Failed> for OpenError {
 /// The state has moved; raised by our own functions in the database.
 pub(crate) const MOVED: &str = "PB001";
 /// This instance has lost its lease.
-const FENCED: &str = "PB002";
+pub(crate) const FENCED: &str = "PB002";
 /// The commit's number does not follow.
 const MISNUMBERED: &str = "PB003";
 /// A row was written by a version that did not know all fields.
@@ -189,6 +189,9 @@ impl Failed {
     /// What it means to one who reads.
     pub fn unread(&self) -> StoreError {
         let said = self.to_string();
+        if self.code() == Some(FENCED) {
+            return StoreError::Fenced;
+        }
         match self {
             Self::Damaged(_) | Self::Refused(_) => StoreError::Corrupt(said),
             Self::Sql(_) if self.code().is_some_and(|code| code.starts_with("XX")) => StoreError::Corrupt(said),

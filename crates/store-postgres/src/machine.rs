@@ -101,10 +101,10 @@ const MIGRATIONS: &[&str] = &[r#"
     CREATE FUNCTION now_ms() RETURNS bigint LANGUAGE sql VOLATILE AS
         $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint $$;
     -- Fails unless as many were found as should be.
-    CREATE FUNCTION expect(found bigint, wanted bigint, fault text, what text) RETURNS void LANGUAGE plpgsql AS $$
+    CREATE FUNCTION expect(seen bigint, wanted bigint, fault text, what text) RETURNS void LANGUAGE plpgsql AS $$
         BEGIN
-            IF found <> wanted THEN
-                RAISE EXCEPTION '% % are as they should be, not %', found, what, wanted USING ERRCODE = fault;
+            IF seen <> wanted THEN
+                RAISE EXCEPTION '% % are as they should be, not %', seen, what, wanted USING ERRCODE = fault;
             END IF;
         END $$;
     -- The first word of a commit: it is this instance's next one, by its last connection, and nobody has taken it for dead.

@@ -47,9 +47,9 @@ impl PostgresStore {
         let pool = Pool::new(Dial::new(options, &schema, "reader"), options.readers, options.acquire_timeout);
         let reader = PostgresReader::new(pool, Arc::clone(&shapes), tables.clone());
         let session = Session::new(Arc::new(Dial::new(options, &schema, "relay")))?;
-        let outbox = PostgresOutbox::new(session, Arc::clone(&signal), name, options.relay_lease);
+        let outbox = PostgresOutbox::new(session, Arc::clone(&signal), name, options);
         let session = Session::new(Arc::new(Dial::new(options, &schema, "writer")))?;
-        let store = PostgresStore::new(session, shapes, tables, signal, (options.lease, options.timer_claim));
+        let store = PostgresStore::new(session, shapes, tables, signal, options);
         Ok((store, reader, outbox))
     }
 }

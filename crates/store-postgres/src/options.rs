@@ -32,6 +32,8 @@ pub struct PostgresOptions {
     pub lock_timeout: Duration,
     /// How long a start waits for another process that changes the schema.
     pub migration_timeout: Duration,
+    /// Whether who ends in order gives its leases up at once. Without it is as if it was killed: they run out.
+    pub farewell: bool,
     /// Who is listening is told of new events at most so often.
     pub notify_every: Duration,
 }
@@ -57,6 +59,7 @@ impl PostgresOptions {
             statement_timeout: seconds(10),
             lock_timeout: seconds(5),
             migration_timeout: seconds(600),
+            farewell: true,
             notify_every: Duration::from_millis(10),
         })
     }

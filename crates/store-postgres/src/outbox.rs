@@ -11,7 +11,7 @@ use std::time::Duration;
 use runtime::ports::{Outbox, Record, StoreError};
 
 use crate::error::Failed;
-use crate::options::millis;
+use crate::options::{PostgresOptions, millis};
 use crate::pipeline::Pipeline;
 use crate::record::{RECORD, record};
 use crate::session::{Link, Session};
@@ -24,6 +24,7 @@ pub struct PostgresOutbox {
     signal: Arc<Signal>,
     name: String,
     lease: Duration,
+    farewell: bool,
     /// Its number among all relays that there have been; 0 before it has asked for the lease.
     me: i64,
 }
@@ -33,8 +34,9 @@ const HELD: &str = "SELECT expect(count(*), 1, 'PB006', 'leases of this relay') 
                     WHERE holder = $1 AND until >= clock_timestamp() FOR UPDATE) AS held";
 
 impl PostgresOutbox {
-    pub(crate) fn new(session: Session, signal: Arc<Signal>, name: String, lease: Duration) -> Self {
-        Self { session, signal, name, lease, me: 0 }
+    pub(crate) fn new(session: Session, signal: Arc<Signal>, name: String, options: &PostgresOptions) -> Self {
+        let PostgresOptions { relay_lease, farewell, .. } = *options;
+        Self { session, signal, name, lease: relay_lease, farewell, me: 0 }
     }
 
     fn leased(&mut self) -> Result<Option<u64>, Failed> {
@@ -61,7 +63,7 @@ impl Drop for PostgresOutbox {
     /// The next relay need not wait until the lease has run out.
     fn drop(&mut self) {
         let me = self.me;
-        if me == 0 || !self.session.stands() {
+        if me == 0 || !self.farewell || !self.session.stands() {
             return;
         }
         let said = self.session.run_for(Duration::from_secs(2), async |link| {
@@ -94,6 +96,8 @@ impl Outbox for PostgresOutbox {
         let sent = self.session.run(async |link| {
             let mut work = Pipeline::default();
             work.add(HELD, values![me]);
+            // A mark counts events: those that have no number yet get theirs first. Usually there are none to count.
+            work.add(numbering("(SELECT greatest($1 - numbered, 0) FROM relay)"), values![most(number)]);
             work.add("UPDATE relay SET sent = greatest(sent, least($1, numbered))", values![most(number)]);
             work.add("DELETE FROM outbox WHERE number <= $1", values![most(number)]);
             work.run(link, "").await.rows().map(|_| ())
@@ -106,16 +110,22 @@ impl Outbox for PostgresOutbox {
     }
 }
 
+/// Gives numbers to the first so many events that have none, in the order of their positions.
+fn numbering(most: &str) -> String {
+    format!(
+        "WITH new AS (SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM (SELECT seq FROM outbox \
+         WHERE number IS NULL ORDER BY seq LIMIT {most}) AS first), \
+         done AS (UPDATE outbox o SET number = relay.numbered + new.place FROM new, relay \
+         WHERE o.seq = new.seq RETURNING o.number) \
+         UPDATE relay SET numbered = greatest(numbered, (SELECT max(number) FROM done))"
+    )
+}
+
 /// Gives numbers under the lease, in a statement that begins when the lease is held, then reads what has one.
 async fn numbered(link: &mut Link, me: i64, after: u64, rows: usize) -> Result<Vec<(u64, Record)>, Failed> {
     let mut work = Pipeline::default();
     work.add(HELD, values![me]);
-    let number = "WITH new AS (SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM (SELECT seq FROM outbox \
-                  WHERE number IS NULL ORDER BY seq LIMIT $1) AS first), \
-                  done AS (UPDATE outbox o SET number = relay.numbered + new.place FROM new, relay \
-                  WHERE o.seq = new.seq RETURNING o.number) \
-                  UPDATE relay SET numbered = greatest(numbered, (SELECT max(number) FROM done))";
-    work.add(number, values![limit(rows)]);
+    work.add(numbering("$1"), values![limit(rows)]);
     let read = format!(
         "SELECT o.number, {RECORD} FROM outbox o JOIN log l ON l.seq = o.seq WHERE o.number > $1 ORDER BY o.number LIMIT $2"
     );

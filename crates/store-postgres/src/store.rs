@@ -13,7 +13,7 @@ use runtime::ports::{
 
 use crate::commit::{self, Me, Stopped};
 use crate::error::Failed;
-use crate::options::millis;
+use crate::options::{PostgresOptions, millis};
 use crate::pipeline::Pipeline;
 use crate::session::{Link, Session};
 use crate::shape::{Shape, Tables, stored};
@@ -29,6 +29,7 @@ pub struct PostgresStore {
     signal: Arc<Signal>,
     lease: Duration,
     timer_claim: Duration,
+    farewell: bool,
     me: Me,
     /// The connection has changed since the instance last spoke, or the fate of its last commit is not known.
     unsure: bool,
@@ -45,11 +46,12 @@ impl PostgresStore {
         shapes: Arc<[Shape]>,
         tables: Vec<Table>,
         signal: Arc<Signal>,
-        (lease, timer_claim): (Duration, Duration),
+        options: &PostgresOptions,
     ) -> Self {
+        let PostgresOptions { lease, timer_claim, farewell, .. } = *options;
         let unshaped_rows = shapes.iter().any(Shape::may_lack);
         let me = Me::default();
-        Self { session, shapes, tables, signal, lease, timer_claim, me, unsure: false, last_commit: 0, unshaped_rows }
+        Self { session, shapes, tables, signal, lease, timer_claim, farewell, me, unsure: false, last_commit: 0, unshaped_rows }
     }
 
     /// The number of the instance that this is; 0 before it has recovered.
@@ -179,7 +181,7 @@ impl Drop for PostgresStore {
     /// What is left undone need not wait until the lease has run out.
     fn drop(&mut self) {
         let me = self.me.number;
-        if me == 0 || !self.session.stands() {
+        if me == 0 || !self.farewell || !self.session.stands() {
             return;
         }
         let said = self.session.run_for(GOODBYE, async |link| {
@@ -225,10 +227,14 @@ impl Store for PostgresStore {
         Ok(last + 1 - count..last + 1)
     }
 
+    fn lease_ms(&self) -> Option<i64> {
+        Some(millis(self.lease))
+    }
+
     fn adopt(&mut self, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
         #[allow(clippy::cast_precision_loss)] // as the database multiplies intervals; it is some seconds
         let lease = millis(self.lease) as f64;
-        self.change(async |link, tables, me| effects::adopt(link, tables, (me.number, me.session), lease, limit).await)
+        self.change(async |link, tables, me| effects::adopt(link, tables, me.number, lease, limit).await)
     }
 
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
