@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use kernel::System;
 use runtime::driver::EngineOptions;
 use runtime::memory::Topics;
-use runtime::ports::{Channel, Reader};
 use runtime::ports::clock::{SystemClock, Uuids};
+use runtime::ports::{Channel, Reader};
 use runtime::{Engine, Limits, Model};
 use store_sqlite::{DataDir, SqliteStore};
 

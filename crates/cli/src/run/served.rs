@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use broker_kafka::{Admin, KafkaBroker, KafkaPublisher};
+use gateway::{ForwardOptions, Forwarding, Remote};
+use http_api::HttpOptions;
 use jiff::tz::TimeZone;
 use kernel::System;
 use runtime::driver::{EngineOptions, Relaying};
@@ -70,7 +72,7 @@ pub async fn wired(config: &Config, chosen: Chosen) -> Result<(), Failed> {
         let (config, zone, services, stop) = (config.clone(), zone.clone(), chosen.services.clone(), stop.clone());
         tokio::task::spawn_blocking(move || start(&config, &zone, &services, &stop))
     };
-    let mut served = tokio::select! {
+    let served = tokio::select! {
         started = starting => started.map_err(|error| Failed::unavailable(error.to_string()))??,
         () = gives_up.wait() => {
             stop.store(true, Ordering::Release);
@@ -88,11 +90,39 @@ pub async fn wired(config: &Config, chosen: Chosen) -> Result<(), Failed> {
     let port = opened.first().map_or(0, |door| door.port);
     let names = served.engines.iter().map(|engine| name_of(engine.model())).collect::<Vec<_>>();
     tracing::info!(services = names.join(","), gateway = chosen.gateway, host = config.http.host, port, "running");
-    let doors = serve::doors(opened, &served.engines, &options);
+    let mut doors = serve::doors(opened, &served.engines, &options);
+    if chosen.gateway {
+        let forwarding = forwarding(config, &chosen, &options)?;
+        for door in &mut doors {
+            door.router = forwarding.around(std::mem::take(&mut door.router));
+        }
+    }
     let ended = gateway::serve(doors, serve::gateway_options(config, ready), told.wait()).await;
     served.stop(Duration::from_millis(config.gateway.grace_period_ms)).await;
     tracing::info!("stopped");
     ended.map_err(|error| Failed::unavailable(error.to_string()))
+}
+
+/// The way to the services that run elsewhere: all that the settings name and this process does not run itself.
+fn forwarding(config: &Config, chosen: &Chosen, options: &HttpOptions) -> Result<Forwarding, Failed> {
+    let here: Vec<String> = chosen.services.iter().map(|system| format!("{}/{}", system.name, system.services[0].name)).collect();
+    let elsewhere = config.cluster.services.iter().filter(|(name, _)| !here.contains(name));
+    let remotes: Result<Vec<Remote>, Failed> = elsewhere
+        .map(|(name, addresses)| {
+            let (system, service) = name.split_once('/').ok_or_else(|| {
+                Failed::config(format!("`cluster.services`: `{name}` is no service; name it as `<system>/<service>`"))
+            })?;
+            Ok(Remote { system: system.to_owned(), service: service.to_owned(), addresses: addresses.clone() })
+        })
+        .collect();
+    let forward = ForwardOptions {
+        default_system: options.default_system.clone(),
+        public_url: options.public_url.clone(),
+        trust_forwarded: options.trust_forwarded,
+        admin: options.admin,
+        ..ForwardOptions::default()
+    };
+    Forwarding::of(&chosen.systems, &remotes?, forward).map_err(|error| Failed::config(format!("`cluster.services`: {error}")))
 }
 
 /// `<system>.<service>`, which is also the name of its consumer group.
@@ -162,15 +192,11 @@ fn model(config: &Config, system: System) -> Result<Arc<Model>, Failed> {
 
 fn open(config: &Config, model: &Model) -> Result<Opened, Failed> {
     let ours = &config.postgres;
-    let options = PostgresOptions::new(&ours.url).map_err(|error| Failed::config(format!("`postgres.url`: {error}")))?;
-    let lease = Duration::from_millis(ours.lease_ms);
-    let options = PostgresOptions {
-        readers: ours.readers,
-        lease,
-        relay_lease: lease,
-        statement_timeout: Duration::from_millis(ours.statement_timeout_ms),
-        ..options
-    };
+    let mut options = PostgresOptions::new(&ours.url).map_err(|error| Failed::config(format!("`postgres.url`: {error}")))?;
+    options.readers = ours.readers;
+    options.lease = Duration::from_millis(ours.lease_ms);
+    options.relay_lease = options.lease;
+    options.statement_timeout = Duration::from_millis(ours.statement_timeout_ms);
     let opened = PostgresStore::connect(&options, model);
     let (store, reader, outbox) = opened.map_err(|error| Failed::unavailable(error.to_string()))?;
     Ok((Box::new(store), Arc::new(reader), Box::new(outbox)))

@@ -1,0 +1,45 @@
+//! The shared store: one schema of a PostgreSQL database for one service, and any number of processes that work on it.
+//!
+//! ```text
+//! PostgresStore::connect ──▶ whose schema ─▶ migrate ─▶ shape and fill the row tables ─▶ (store, reader, outbox)
+//!
+//! the core ──▶ PostgresStore    one connection; each commit is one transaction in one round trip
+//! adapters ──▶ PostgresReader   a few connections that cannot write, each for one short read
+//! a relay  ──▶ PostgresOutbox   gives numbers to events under a lease, and hands them over in that order
+//!              a thread         one connection that says, and hears, that there is something new
+//! ```
+//!
+//! Who commits says what it has seen, and the database itself checks it while it holds the rows: a commit that comes too
+//! late fails whole. `ARCHITECTURE.md` has the promises; how each is kept stands where it is kept.
+
+mod commit;
+mod counters;
+mod effects;
+mod error;
+mod machine;
+mod open;
+mod options;
+mod outbox;
+mod page;
+mod pipeline;
+mod plan;
+mod pool;
+mod reader;
+mod record;
+mod refill;
+mod rows;
+mod schema;
+mod session;
+mod shape;
+mod signal;
+mod store;
+mod timers;
+mod tls;
+mod value;
+mod work;
+
+pub use error::OpenError;
+pub use options::PostgresOptions;
+pub use outbox::PostgresOutbox;
+pub use reader::PostgresReader;
+pub use store::PostgresStore;

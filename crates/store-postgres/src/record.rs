@@ -1,0 +1,128 @@
+//! The log: how records are written, read and looked for.
+
+use std::fmt::Write as _;
+
+use kernel::event::Cause;
+use runtime::ports::{LogQuery, Record};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+
+use crate::error::Failed;
+use crate::pipeline::Pipeline;
+use crate::session::Link;
+use crate::value::{Value, get, limit, most, natural, values};
+
+/// What is selected first where [`record`] reads.
+pub(crate) const RECORD: &str =
+    "l.seq, l.id, l.source, l.event_type, l.version, l.key, l.time_ms, l.actor, l.request, l.causation, l.trace, l.data";
+
+/// Appends records, in order, and notes them for the relay.
+///
+/// Their positions are drawn here, when the rows that they are about are locked already: whoever changes one of these rows
+/// next draws later.
+pub(crate) fn append<'a>(work: &mut Pipeline<'a>, log: &'a [Record]) {
+    if log.is_empty() {
+        return;
+    }
+    let sql = "WITH done AS (INSERT INTO log \
+               (id, source, event_type, version, key, time_ms, actor, request, causation, trace, data) \
+               SELECT id, source, event_type, version, key, time_ms, actor, request, causation, trace, data \
+               FROM unnest($1::text[], $2::text[], $3::text[], $4::int4[], $5::text[], $6::int8[], $7::text[], $8::text[], \
+               $9::text[], $10::text[], $11::bytea[]) WITH ORDINALITY AS \
+               u(id, source, event_type, version, key, time_ms, actor, request, causation, trace, data, place) \
+               ORDER BY place RETURNING seq) INSERT INTO outbox (seq) SELECT seq FROM done";
+    let texts = |text: fn(&Record) -> &str| log.iter().map(text).collect::<Vec<_>>();
+    work.add(
+        sql,
+        values![
+            texts(|record| &record.id),
+            texts(|record| &record.source),
+            texts(|record| &record.event_type),
+            log.iter().map(|record| i32::from(record.version)).collect::<Vec<_>>(),
+            texts(|record| &record.key),
+            log.iter().map(|record| record.time_ms).collect::<Vec<_>>(),
+            texts(|record| &record.cause.actor),
+            texts(|record| &record.cause.request),
+            texts(|record| &record.cause.causation),
+            texts(|record| &record.cause.trace),
+            log.iter().map(|record| record.data.as_slice()).collect::<Vec<_>>(),
+        ],
+    );
+}
+
+/// Records after a position, in order.
+pub(crate) async fn after(link: &mut Link, seq: u64, rows: usize) -> Result<Vec<Record>, Failed> {
+    let sql = format!("SELECT {RECORD} FROM log l WHERE l.seq > $1 ORDER BY l.seq LIMIT $2");
+    link.rows(&sql, &values![most(seq), limit(rows)]).await?.iter().map(|row| record(row, 0)).collect()
+}
+
+/// The first and the last position that the log has; of an empty one, as if the next had gone already.
+pub(crate) async fn ends(link: &mut Link) -> Result<(u64, u64), Failed> {
+    let sql =
+        "SELECT coalesce((SELECT min(seq) FROM log), pruned + 1), coalesce((SELECT max(seq) FROM log), pruned) FROM machine";
+    let row = link.row(sql, &[]).await?.ok_or_else(|| Failed::Damaged("the store has lost its own row".into()))?;
+    Ok((natural(&row, 0)?, natural(&row, 1)?))
+}
+
+/// Positions that a search looks at in one statement.
+const STEP: u64 = 20_000;
+
+/// A search through the log. It goes in steps, each a short statement: there is no index but the order, because one on
+/// scattered keys is paid by every event, and who looks for one in history can wait.
+pub(crate) async fn search(link: &mut Link, query: &LogQuery) -> Result<Vec<Record>, Failed> {
+    let (first, last) = ends(link).await?;
+    let (mut at, mut found) = (query.after.max(first.saturating_sub(1)), Vec::new());
+    while at < last && found.len() < query.limit {
+        let upto = at.saturating_add(STEP);
+        let (sql, bound) = between(query, at, upto, query.limit - found.len());
+        for row in link.rows_once(&sql, &bound).await? {
+            found.push(record(&row, 0)?);
+        }
+        at = upto;
+    }
+    Ok(found)
+}
+
+fn between(query: &LogQuery, after: u64, upto: u64, rows: usize) -> (String, Vec<(Value<'_>, Type)>) {
+    let mut sql = format!("SELECT {RECORD} FROM log l WHERE l.seq > $1 AND l.seq <= $2");
+    let mut bound: Vec<(Value<'_>, Type)> = vec![(Box::new(most(after)), Type::INT8), (Box::new(most(upto)), Type::INT8)];
+    let mut and = |condition: &str, value: Value<'static>, of: Type| {
+        bound.push((value, of));
+        // Writing to a text cannot fail.
+        let _ = write!(sql, " AND l.{condition} ${}", bound.len());
+    };
+    let texts = [("event_type =", &query.event_type), ("key =", &query.key), ("request =", &query.request)];
+    for (condition, wanted) in texts {
+        if let Some(wanted) = wanted {
+            and(condition, Box::new(wanted.clone()), Type::TEXT);
+        }
+    }
+    for (condition, instant) in [("time_ms >=", query.from_ms), ("time_ms <", query.until_ms)] {
+        if let Some(instant) = instant {
+            and(condition, Box::new(instant), Type::INT8);
+        }
+    }
+    let _ = write!(sql, " ORDER BY l.seq LIMIT {}", limit(rows));
+    (sql, bound)
+}
+
+/// A record whose columns begin there.
+pub(crate) fn record(row: &Row, at: usize) -> Result<Record, Failed> {
+    let version: i32 = get(row, at + 4)?;
+    Ok(Record {
+        seq: natural(row, at)?,
+        id: get(row, at + 1)?,
+        source: get(row, at + 2)?,
+        event_type: get(row, at + 3)?,
+        version: u16::try_from(version).map_err(|_| Failed::Damaged(format!("{version} is no schema version")))?,
+        key: get(row, at + 5)?,
+        time_ms: get(row, at + 6)?,
+        cause: Cause {
+            actor: get(row, at + 7)?,
+            request: get(row, at + 8)?,
+            causation: get(row, at + 9)?,
+            trace: get(row, at + 10)?,
+        },
+        data: get(row, at + 11)?,
+    })
+}

@@ -1,0 +1,191 @@
+//! A row table as the store knows it: its columns, and the statements that never change.
+
+use kernel::field::{Ask, FieldInfo};
+use runtime::Model;
+use runtime::model::{Table, TableId};
+use runtime::ports::StoredRow;
+use tokio_postgres::Row;
+
+use crate::error::{Failed, OpenError};
+use crate::value::{get, natural};
+
+/// What every statement that reads rows selects first, for [`stored`].
+pub(crate) const ROW: &str = "id, key, version, schema, data";
+
+/// Names are cut off behind so many bytes by PostgreSQL, silently.
+const LONGEST_NAME: usize = 63;
+
+/// A table of rows.
+///
+/// ```sql
+/// CREATE TABLE "message__my_messages" (
+///     key      text COLLATE "C" PRIMARY KEY,
+///     id       bigint,            -- none as long as the row is not listed
+///     version  bigint NOT NULL,
+///     schema   integer NOT NULL,
+///     shape    integer NOT NULL,  -- which fields its writer knew
+///     "f_status" bytea,           -- a declared field, see `value`
+///     data     bytea NOT NULL     -- kept byte by byte
+/// );
+/// CREATE UNIQUE INDEX ON "message__my_messages" (id) WHERE id IS NOT NULL;
+/// CREATE INDEX ON "message__my_messages" ("f_status", id) WHERE id IS NOT NULL;
+/// ```
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    /// The table's name, unquoted.
+    pub name: String,
+    /// Declared fields.
+    pub fields: Vec<FieldInfo>,
+    /// Pairs of them that are counted.
+    pub crossed: Vec<(usize, usize)>,
+    /// Their columns, unquoted.
+    pub columns: Vec<String>,
+    /// The number of this declaration among those that the table has had; written beside each row.
+    pub number: i32,
+    /// No later declaration is known: rows of earlier ones have to be filled.
+    pub newest: bool,
+}
+
+impl Shape {
+    fn of(table: &Table) -> Self {
+        Self::new(table.sql_name.clone(), table.fields.clone(), table.crossed.clone())
+    }
+
+    /// A table with that name, fields and pairs.
+    pub fn new(name: String, fields: Vec<FieldInfo>, crossed: Vec<(usize, usize)>) -> Self {
+        let columns = fields.iter().map(|field| fitting(&format!("f_{}", field.name))).collect();
+        Self { name: fitting(&name), fields, crossed, columns, number: 1, newest: true }
+    }
+
+    /// The table's name in a statement.
+    pub fn table(&self) -> String {
+        quoted(&self.name)
+    }
+
+    /// A field's column in a statement.
+    pub fn column(&self, field: usize) -> String {
+        self.columns.get(field).map(|column| quoted(column)).unwrap_or_default()
+    }
+
+    /// The fields' columns, each with what a function makes of it.
+    pub fn each_column(&self, mut each: impl FnMut(usize, String) -> String) -> String {
+        (0..self.columns.len()).map(|place| each(place, self.column(place))).collect()
+    }
+
+    /// Whether there may be rows that lack fields of this declaration.
+    pub fn may_lack(&self) -> bool {
+        self.newest && self.number > 1
+    }
+
+    /// The fields and pairs that have counters, by the names of their counters.
+    pub fn counted(&self) -> Vec<(String, Vec<usize>)> {
+        let single = self.fields.iter().enumerate().filter(|(_, field)| field.ask == Ask::Counted);
+        let single = single.map(|(place, field)| (field.name.to_owned(), vec![place]));
+        let pairs = self.crossed.iter().map(|(a, b)| (self.crossed_name(*a, *b), vec![*a, *b]));
+        single.chain(pairs).collect()
+    }
+
+    /// The name of a pair's counter.
+    pub fn crossed_name(&self, a: usize, b: usize) -> String {
+        let name = |place: usize| self.fields.get(place).map_or("", |field| field.name);
+        format!("{}*{}", name(a), name(b))
+    }
+
+    /// A row by its key.
+    pub fn by_key(&self) -> String {
+        format!("SELECT {ROW} FROM {} WHERE key = $1", self.table())
+    }
+
+    /// A row by its id.
+    pub fn by_id(&self) -> String {
+        format!("SELECT {ROW} FROM {} WHERE id = $1", self.table())
+    }
+
+    /// Rows by their keys.
+    pub fn by_keys(&self) -> String {
+        format!("SELECT {ROW} FROM {} WHERE key = ANY($1::text[])", self.table())
+    }
+}
+
+/// The tables of a model, in its order. Names are told apart without case, for the sake of people.
+pub(crate) fn shapes(model: &Model) -> Result<Vec<Shape>, OpenError> {
+    let shapes: Vec<Shape> = model.tables.iter().map(Shape::of).collect();
+    let tables = shapes.iter().map(|shape| shape.name.clone());
+    let columns = shapes.iter().flat_map(|shape| shape.columns.iter().map(|column| format!("{}.{column}", shape.name)));
+    let mut seen = std::collections::HashSet::new();
+    match tables.chain(columns).find(|name| !seen.insert(name.to_lowercase())) {
+        Some(name) => Err(OpenError::NameTwice { name }),
+        None => Ok(shapes),
+    }
+}
+
+/// The tables by number, and back by name.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tables<'a>(pub &'a [Shape]);
+
+impl<'a> Tables<'a> {
+    /// A table that is to be written.
+    pub fn get(&self, table: TableId) -> Result<&'a Shape, Failed> {
+        self.0.get(table.0).ok_or_else(|| Failed::Refused(format!("there is no table {}", table.0)))
+    }
+
+    /// Its name, by which everything else is filed.
+    pub fn name(&self, table: TableId) -> Result<&'a str, Failed> {
+        Ok(&self.get(table)?.name)
+    }
+
+    /// All names: what others have filed under names that are not known here is theirs to deal with.
+    pub fn names(&self) -> Vec<&'a str> {
+        self.0.iter().map(|shape| shape.name.as_str()).collect()
+    }
+
+    /// The table of that name.
+    pub fn named(&self, name: &str) -> Result<TableId, Failed> {
+        let place = self.0.iter().position(|shape| shape.name == name);
+        place.map(TableId).ok_or_else(|| Failed::Damaged(format!("table {name} is not declared")))
+    }
+}
+
+/// A name in a statement.
+pub(crate) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// A name that is not cut off: a long one ends in a sum of all of it.
+fn fitting(name: &str) -> String {
+    if name.len() <= LONGEST_NAME {
+        return name.to_owned();
+    }
+    // FNV-1a, which never changes.
+    let sum = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let kept: String =
+        name.char_indices().take_while(|(at, letter)| at + letter.len_utf8() <= 46).map(|(_, letter)| letter).collect();
+    format!("{kept}_{sum:016x}")
+}
+
+/// A row selected by [`ROW`].
+pub(crate) fn stored(row: &Row) -> Result<StoredRow, Failed> {
+    let id: Option<i64> = get(row, 0)?;
+    let schema: i32 = get(row, 3)?;
+    Ok(StoredRow {
+        id: id.and_then(|id| u64::try_from(id).ok()),
+        key: get(row, 1)?,
+        version: natural(row, 2)?,
+        schema: u16::try_from(schema).map_err(|_| Failed::Damaged(format!("{schema} is no schema version")))?,
+        data: get(row, 4)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_names_stay_apart() {
+        let long = |end: &str| fitting(&format!("{}{end}", "chatbot__".repeat(8)));
+        assert_ne!(long("one"), long("two"));
+        assert_eq!(long("one"), long("one"));
+        assert!(long("one").len() <= LONGEST_NAME && fitting(&"가".repeat(40)).len() <= LONGEST_NAME);
+        assert_eq!(fitting("message__message"), "message__message");
+    }
+}

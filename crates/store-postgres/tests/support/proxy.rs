@@ -1,0 +1,104 @@
+//! A wire that can be cut, and that can hold back what is under way in either direction.
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// Stands before a server; connections made while something is held are held as well.
+pub struct Proxy {
+    pub url: String,
+    wires: Arc<Mutex<Vec<Arc<Wire>>>>,
+}
+
+/// One connection.
+pub struct Wire {
+    client: TcpStream,
+    server: TcpStream,
+    /// What the client says is kept back.
+    pub hold_up: AtomicBool,
+    /// What the server says is kept back.
+    pub hold_down: AtomicBool,
+    held_up: Mutex<Vec<u8>>,
+}
+
+impl Proxy {
+    pub fn before(url: &str) -> Self {
+        let rest = url.rsplit_once('@').expect("postgres://user@host:port/database").1;
+        let server = rest.split('/').next().expect("a host").to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let here = listener.local_addr().expect("an address").to_string();
+        let wires: Arc<Mutex<Vec<Arc<Wire>>>> = Arc::default();
+        let all = wires.clone();
+        let url = url.replace(&server, &here);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let Ok(server) = TcpStream::connect(&server) else { continue };
+                all.lock().expect("whole").push(Wire::between(client, server));
+            }
+        });
+        Self { url, wires }
+    }
+
+    /// The connection that was made last.
+    pub fn last(&self) -> Arc<Wire> {
+        self.wires.lock().expect("whole").last().expect("there is one").clone()
+    }
+}
+
+impl Wire {
+    fn between(client: TcpStream, server: TcpStream) -> Arc<Self> {
+        for stream in [&client, &server] {
+            stream.set_nodelay(true).expect("no delay");
+        }
+        let wire = Arc::new(Self {
+            client,
+            server,
+            hold_up: AtomicBool::new(false),
+            hold_down: AtomicBool::new(false),
+            held_up: Mutex::default(),
+        });
+        let (up, down) = (wire.clone(), wire.clone());
+        std::thread::spawn(move || up.carry_up());
+        std::thread::spawn(move || down.carry_down());
+        wire
+    }
+
+    fn carry_up(&self) {
+        let mut bytes = [0; 65_536];
+        while let Ok(some @ 1..) = (&self.client).read(&mut bytes) {
+            if self.hold_up.load(Ordering::SeqCst) {
+                self.held_up.lock().expect("whole").extend_from_slice(&bytes[..some]);
+            } else if (&self.server).write_all(&bytes[..some]).is_err() {
+                break;
+            }
+        }
+    }
+
+    fn carry_down(&self) {
+        let mut bytes = [0; 65_536];
+        while let Ok(some @ 1..) = (&self.server).read(&mut bytes) {
+            if !self.hold_down.load(Ordering::SeqCst) && (&self.client).write_all(&bytes[..some]).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// The client's side is cut; the server does not notice.
+    pub fn cut(&self) {
+        let _ = self.client.shutdown(Shutdown::Both);
+    }
+
+    /// How much is kept back of what the client has said.
+    pub fn held(&self) -> usize {
+        self.held_up.lock().expect("whole").len()
+    }
+
+    /// The server gets at last what the client has said.
+    pub fn arrive_late(&self) {
+        let held = std::mem::take(&mut *self.held_up.lock().expect("whole"));
+        (&self.server).write_all(&held).expect("the server still listens");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+}

@@ -1,0 +1,122 @@
+//! A process that commits, and does not give up.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use contract_tests::desk::{parcel, record};
+use contract_tests::sample::depot;
+use runtime::Model;
+use runtime::model::TableId;
+use runtime::ports::{Commit, CommitError, Outbox, Record, RowRef, RowWrite, Store};
+use store_postgres::{PostgresOptions, PostgresOutbox, PostgresReader, PostgresStore};
+
+/// The sample system.
+pub fn model() -> Arc<Model> {
+    Model::of(depot()).expect("well declared")
+}
+
+/// The aggregate's table.
+pub fn parcels() -> TableId {
+    model().find("depot", "parcel").expect("it has an aggregate").id
+}
+
+pub struct Worker {
+    pub store: PostgresStore,
+    pub reader: PostgresReader,
+    pub outbox: PostgresOutbox,
+    pub next: u64,
+    pub effects_from: u64,
+}
+
+impl Worker {
+    pub fn join(options: &PostgresOptions) -> Self {
+        let (store, reader, outbox) = PostgresStore::connect(options, &model()).expect("connects");
+        let mut worker = Self { store, reader, outbox, next: 1, effects_from: 0 };
+        worker.begin();
+        worker
+    }
+
+    pub fn begin(&mut self) {
+        let recovered = self.store.recover().expect("recovers");
+        (self.next, self.effects_from) = (recovered.last_commit + 1, recovered.last_effect);
+    }
+
+    /// Under the next number, which is given again if it fails.
+    pub fn attempt(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        self.store.commit(&Commit { number: self.next, ..commit.clone() })?;
+        self.next += 1;
+        Ok(())
+    }
+
+    pub fn commit(&mut self, commit: &Commit) {
+        self.attempt(commit).expect("the commit is in order");
+    }
+
+    /// Whether it was applied, however long it takes to find out.
+    pub fn settled(&mut self, commit: &Commit) -> Result<bool, CommitError> {
+        match self.attempt(commit) {
+            Ok(()) => Ok(true),
+            Err(CommitError::Unknown(_)) => {
+                let last = patiently(|| self.store.last_commit().ok());
+                assert!(last == self.next || last + 1 == self.next, "{last} follows from no commit");
+                let applied = last == self.next;
+                self.next = last + 1;
+                Ok(applied)
+            }
+            Err(CommitError::Unavailable(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub fn version(&mut self, key: &str) -> u64 {
+        let wanted = [RowRef { table: parcels(), key: key.into() }];
+        patiently(|| self.store.load(&wanted).ok()).remove(0).map_or(0, |row| row.version)
+    }
+}
+
+/// Tries until it succeeds.
+pub fn patiently<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(done) = attempt() {
+            return done;
+        }
+        assert!(Instant::now() < end, "it does not come about");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// A row's next version; its id follows from its key, which ends in a number.
+pub fn row(key: &str, old_version: u64) -> RowWrite {
+    let number: String = key.chars().filter(char::is_ascii_digit).collect();
+    parcel(parcels(), key, number.parse::<u64>().unwrap_or_default() + 1, old_version)
+}
+
+/// A change of some rows, each with its event, which says the version that it has led to.
+pub fn change(rows: &[(&str, u64)]) -> Commit {
+    let mut rows: Vec<_> = rows.to_vec();
+    rows.sort_unstable();
+    Commit {
+        log: rows.iter().map(|(key, version)| said(key, version + 1)).collect(),
+        rows: rows.iter().map(|(key, version)| row(key, *version)).collect(),
+        ..Commit::default()
+    }
+}
+
+pub fn said(key: &str, version: u64) -> Record {
+    Record { id: format!("{key}/{version}"), ..record(version, "Taken", key) }
+}
+
+/// Everything that an outbox has, taken as a relay takes it.
+pub fn drained(outbox: &mut PostgresOutbox) -> Vec<(u64, Record)> {
+    let mut after = patiently(|| outbox.lease().ok().flatten());
+    let mut all = Vec::new();
+    loop {
+        let some = patiently(|| outbox.unsent(after, 1_000).ok());
+        let Some(last) = some.last() else { return all };
+        after = last.0;
+        all.extend(some);
+        patiently(|| outbox.sent(after).ok());
+        patiently(|| outbox.lease().ok().flatten());
+    }
+}

@@ -1,0 +1,159 @@
+//! Commits whose outcome is not known, and what becomes of them.
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
+
+mod support;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use runtime::ports::{CommitError, Store};
+use support::Schema;
+use support::proxy::Proxy;
+use support::worker::{Worker, change, drained};
+
+/// A worker behind a proxy; it has committed once, so that all its statements are ready.
+fn behind(proxy: &Proxy, schema: &Schema) -> Worker {
+    let options = store_postgres::PostgresOptions::new(&proxy.url).unwrap().in_schema(&schema.name);
+    let mut worker = Worker::join(&options);
+    worker.commit(&change(&[("k1", 0)]));
+    worker
+}
+
+fn is_unknown(result: &Result<(), CommitError>) -> bool {
+    matches!(result, Err(CommitError::Unknown(_)))
+}
+
+#[test]
+fn a_commit_whose_answer_is_lost_is_found_out_to_have_been_applied() {
+    let schema = Schema::new();
+    let proxy = Proxy::before(&schema.url);
+    let mut worker = behind(&proxy, &schema);
+    let wire = proxy.last();
+    wire.hold_down.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(|| worker.attempt(&change(&[("k1", 1)])));
+        std::thread::sleep(Duration::from_millis(500));
+        wire.cut();
+        let result = commit.join().unwrap();
+        assert!(is_unknown(&result), "{result:?}");
+    });
+    assert_eq!(worker.store.last_commit().unwrap(), 2);
+    assert_eq!(worker.version("k1"), 2);
+    worker.next = 3;
+    worker.commit(&change(&[("k1", 2)]));
+}
+
+/// The trap: the question is answered with no, and then the commit arrives after all.
+#[test]
+fn a_commit_that_arrives_after_it_was_found_not_to_be_applied_never_is() {
+    let schema = Schema::new();
+    let proxy = Proxy::before(&schema.url);
+    let mut worker = behind(&proxy, &schema);
+    let wire = proxy.last();
+    wire.hold_up.store(true, Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(|| worker.attempt(&change(&[("k1", 1)])));
+        while wire.held() == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        wire.cut();
+        let result = commit.join().unwrap();
+        assert!(is_unknown(&result), "{result:?}");
+    });
+    assert_eq!(worker.store.last_commit().unwrap(), 1);
+    wire.arrive_late();
+    assert_eq!(worker.version("k1"), 1, "it came too late");
+    assert_eq!(worker.store.last_commit().unwrap(), 1);
+    worker.commit(&change(&[("k1", 1)]));
+    assert_eq!(drained(&mut worker.outbox).len(), 2);
+}
+
+/// Its backend goes on without a client; who asks has to wait for it.
+#[test]
+fn who_asks_waits_for_a_commit_that_is_still_under_way() {
+    let schema = Schema::new();
+    let proxy = Proxy::before(&schema.url);
+    let mut worker = behind(&proxy, &schema);
+    let wire = proxy.last();
+    let mut look = schema.look();
+    look.run("BEGIN; SELECT FROM depot__parcel WHERE key = 'k1' FOR UPDATE");
+    std::thread::scope(|scope| {
+        let commit = scope.spawn(|| worker.attempt(&change(&[("k1", 1)])));
+        look.until("SELECT count(*) > 0 FROM pg_locks WHERE NOT granted");
+        wire.cut();
+        let result = commit.join().unwrap();
+        assert!(is_unknown(&result), "{result:?}");
+    });
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| worker.store.last_commit());
+        look.until("SELECT count(*) > 1 FROM pg_locks WHERE NOT granted");
+        assert!(!asking.is_finished(), "nobody can know yet");
+        look.run("COMMIT");
+        assert_eq!(asking.join().unwrap().unwrap(), 2);
+    });
+    assert_eq!(worker.version("k1"), 2);
+}
+
+/// What the server closed while nobody used it is no reason to know nothing.
+#[test]
+fn a_connection_that_ended_between_two_commits_is_made_anew() {
+    let schema = Schema::new();
+    let mut worker = Worker::join(&schema.options());
+    let mut look = schema.look();
+    worker.commit(&change(&[("k1", 0)]));
+    for version in 1..6 {
+        let name = &schema.name;
+        look.run(&format!(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'pabal {name} writer'"
+        ));
+        let result = worker.attempt(&change(&[("k1", version)]));
+        assert!(result.is_ok(), "{result:?}");
+    }
+}
+
+/// Killed at any moment, among them those around COMMIT: nothing acknowledged is lost, nothing refused is there.
+#[test]
+fn backends_are_killed_at_any_moment_and_every_outcome_is_found_out() {
+    let schema = Schema::new();
+    let mut worker = Worker::join(&schema.options());
+    worker.commit(&change(&[("k1", 0)]));
+    let (done, name) = (AtomicBool::new(false), schema.name.clone());
+    let (mut version, mut unknown, mut applied_after_all) = (1, 0, 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut look = schema.look();
+            let mut pause = 7;
+            while !done.load(Ordering::SeqCst) {
+                look.run(&format!(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pabal {name} writer'"
+                ));
+                pause = pause * 31 % 47;
+                std::thread::sleep(Duration::from_millis(4 + pause));
+            }
+        });
+        let end = Instant::now() + Duration::from_secs(8);
+        while Instant::now() < end {
+            let before = worker.next;
+            let applied = match worker.attempt(&change(&[("k1", version)])) {
+                Ok(()) => true,
+                Err(CommitError::Unknown(_)) => {
+                    unknown += 1;
+                    let last = support::worker::patiently(|| worker.store.last_commit().ok());
+                    assert!(last == before || last + 1 == before);
+                    worker.next = last + 1;
+                    applied_after_all += u64::from(last == before);
+                    last == before
+                }
+                Err(CommitError::Unavailable(_)) => false,
+                Err(error) => panic!("{error}"),
+            };
+            version += u64::from(applied);
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    assert_eq!(worker.version("k1"), version);
+    println!("{version} commits, {unknown} unknown, {applied_after_all} of them applied");
+    let versions: Vec<String> = drained(&mut worker.outbox).into_iter().map(|(_, record)| record.id).collect();
+    assert_eq!(versions, (1..=version).map(|version| format!("k1/{version}")).collect::<Vec<_>>());
+}
