@@ -172,7 +172,9 @@ impl Draft {
     fn known(&self, source: &Source, key: &str) -> Result<(), Failed> {
         let path: Vec<_> = key.split('.').map(str::to_owned).collect();
         let ours = path[0].as_str();
-        let free = ours == "ports" || self.systems.contains(&ours);
+        let named_by_people = ["ports", "cluster.services", "kafka.topics.generation"];
+        let named = named_by_people.iter().any(|section| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.')));
+        let free = ours == "ports" || named || self.systems.contains(&ours);
         if free || tree::get(&self.tree, &path).is_some() {
             return Ok(());
         }
