@@ -1,5 +1,6 @@
 //! What all clients have in common: how they get in, what they log, and how their errors read.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -10,6 +11,7 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use runtime::ports::BrokerError;
 
 use crate::config::Options;
+use crate::seldom::Seldom;
 use crate::wire::Arrived;
 
 /// A client that has nothing to be asked about.
@@ -43,9 +45,18 @@ pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// What the client says about its connections. It goes on by itself.
 pub fn trouble(error: &KafkaError, reason: &str) {
+    // Each connection of each client says so, several times a second for as long as it lasts.
+    static DOWN: Mutex<Seldom> = Mutex::new(Seldom::new());
+    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
+        return; // no trouble at all: there is nothing more to read
+    }
     metrics::counter!("pabal_kafka_errors_total").increment(1);
     match error.rdkafka_error_code() {
-        Some(RDKafkaErrorCode::AllBrokersDown) => tracing::warn!(target: "kafka", "no broker answers"),
+        Some(RDKafkaErrorCode::AllBrokersDown) => {
+            if let Some(times) = DOWN.lock().unwrap_or_else(PoisonError::into_inner).now() {
+                tracing::warn!(target: "kafka", times, "no broker answers");
+            }
+        }
         Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
             tracing::debug!(target: "kafka", reason, "a broker does not answer");
         }

@@ -10,6 +10,11 @@ pub struct Seldom {
 }
 
 impl Seldom {
+    /// Nothing has happened yet.
+    pub const fn new() -> Self {
+        Self { last: None, held: 0 }
+    }
+
     /// How often it has happened since it was told last, if it is to be told now.
     pub fn now(&mut self) -> Option<u64> {
         self.held += 1;

@@ -489,7 +489,6 @@ fn nobody_waits_for_ever_for_a_broker_that_hangs() {
     assert_eq!(failed, (true, true, true));
     assert!(took.iter().all(|(_, time)| *time < Duration::from_secs(10)), "{took:?}");
     // What was on its way when the broker hung may have arrived: that is what is asked for.
-    let mut options = options;
     (options.times.delivery_ms, options.times.request_ms) = (30_000, 10_000);
     let mut publisher = KafkaPublisher::new(&options).unwrap();
     let mut there = None;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use runtime::ports::{BrokerError, Member, Partition};
 
@@ -129,6 +129,8 @@ impl Sitting {
                     tracing::error!(group = self.seat.group, %code, "the group is left and joined anew");
                     return;
                 }
+                // Said by the client already, for all of them.
+                Some(Err(error)) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) => {}
                 Some(Err(error)) => self.troubled(&error),
                 None => {}
             }

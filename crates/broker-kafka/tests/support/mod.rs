@@ -11,7 +11,7 @@ use broker_kafka::{Admin, KafkaPublisher, Options, Topics};
 use kernel::event::Cause;
 use runtime::ports::{Partition, Publisher, Record, Stamp};
 
-pub const PATIENCE: Duration = Duration::from_secs(40);
+pub const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Where the broker is, or a clear line that the test was skipped.
 pub fn kafka(test: &str) -> Option<Options> {
