@@ -28,7 +28,6 @@ use http_api::{Problem, RequestContext, problem_types};
 use kernel::System;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tower::ServiceExt;
 
 pub use options::{BreakerOptions, ForwardError, ForwardOptions, HealthOptions, Remote};
 

@@ -155,7 +155,7 @@ impl Sending<'_> {
             Outcome::None(failure) if failure.is_before_sending() => self.load.is_whole(),
             Outcome::None(_) => repeatable,
             Outcome::Answer(response, ..) if self.is_gateway_error(response.status()) => repeatable,
-            Outcome::Answer(response, ..) => repeatable && unsure && is_in_flight(response),
+            Outcome::Answer(response, ..) => repeatable && unsure && is_in_flight(response.status(), response.headers()),
         }
     }
 
@@ -183,7 +183,7 @@ impl Sending<'_> {
             Outcome::None(failure) => return Err(problems::unanswered(self.pool, failure, unsure)),
         };
         let (mut parts, body) = response.into_parts();
-        if unsure && parts.status == StatusCode::CONFLICT && parts.headers.contains_key(RETRY_AFTER) {
+        if unsure && is_in_flight(parts.status, &parts.headers) {
             // The first try is still at it; the client knows of one request only.
             return Err(problems::unanswered(self.pool, Failure::TimedOut, true));
         }
@@ -203,14 +203,14 @@ impl Outcome {
     fn is_unsure(&self) -> bool {
         match self {
             Self::None(failure) => !failure.is_before_sending(),
-            Self::Answer(response, ..) => matches!(response.status().as_u16(), 502 | 504),
+            Self::Answer(response, ..) => matches!(response.status().as_u16(), 500..=504),
         }
     }
 }
 
 /// The answer to a repetition of what is still being worked on.
-fn is_in_flight(response: &Response<Incoming>) -> bool {
-    response.status() == StatusCode::CONFLICT && response.headers().contains_key(RETRY_AFTER)
+fn is_in_flight(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::CONFLICT && headers.contains_key(RETRY_AFTER)
 }
 
 /// In seconds; a date would need a clock that both agree on.
