@@ -94,9 +94,8 @@ impl Sending<'_> {
         let heeds_keys = match self.method {
             Method::GET | Method::HEAD | Method::OPTIONS => return true,
             // Services remember the answers of POST. PUT, PATCH and DELETE of an entity come to the same when they come twice.
-            Method::POST => true,
+            Method::POST | Method::DELETE => true,
             Method::PUT | Method::PATCH => !self.is_action || self.options.repeat_put_actions,
-            Method::DELETE => true,
             _ => return false,
         };
         if self.options.add_idempotency_keys && !self.headers.contains_key(IDEMPOTENCY_KEY) {
@@ -117,7 +116,7 @@ impl Sending<'_> {
         // What can be sent only once gets all the time there is.
         let within = if repeatable { self.options.per_try.min(remaining) } else { remaining };
         let upstream = pass.upstream.clone();
-        let sent = upstream.send(&self.method, &self.target, &self.headers, self.load.body(), within).await;
+        let sent = upstream.send(&self.method, &self.target, &self.headers, &self.load, within).await;
         match sent {
             Ok((response, permit)) => {
                 upstream.labels.answered(response.status(), started.elapsed());
@@ -131,8 +130,9 @@ impl Sending<'_> {
             }
             Err(failure) => {
                 upstream.labels.failed(failure);
-                // A client that broke off its own body, and connections that are all in use, say nothing about the upstream.
-                if self.load.fault().is_none() && failure != Failure::Busy {
+                // Nothing about the upstream is said by connections that are all in use, by a client that broke its own body
+                // off, and by a service that hangs up on a body it does not want.
+                if self.load.fault().is_none() && !self.load.is_under_way() && failure != Failure::Busy {
                     pass.failed();
                 }
                 Outcome::None(failure)
