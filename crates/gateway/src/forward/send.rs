@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, IF_MATCH, RETRY_AFTER};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_api::{MADE_KEY_PREFIX, Problem};
@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use super::declared::Spot;
 use super::headers::{self, IDEMPOTENCY_KEY};
 use super::held::Held;
 use super::load::Load;
@@ -34,7 +35,7 @@ pub(crate) struct Sending<'a> {
     pub target: PathAndQuery,
     pub headers: HeaderMap,
     pub load: Load,
-    pub is_action: bool,
+    pub spot: Spot,
     /// When everything must be over.
     pub until: Instant,
 }
@@ -93,9 +94,13 @@ impl Sending<'_> {
         }
         let heeds_keys = match self.method {
             Method::GET | Method::HEAD | Method::OPTIONS => return true,
-            // Services remember the answers of POST. PUT, PATCH and DELETE of an entity come to the same when they come twice.
-            Method::POST | Method::DELETE => true,
-            Method::PUT | Method::PATCH => !self.is_action || self.options.repeat_put_actions,
+            _ if self.spot == Spot::Admin => return false,
+            // Services remember the answers of POST; other changes of an entity come to the same when they come twice.
+            Method::POST => true,
+            Method::PUT | Method::PATCH | Method::DELETE => {
+                let is_harmless = self.spot == Spot::Thing && !self.headers.contains_key(IF_MATCH);
+                is_harmless || self.options.keys_heeded_everywhere
+            }
             _ => return false,
         };
         if self.options.add_idempotency_keys && !self.headers.contains_key(IDEMPOTENCY_KEY) {
@@ -109,7 +114,7 @@ impl Sending<'_> {
         let started = Instant::now();
         let Some((index, mut pass)) = self.pool.pick(*tried, started) else {
             measure::refused(self.pool.system, self.pool.service, "breaker");
-            return Outcome::None(Failure::NotConnected);
+            return Outcome::None(Failure::LetAlone);
         };
         tried.add(index);
         let remaining = self.until.saturating_duration_since(started);
@@ -152,6 +157,7 @@ impl Sending<'_> {
 
     fn may_go_on(&self, outcome: &Outcome, repeatable: bool, unsure: bool) -> bool {
         match outcome {
+            Outcome::None(Failure::LetAlone) => false,
             Outcome::None(failure) if failure.is_before_sending() => self.load.is_whole(),
             Outcome::None(_) => repeatable,
             Outcome::Answer(response, ..) if self.is_gateway_error(response.status()) => repeatable,

@@ -46,6 +46,8 @@ pub(crate) enum Health {
 /// Why a try brought no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
+    /// Every breaker is open. Nothing was sent.
+    LetAlone,
     /// All connections were in use for as long as it could wait. Nothing was sent.
     Busy,
     /// No connection came about. Nothing was sent.
@@ -59,6 +61,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub fn word(self) -> &'static str {
         match self {
+            Self::LetAlone => "let_alone",
             Self::Busy => "busy",
             Self::NotConnected => "not_connected",
             Self::TimedOut => "timed_out",
@@ -68,7 +71,7 @@ impl Failure {
 
     /// Whether the service cannot have seen the request.
     pub fn is_before_sending(self) -> bool {
-        matches!(self, Self::Busy | Self::NotConnected)
+        matches!(self, Self::LetAlone | Self::Busy | Self::NotConnected)
     }
 }
 

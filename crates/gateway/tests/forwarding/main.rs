@@ -6,6 +6,7 @@ mod bounds;
 mod breaking;
 mod costs;
 mod hygiene;
+mod measured;
 mod repeating;
 mod routing;
 mod services;

@@ -52,12 +52,24 @@ async fn what_a_repetition_could_do_twice_is_sent_once() {
     // An action by `PUT`, where services do not heed keys.
     gate.send("PUT", "/messages/7/act", &[], "{}").await;
     assert_eq!(fake.count(), 2);
+    // What is bound to a version would be refused for its own first try.
+    gate.send("PUT", "/messages/7", &[("if-match", "\"1\"")], "{}").await;
+    assert_eq!(fake.count(), 3);
+    // The admin API knows no keys.
+    gate.post("/admin/services/message/pause", "").await;
+    assert_eq!((fake.count(), fake.seen()[3].header("idempotency-key")), (4, ""));
+    let options = ForwardOptions { keys_heeded_everywhere: true, ..quick() };
+    let heeding = Fake::statuses(&[503]).await;
+    let gate = Gate::open(&[remote("message", &[&heeding])], options).await;
+    gate.send("PUT", "/messages/7/act", &[("if-match", "\"1\"")], "{}").await;
+    assert_eq!(heeding.count(), 3);
+    let fake = Fake::statuses(&[503]).await;
     // Nobody asked for keys, and the client gave none.
     let keyless = Gate::open(&[remote("message", &[&fake])], ForwardOptions { add_idempotency_keys: false, ..quick() }).await;
     keyless.post("/messages", "{}").await;
-    assert_eq!(fake.count(), 3);
+    assert_eq!(fake.count(), 1);
     keyless.send("POST", "/messages", &[("idempotency-key", "mine")], "{}").await;
-    assert_eq!(fake.count(), 6, "with the client's own it may");
+    assert_eq!(fake.count(), 4, "with the client's own it may");
 }
 
 #[tokio::test]
