@@ -72,10 +72,11 @@ impl Sending<'_> {
             if Instant::now() + pause >= self.until {
                 return self.finish(outcome, unsure, place);
             }
-            if repeating.is_none() {
+            // Going on at once to a replica that stands ready is no burden: nothing was done for it yet.
+            if repeating.is_none() && pause > Duration::ZERO {
                 repeating = self.pool.repeating.try_acquire().ok();
             }
-            if repeating.is_none() {
+            if repeating.is_none() && pause > Duration::ZERO {
                 measure::refused(self.pool.system, self.pool.service, "repeating");
                 return self.finish(outcome, unsure, place);
             }

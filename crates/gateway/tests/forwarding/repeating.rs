@@ -197,4 +197,11 @@ async fn no_more_than_so_many_are_repeated_at_once() {
     let fake = Fake::statuses(&[502]).await;
     let gate = Gate::open(&[remote("message", &[&fake])], ForwardOptions { max_repeating: 0, ..quick() }).await;
     assert_eq!((gate.get("/messages").await.status, fake.count()), (502, 1));
+    // A replica that cannot be reached is another matter.
+    let (mut dead, alive) = (Fake::named("dead").await, Fake::named("alive").await);
+    let gate = Gate::open(&[remote("message", &[&dead, &alive])], ForwardOptions { max_repeating: 0, ..unattended() }).await;
+    dead.die().await;
+    for _ in 0..8 {
+        assert_eq!(gate.get("/messages").await.text, "alive");
+    }
 }
