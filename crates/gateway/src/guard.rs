@@ -15,6 +15,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use futures_util::FutureExt;
 use http_api::{MADE_KEY_PREFIX, Problem, RequestContext, problem_types};
 use http_body_util::Limited;
+use uuid::Uuid;
 
 use crate::access;
 use crate::cors;
@@ -81,7 +82,8 @@ impl Guard {
         }
         let body = self.bound(&parts, body)?;
         if self.options.add_idempotency_keys && parts.method == Method::POST && !parts.headers.contains_key(&IDEMPOTENCY_KEY) {
-            let key = HeaderValue::try_from(format!("{MADE_KEY_PREFIX}{}", context.request_id));
+            // Not the request id: clients may use that for several requests, and a key is for one.
+            let key = HeaderValue::try_from(format!("{MADE_KEY_PREFIX}{}", Uuid::now_v7().simple()));
             parts.headers.extend(key.ok().map(|key| (IDEMPOTENCY_KEY, key)));
         }
         parts.extensions.insert(identity);

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::declared::{Declared, Goal, Place};
+use super::declared::{Declared, Goal, Place, Spot};
 
 /// Where a path below `/admin/` leads.
 pub(crate) fn goal(declared: &Declared, rest: &[&str], query: &str) -> Goal<'static> {
@@ -30,7 +30,7 @@ pub(crate) fn goal(declared: &Declared, rest: &[&str], query: &str) -> Goal<'sta
     };
     let named: Vec<Place> = candidates.into_iter().filter(|place| system.is_none_or(|system| system == place.system)).collect();
     match named.as_slice() {
-        [Place { pool: Some(pool), .. }] => Goal::There { pool: *pool, route: Arc::from(route), is_action: true },
+        [Place { pool: Some(pool), .. }] => Goal::There { pool: *pool, route: Arc::from(route), spot: Spot::Admin },
         [] | [_] => Goal::Here,
         several if several.iter().all(|place| place.pool.is_none()) => Goal::Here,
         several => Goal::Unclear(several.iter().map(|place| place.system).collect::<Vec<_>>().join(", ")),

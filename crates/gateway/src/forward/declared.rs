@@ -34,6 +34,17 @@ pub(crate) struct Thing {
     routes: Arc<Routes>,
 }
 
+/// What of a service is asked, as far as repeating goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// A collection, an entity, a search: changes that come twice come to the same.
+    Thing,
+    /// An action of an entity: it may count.
+    Action,
+    /// The admin API, which knows no idempotency keys.
+    Admin,
+}
+
 /// Route templates, as metrics and the log name them.
 struct Routes {
     collection: Arc<str>,
@@ -49,7 +60,7 @@ pub(crate) enum Goal<'a> {
     /// To this process.
     Here,
     /// To the service behind that pool.
-    There { pool: usize, route: Arc<str>, is_action: bool },
+    There { pool: usize, route: Arc<str>, spot: Spot },
     /// Nowhere, since several systems have what it names.
     Several(&'a [Thing]),
     /// To an admin route of several services.
@@ -121,15 +132,15 @@ fn choose<'a>(candidates: &'a [Thing], uri: &Uri, headers: &HeaderMap, options: 
 impl Thing {
     fn goal(&self, rest: &[&str]) -> Goal<'static> {
         let Some(pool) = self.place.pool else { return Goal::Here };
-        let (route, is_action) = match rest {
-            [] => (&self.routes.collection, false),
-            ["totals"] => (&self.routes.totals, false),
-            ["search"] | ["search", _] => (&self.routes.search, false),
-            [_] => (&self.routes.entity, false),
-            [_, _] => (&self.routes.action, true),
-            _ => (&self.routes.deeper, true),
+        let (route, spot) = match rest {
+            [] => (&self.routes.collection, Spot::Thing),
+            ["totals"] => (&self.routes.totals, Spot::Thing),
+            ["search"] | ["search", _] => (&self.routes.search, Spot::Thing),
+            [_] => (&self.routes.entity, Spot::Thing),
+            [_, _] => (&self.routes.action, Spot::Action),
+            _ => (&self.routes.deeper, Spot::Action),
         };
-        Goal::There { pool, route: route.clone(), is_action }
+        Goal::There { pool, route: route.clone(), spot }
     }
 }
 

@@ -1,13 +1,23 @@
 //! A request's body on its way to a service: kept, where it is short enough to be sent again, or lent, where it passes through.
+//!
+//! Before a lent body the service is asked whether it wants it (`Expect: 100-continue`): one that refuses from the head alone
+//! (too long, not there, not allowed) would else close the connection under what is being sent, and its answer would be lost.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header::EXPECT;
+use axum::http::{HeaderValue, Request, StatusCode};
 use futures_util::{StreamExt, stream};
 use http_body_util::{BodyExt, LengthLimitError};
 use hyper::body::{Frame, SizeHint};
+use tokio::time::Sleep;
+
+/// A service that says nothing for so long knows nothing of being asked; it gets the body.
+const ASK_FOR: Duration = Duration::from_secs(1);
 
 /// What was wrong with the body that a client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +50,11 @@ pub(crate) enum Load {
 /// What is lent: the body itself, and what became of it.
 pub(crate) struct Slot {
     body: Body,
+    /// The service wants it.
+    wanted: bool,
+    waiting: Option<Waker>,
     touched: bool,
+    finished: bool,
     fault: Option<Fault>,
 }
 
@@ -73,21 +87,40 @@ impl Load {
     }
 
     fn lend(body: Body) -> Self {
-        Self::Lent(Arc::new(Mutex::new(Slot { body, touched: false, fault: None })))
+        Self::Lent(Arc::new(Mutex::new(Slot {
+            body,
+            wanted: false,
+            waiting: None,
+            touched: false,
+            finished: false,
+            fault: None,
+        })))
     }
 
-    /// The body for one try.
-    pub fn body(&self) -> Body {
+    /// The request of one try.
+    pub fn request(&self) -> Request<Body> {
         match self {
-            Self::Kept(bytes) if bytes.is_empty() => Body::empty(),
-            Self::Kept(bytes) => Body::from(bytes.clone()),
+            Self::Kept(bytes) if bytes.is_empty() => Request::new(Body::empty()),
+            Self::Kept(bytes) => Request::new(Body::from(bytes.clone())),
             Self::Lent(slot) => {
                 let held = lock(slot);
                 let (hint, ended) = (held.body.size_hint(), held.body.is_end_stream());
                 drop(held);
-                Body::new(Lent { slot: slot.clone(), hint, ended })
+                let mut request = Request::new(Body::new(Lent { slot: slot.clone(), hint, ended, asked: None }));
+                let slot = slot.clone();
+                hyper::ext::on_informational(&mut request, move |answer| {
+                    if answer.status() == StatusCode::CONTINUE {
+                        want(&slot);
+                    }
+                });
+                request
             }
         }
+    }
+
+    /// What a try's head says of the body.
+    pub fn expect(&self) -> Option<(axum::http::HeaderName, HeaderValue)> {
+        (!self.is_kept()).then(|| (EXPECT, HeaderValue::from_static("100-continue")))
     }
 
     /// Whether it can be sent once more, however the last try ended.
@@ -100,6 +133,17 @@ impl Load {
         match self {
             Self::Kept(_) => true,
             Self::Lent(slot) => !lock(slot).touched,
+        }
+    }
+
+    /// Whether a part of it has been sent and the rest has not.
+    pub fn is_under_way(&self) -> bool {
+        match self {
+            Self::Kept(_) => false,
+            Self::Lent(slot) => {
+                let slot = lock(slot);
+                slot.touched && !slot.finished
+            }
         }
     }
 
@@ -117,11 +161,21 @@ fn lock(slot: &Mutex<Slot>) -> MutexGuard<'_, Slot> {
     slot.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn want(slot: &Mutex<Slot>) {
+    let mut slot = lock(slot);
+    slot.wanted = true;
+    if let Some(waiting) = slot.waiting.take() {
+        waiting.wake();
+    }
+}
+
 /// The body in the client's hands: it comes back untouched where no connection was made.
 struct Lent {
     slot: Arc<Mutex<Slot>>,
     hint: SizeHint,
     ended: bool,
+    /// Since the service was asked.
+    asked: Option<Pin<Box<Sleep>>>,
 }
 
 impl HttpBody for Lent {
@@ -131,10 +185,20 @@ impl HttpBody for Lent {
     fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let this = self.get_mut();
         let mut slot = lock(&this.slot);
+        if !slot.wanted {
+            let asked = this.asked.get_or_insert_with(|| Box::pin(tokio::time::sleep(ASK_FOR)));
+            if asked.as_mut().poll(context).is_pending() {
+                slot.waiting = Some(context.waker().clone());
+                return Poll::Pending;
+            }
+            slot.wanted = true;
+        }
         slot.touched = true;
         let polled = Pin::new(&mut slot.body).poll_frame(context);
-        if let Poll::Ready(Some(Err(error))) = &polled {
-            slot.fault = Some(Fault::of(error));
+        match &polled {
+            Poll::Ready(Some(Err(error))) => slot.fault = Some(Fault::of(error)),
+            Poll::Ready(None) => slot.finished = true,
+            _ => slot.finished |= slot.body.is_end_stream(),
         }
         this.hint = slot.body.size_hint();
         this.ended = slot.body.is_end_stream();
@@ -142,7 +206,7 @@ impl HttpBody for Lent {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.hint.clone()
+        self.hint
     }
 
     fn is_end_stream(&self) -> bool {
@@ -161,8 +225,14 @@ mod tests {
         Body::from_stream(stream::iter(parts))
     }
 
-    async fn text(body: Body) -> String {
-        String::from_utf8(axum::body::to_bytes(body, 100).await.unwrap().to_vec()).unwrap()
+    /// The body of one try, that the service wants.
+    async fn sent(load: &Load) -> Result<String, axum::Error> {
+        let body = load.request().into_body();
+        if let Load::Lent(slot) = load {
+            want(slot);
+        }
+        let bytes = axum::body::to_bytes(body, 100).await?;
+        Ok(String::from_utf8(bytes.to_vec()).unwrap())
     }
 
     #[tokio::test]
@@ -170,7 +240,8 @@ mod tests {
         for body in [Body::from("hello"), of_unknown_length(&["he", "llo"])] {
             let load = Load::take(body, 5).await.unwrap();
             assert!(load.is_kept());
-            assert_eq!((text(load.body()).await, text(load.body()).await), ("hello".to_owned(), "hello".to_owned()));
+            assert!(load.expect().is_none());
+            assert_eq!((sent(&load).await.unwrap(), sent(&load).await.unwrap()), ("hello".to_owned(), "hello".to_owned()));
         }
     }
 
@@ -180,11 +251,21 @@ mod tests {
             let load = Load::take(body, 4).await.unwrap();
             assert!(!load.is_kept() && load.is_whole());
             // A try that could not connect touches nothing.
-            drop(load.body());
-            assert!(load.is_whole());
-            assert_eq!(text(load.body()).await, "hello!");
-            assert!(!load.is_whole());
+            drop(load.request());
+            assert!(load.is_whole() && load.expect().is_some());
+            assert_eq!(sent(&load).await.unwrap(), "hello!");
+            assert!(!load.is_whole() && !load.is_under_way());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_body_waits_until_it_is_wanted_but_not_for_ever() {
+        let load = Load::take(Body::from("hello!"), 4).await.unwrap();
+        let mut body = load.request().into_body();
+        assert!(tokio::time::timeout(ASK_FOR / 2, body.frame()).await.is_err());
+        assert!(load.is_whole());
+        assert!(tokio::time::timeout(ASK_FOR, body.frame()).await.is_ok());
+        assert!(!load.is_whole());
     }
 
     #[tokio::test]
@@ -192,7 +273,8 @@ mod tests {
         let limited = |limit| Body::new(Limited::new(of_unknown_length(&["hello", "world"]), limit));
         assert_eq!(Load::take(limited(7), 100).await.err(), Some(Fault::TooLarge));
         let load = Load::take(limited(7), 2).await.unwrap();
-        assert!(axum::body::to_bytes(load.body(), 100).await.is_err());
+        assert!(sent(&load).await.is_err());
+        assert!(load.is_under_way());
         assert_eq!(load.fault(), Some(Fault::TooLarge));
         let broken: Vec<Result<&str, std::io::Error>> = vec![Ok("hello"), Err(std::io::ErrorKind::BrokenPipe.into())];
         assert_eq!(Load::take(Body::from_stream(stream::iter(broken)), 100).await.err(), Some(Fault::Incomplete));

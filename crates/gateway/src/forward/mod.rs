@@ -28,12 +28,11 @@ use http_api::{Problem, RequestContext, problem_types};
 use kernel::System;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
-use tower::ServiceExt;
 
 pub use options::{BreakerOptions, ForwardError, ForwardOptions, HealthOptions, Remote};
 
 use crate::guard::Peer;
-use declared::{Declared, Goal, Thing};
+use declared::{Declared, Goal, Spot, Thing};
 use headers::Vouched;
 use load::Load;
 use origin::Origin;
@@ -113,8 +112,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 async fn answer(State(front): State<Front>, request: Request) -> Response<Body> {
     let shared = front.shared;
     let goal = shared.declared.find(request.uri(), request.headers(), &shared.options);
-    let (pool, route, is_action) = match goal {
-        Goal::There { pool, route, is_action } => (&shared.pools[pool], route, is_action),
+    let (pool, route, spot) = match goal {
+        Goal::There { pool, route, spot } => (&shared.pools[pool], route, spot),
         Goal::Here => return probes::told(&shared, front.local, request).await,
         Goal::Several(things) => return refuse(&request, shared.several(&request, things)),
         Goal::Unclear(systems) => {
@@ -125,7 +124,7 @@ async fn answer(State(front): State<Front>, request: Request) -> Response<Body> 
     let started = Instant::now();
     let context = RequestContext::of(request.headers(), request.extensions());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let forwarded = shared.forward(pool, is_action, request, &context).await;
+    let forwarded = shared.forward(pool, spot, request, &context).await;
     let mut response = forwarded.unwrap_or_else(|problem| problem.respond(&context, &path));
     measure::request(&method, route.clone(), response.status(), started.elapsed());
     if let Ok(id) = HeaderValue::from_str(&context.request_id) {
@@ -144,7 +143,7 @@ impl Shared {
     async fn forward(
         &self,
         pool: &Pool,
-        is_action: bool,
+        spot: Spot,
         request: Request,
         context: &RequestContext,
     ) -> Result<Response<Body>, Problem> {
@@ -159,7 +158,7 @@ impl Shared {
         let load = taking.await.unwrap_or(Err(load::Fault::Incomplete)).map_err(problems::bad_body)?;
         let target = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
         let (method, headers) = (parts.method, parts.headers);
-        Sending { options, pool, method, target, headers, load, is_action, until }.send().await
+        Sending { options, pool, method, target, headers, load, spot, until }.send().await
     }
 
     /// 300 with the doors that lead to one of them each.

@@ -50,8 +50,9 @@ pub struct ForwardOptions {
     pub idle_timeout: Duration,
     /// Give changes without an idempotency key one, so that they may be repeated.
     pub add_idempotency_keys: bool,
-    /// Repeat `PUT` and `PATCH` of an action as well: only before services that heed the key there.
-    pub repeat_put_actions: bool,
+    /// Services heed idempotency keys of `PUT`, `PATCH` and `DELETE` as well as of `POST`. Without it, those of an action and
+    /// those with `If-Match` are not repeated: the first could count twice, the second be refused for its own first try.
+    pub keys_heeded_everywhere: bool,
     /// Take 500 for a failure of the upstream, too: such requests are repeated, and count against it.
     pub distrust_500: bool,
     /// When an upstream is let alone.
@@ -109,7 +110,7 @@ impl Default for ForwardOptions {
             keep_bytes: 64 * 1024,
             idle_timeout: Duration::from_mins(1),
             add_idempotency_keys: true,
-            repeat_put_actions: false,
+            keys_heeded_everywhere: false,
             distrust_500: false,
             breaker: BreakerOptions::default(),
             health: HealthOptions::default(),

@@ -16,7 +16,7 @@ pub(crate) fn unanswered(pool: &Pool, failure: Failure, unsure: bool) -> Problem
     let name = name(pool);
     let outcome = if unsure { "what was asked may still come about" } else { "nothing has changed" };
     let problem = match failure {
-        Failure::NotConnected => {
+        Failure::NotConnected | Failure::LetAlone => {
             let detail = format!("{name} cannot be reached now; {outcome}");
             let wait = pool.opens_in(std::time::Instant::now()).as_secs_f64().ceil();
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few seconds, never below nothing

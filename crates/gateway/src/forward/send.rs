@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, IF_MATCH, RETRY_AFTER};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Method, Response, StatusCode};
 use http_api::{MADE_KEY_PREFIX, Problem};
@@ -18,6 +18,7 @@ use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
 use uuid::Uuid;
 
+use super::declared::Spot;
 use super::headers::{self, IDEMPOTENCY_KEY};
 use super::held::Held;
 use super::load::Load;
@@ -34,7 +35,7 @@ pub(crate) struct Sending<'a> {
     pub target: PathAndQuery,
     pub headers: HeaderMap,
     pub load: Load,
-    pub is_action: bool,
+    pub spot: Spot,
     /// When everything must be over.
     pub until: Instant,
 }
@@ -71,10 +72,11 @@ impl Sending<'_> {
             if Instant::now() + pause >= self.until {
                 return self.finish(outcome, unsure, place);
             }
-            if repeating.is_none() {
+            // Going on at once to a replica that stands ready is no burden: nothing was done for it yet.
+            if repeating.is_none() && pause > Duration::ZERO {
                 repeating = self.pool.repeating.try_acquire().ok();
             }
-            if repeating.is_none() {
+            if repeating.is_none() && pause > Duration::ZERO {
                 measure::refused(self.pool.system, self.pool.service, "repeating");
                 return self.finish(outcome, unsure, place);
             }
@@ -93,10 +95,13 @@ impl Sending<'_> {
         }
         let heeds_keys = match self.method {
             Method::GET | Method::HEAD | Method::OPTIONS => return true,
-            // Services remember the answers of POST. PUT, PATCH and DELETE of an entity come to the same when they come twice.
+            _ if self.spot == Spot::Admin => return false,
+            // Services remember the answers of POST; other changes of an entity come to the same when they come twice.
             Method::POST => true,
-            Method::PUT | Method::PATCH => !self.is_action || self.options.repeat_put_actions,
-            Method::DELETE => true,
+            Method::PUT | Method::PATCH | Method::DELETE => {
+                let is_harmless = self.spot == Spot::Thing && !self.headers.contains_key(IF_MATCH);
+                is_harmless || self.options.keys_heeded_everywhere
+            }
             _ => return false,
         };
         if self.options.add_idempotency_keys && !self.headers.contains_key(IDEMPOTENCY_KEY) {
@@ -110,14 +115,14 @@ impl Sending<'_> {
         let started = Instant::now();
         let Some((index, mut pass)) = self.pool.pick(*tried, started) else {
             measure::refused(self.pool.system, self.pool.service, "breaker");
-            return Outcome::None(Failure::NotConnected);
+            return Outcome::None(Failure::LetAlone);
         };
         tried.add(index);
         let remaining = self.until.saturating_duration_since(started);
         // What can be sent only once gets all the time there is.
         let within = if repeatable { self.options.per_try.min(remaining) } else { remaining };
         let upstream = pass.upstream.clone();
-        let sent = upstream.send(&self.method, &self.target, &self.headers, self.load.body(), within).await;
+        let sent = upstream.send(&self.method, &self.target, &self.headers, &self.load, within).await;
         match sent {
             Ok((response, permit)) => {
                 upstream.labels.answered(response.status(), started.elapsed());
@@ -131,8 +136,9 @@ impl Sending<'_> {
             }
             Err(failure) => {
                 upstream.labels.failed(failure);
-                // A client that broke off its own body, and connections that are all in use, say nothing about the upstream.
-                if self.load.fault().is_none() && failure != Failure::Busy {
+                // Nothing about the upstream is said by connections that are all in use, by a client that broke its own body
+                // off, and by a service that hangs up on a body it does not want.
+                if self.load.fault().is_none() && !self.load.is_under_way() && failure != Failure::Busy {
                     pass.failed();
                 }
                 Outcome::None(failure)
@@ -152,10 +158,11 @@ impl Sending<'_> {
 
     fn may_go_on(&self, outcome: &Outcome, repeatable: bool, unsure: bool) -> bool {
         match outcome {
+            Outcome::None(Failure::LetAlone) => false,
             Outcome::None(failure) if failure.is_before_sending() => self.load.is_whole(),
             Outcome::None(_) => repeatable,
             Outcome::Answer(response, ..) if self.is_gateway_error(response.status()) => repeatable,
-            Outcome::Answer(response, ..) => repeatable && unsure && is_in_flight(response),
+            Outcome::Answer(response, ..) => repeatable && unsure && is_in_flight(response.status(), response.headers()),
         }
     }
 
@@ -183,7 +190,7 @@ impl Sending<'_> {
             Outcome::None(failure) => return Err(problems::unanswered(self.pool, failure, unsure)),
         };
         let (mut parts, body) = response.into_parts();
-        if unsure && parts.status == StatusCode::CONFLICT && parts.headers.contains_key(RETRY_AFTER) {
+        if unsure && is_in_flight(parts.status, &parts.headers) {
             // The first try is still at it; the client knows of one request only.
             return Err(problems::unanswered(self.pool, Failure::TimedOut, true));
         }
@@ -203,14 +210,14 @@ impl Outcome {
     fn is_unsure(&self) -> bool {
         match self {
             Self::None(failure) => !failure.is_before_sending(),
-            Self::Answer(response, ..) => matches!(response.status().as_u16(), 502 | 504),
+            Self::Answer(response, ..) => matches!(response.status().as_u16(), 500..=504),
         }
     }
 }
 
 /// The answer to a repetition of what is still being worked on.
-fn is_in_flight(response: &Response<Incoming>) -> bool {
-    response.status() == StatusCode::CONFLICT && response.headers().contains_key(RETRY_AFTER)
+fn is_in_flight(status: StatusCode, headers: &HeaderMap) -> bool {
+    status == StatusCode::CONFLICT && headers.contains_key(RETRY_AFTER)
 }
 
 /// In seconds; a date would need a clock that both agree on.

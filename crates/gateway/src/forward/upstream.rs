@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
 use super::breaker::{Breaker, Entry, Stands};
+use super::load::Load;
 use super::measure::Labels;
 use super::options::ForwardOptions;
 
@@ -45,6 +46,8 @@ pub(crate) enum Health {
 /// Why a try brought no answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Failure {
+    /// Every breaker is open. Nothing was sent.
+    LetAlone,
     /// All connections were in use for as long as it could wait. Nothing was sent.
     Busy,
     /// No connection came about. Nothing was sent.
@@ -58,6 +61,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub fn word(self) -> &'static str {
         match self {
+            Self::LetAlone => "let_alone",
             Self::Busy => "busy",
             Self::NotConnected => "not_connected",
             Self::TimedOut => "timed_out",
@@ -67,7 +71,7 @@ impl Failure {
 
     /// Whether the service cannot have seen the request.
     pub fn is_before_sending(self) -> bool {
-        matches!(self, Self::Busy | Self::NotConnected)
+        matches!(self, Self::LetAlone | Self::Busy | Self::NotConnected)
     }
 }
 
@@ -133,13 +137,16 @@ impl Upstream {
         method: &Method,
         target: &PathAndQuery,
         headers: &HeaderMap,
-        body: Body,
+        load: &Load,
         within: Duration,
     ) -> Result<(Response<Incoming>, OwnedSemaphorePermit), Failure> {
         let until = tokio::time::Instant::now() + within;
         let waiting = tokio::time::timeout_at(until, self.connections.clone().acquire_owned());
         let Ok(Ok(permit)) = waiting.await else { return Err(Failure::Busy) };
-        let request = self.request(method, target, headers, body).ok_or(Failure::NotConnected)?;
+        let mut request = self.to(target, load.request()).ok_or(Failure::NotConnected)?;
+        *request.method_mut() = method.clone();
+        headers.clone_into(request.headers_mut());
+        request.headers_mut().extend(load.expect());
         match tokio::time::timeout_at(until, self.client.request(request)).await {
             Ok(Ok(response)) => Ok((response, permit)),
             Ok(Err(error)) => Err(self.failure(&error)),
@@ -149,16 +156,13 @@ impl Upstream {
 
     /// Asks for its health, apart from the bound on connections: a busy upstream is no dead one.
     pub async fn ask(&self, path: &PathAndQuery) -> Option<Response<Incoming>> {
-        let request = self.request(&Method::GET, path, &HeaderMap::new(), Body::empty())?;
+        let request = self.to(path, Request::new(Body::empty()))?;
         self.client.request(request).await.ok()
     }
 
-    fn request(&self, method: &Method, target: &PathAndQuery, headers: &HeaderMap, body: Body) -> Option<Request<Body>> {
+    fn to(&self, target: &PathAndQuery, mut request: Request<Body>) -> Option<Request<Body>> {
         let uri = Uri::builder().scheme(Scheme::HTTP).authority(self.authority.clone()).path_and_query(target.clone());
-        let mut request = Request::new(body);
         *request.uri_mut() = uri.build().ok()?;
-        *request.method_mut() = method.clone();
-        *request.headers_mut() = headers.clone();
         Some(request)
     }
 
