@@ -21,6 +21,15 @@ pub fn key(keys: Keys, number: u64) -> String {
     }
 }
 
+/// These numbers in the order of their keys.
+pub fn sorted(keys: Keys, numbers: std::ops::Range<u64>) -> Vec<u64> {
+    let mut numbers: Vec<u64> = numbers.collect();
+    if keys == Keys::Scattered {
+        numbers.sort_by_key(|number| mixed(*number));
+    }
+    numbers
+}
+
 /// A recipient's number; the numbers at which the simulator misbehaves are not among them.
 pub fn contact(number: u64) -> String {
     format!("010{:08}", 20_000_000 + mixed(number) % RECIPIENTS)

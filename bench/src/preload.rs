@@ -1,7 +1,6 @@
 //! Fills a store as Pabal itself would: the shipped core over it, fed with commands, in batches of any size.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
@@ -83,9 +82,9 @@ impl Feeder {
     }
 
     /// These messages at once. What the far sides say to those before goes into the same batch, as under load.
-    pub fn send(&mut self, numbers: Range<u64>) -> Result<(), Failed> {
+    pub fn send(&mut self, numbers: &[u64]) -> Result<(), Failed> {
         for number in numbers {
-            let new = letters::draft(self.keys, number).send().map_err(|refused| failed(refused.detail))?;
+            let new = letters::draft(self.keys, *number).send().map_err(|refused| failed(refused.detail))?;
             let key = new.key.ok_or_else(|| failed("a message has no key"))?;
             self.ask(self.messages, key, Arc::new(new.command))?;
         }
@@ -187,7 +186,7 @@ mod tests {
         let mut feeder = Feeder::new(Box::new(store.clone()), &model, Keys::Scattered, 16).unwrap();
         feeder.seed().unwrap();
         for batch in 0..4 {
-            feeder.send(batch * 16..batch * 16 + 16).unwrap();
+            feeder.send(&(batch * 16..batch * 16 + 16).collect::<Vec<_>>()).unwrap();
         }
         feeder.settle().unwrap();
         let view = model.find("dashboard", "myMessages").unwrap().id;

@@ -62,7 +62,7 @@ fn record(args: &Run, batch: u64, held: bool, most: u64) -> Result<Vec<Commit>, 
     }
     let most = if batch == 1 { most.min(SINGLE) } else { most };
     for first in (0..=most.saturating_sub(batch)).step_by(at_once) {
-        feeder.send(first..first + batch)?;
+        feeder.send(&(first..first + batch).collect::<Vec<_>>())?;
     }
     Ok(recorder.take())
 }

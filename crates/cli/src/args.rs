@@ -23,6 +23,12 @@ pub struct Cli {
 pub enum Command {
     /// Run all systems, or some of them
     Run(Run),
+    /// Run services of a cluster in this process, with Apache Kafka and PostgreSQL
+    #[cfg(feature = "cluster")]
+    Serve(Serve),
+    /// Copy a group's positions to another one: before ours takes an existing service's place, or gives it back
+    #[cfg(feature = "cluster")]
+    Handover(Handover),
     /// Draw the event-storming board of what runs
     Map(Map),
     /// Read the log of events
@@ -74,6 +80,36 @@ pub struct Run {
     /// Which systems; one that is named alone also opens each service on its own port [default: all]
     #[arg(value_name = "SYSTEM")]
     pub systems: Vec<String>,
+    /// What is set
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// `serve`
+#[cfg(feature = "cluster")]
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Which services, e.g. rcs/message; and `gateway`, which has the others behind it
+    #[arg(value_name = "SYSTEM/SERVICE", required = true)]
+    pub services: Vec<String>,
+    /// What is set
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// `handover`
+#[cfg(feature = "cluster")]
+#[derive(Debug, Args)]
+pub struct Handover {
+    /// The service, e.g. rcs/validator
+    #[arg(value_name = "SYSTEM/SERVICE")]
+    pub service: String,
+    /// From this group [default: ours]
+    #[arg(long)]
+    pub from: Option<String>,
+    /// To this group [default: ours]
+    #[arg(long)]
+    pub to: Option<String>,
     /// What is set
     #[command(flatten)]
     pub settings: Settings,

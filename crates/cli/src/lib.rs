@@ -44,6 +44,16 @@ fn obey(cli: Cli, mut systems: Vec<System>) -> Result<u8, Failed> {
             let alone = !run.systems.is_empty();
             run::run(&force.config, chosen(systems, &run.systems)?, alone)
         }
+        #[cfg(feature = "cluster")]
+        Command::Serve(serve) => {
+            let force = load(&serve.settings)?;
+            run::serve(&force.config, run::served::Chosen::of(systems, &serve.services)?)
+        }
+        #[cfg(feature = "cluster")]
+        Command::Handover(handover) => {
+            let force = load(&handover.settings)?;
+            commands::handover::handover(&handover, &force.config, &systems)
+        }
         Command::Map(map) => commands::map::map(&map, &chosen(systems, &map.systems)?),
         Command::Events(events) => {
             let force = load(&events.settings())?;

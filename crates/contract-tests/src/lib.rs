@@ -142,6 +142,7 @@ macro_rules! store_suite {
             an_absent_value_comes_before_all_others,
             text_sorts_by_its_bytes,
             one_filter_finds_its_rows,
+            a_key_finds_its_row,
             an_absent_value_can_be_asked_for,
             filters_hold_together,
             a_period_begins_with_its_first_instant_and_ends_before_its_last,

@@ -47,7 +47,16 @@ fn filters() -> Vec<Vec<(usize, Condition)>> {
     let state = (field::STATE, is("sent"));
     let owner = (field::OWNER, is("owner 1"));
     let early = (field::AT, Condition::Within(Some(2000), Some(7000)));
-    vec![vec![], vec![state.clone()], vec![early.clone()], vec![owner.clone(), early.clone()], vec![state, early, owner]]
+    let one = (field::KEY, is("line-00007"));
+    vec![
+        vec![],
+        vec![state.clone()],
+        vec![early.clone()],
+        vec![owner.clone(), early.clone()],
+        vec![one.clone()],
+        vec![state.clone(), one],
+        vec![state, early, owner],
+    ]
 }
 
 /// The filters as they are, in every order, from the first page to the last.
@@ -130,6 +139,25 @@ pub fn one_filter_finds_its_rows<F: StoreFixture>() {
     let desk = Desk::<F>::with(&[Line::new("a", 1).of("Kim"), Line::new("b", 2).of("kim"), Line::new("c", 3).of("Kim Lee")]);
     let found = |owner: &str| ids(&desk.walk(&query(&[(field::OWNER, Condition::Is(owner.into()))], None, false), false));
     assert_eq!((found("Kim"), found("kim"), found("K%")), (vec![1], vec![2], vec![]));
+}
+
+/// By the key a row is found like by any other field, if it is listed, and by nothing that is not its text.
+pub fn a_key_finds_its_row<F: StoreFixture>() {
+    let lines = [Line::new("17", 1), Line::new("a", 2).of("a"), Line::new("b", 3).unlisted()];
+    let desk = Desk::<F>::with(&lines);
+    let found = |wanted: Condition| {
+        let query = query(&[(field::KEY, wanted)], Some(field::STATE), true);
+        (ids(&desk.walk(&query, true)), desk.reader().total(desk.lines, &query).expect("a total is read").rows)
+    };
+    let is = |value: IndexValue| found(Condition::Is(value));
+    assert_eq!((is("17".into()), is("a".into())), ((vec![1], 1), (vec![2], 1)));
+    assert_eq!((is("A".into()), is("b".into()), is(IndexValue::Null)), ((vec![], 0), (vec![], 0), (vec![], 0)));
+    assert_eq!((is(17_i64.into()), found(Condition::Within(Some(0), None))), ((vec![], 0), (vec![], 0)));
+    let behind = |value: i64, descending| {
+        let start = Start::After(Cursor { value: value.into(), id: 1 });
+        ids(&lines_of(&desk.page(&Query { start, ..query(&[], Some(field::KEY), descending) })))
+    };
+    assert_eq!((behind(20, false), behind(20, true)), (vec![1, 2], vec![]));
 }
 
 /// "Without an owner" is a filter too.

@@ -20,6 +20,7 @@ pub fn depot() -> System {
         .counted("kind", |line| IndexValue::from(&line.kind))
         .filter("owner", |line| IndexValue::from(line.owner.clone()))
         .period("at", |line| IndexValue::from(line.at))
+        .keyed("key", |line| IndexValue::from(&line.key))
         .totals("state", "kind");
     let service = Service::new("depot", 8080, Domain::Supporting, "Keeps parcels.").resource(parcels).view(lines);
     System::new("sample", "sample-events", "Something to keep.").service(service)
@@ -35,8 +36,10 @@ pub mod field {
     pub const OWNER: usize = 2;
     /// A period; may be absent.
     pub const AT: usize = 3;
+    /// The key itself.
+    pub const KEY: usize = 4;
     /// All of them.
-    pub const ALL: [usize; 4] = [STATE, KIND, OWNER, AT];
+    pub const ALL: [usize; 5] = [STATE, KIND, OWNER, AT, KEY];
 }
 
 /// A row of the view.

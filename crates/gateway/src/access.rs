@@ -20,6 +20,7 @@ use axum::http::{Method, Response};
 use http_api::{RequestContext, Trail};
 use tracing::Level;
 
+use crate::forward::Forwarded;
 use crate::mask;
 
 /// Writes the line of a request, if it is to have one.
@@ -63,10 +64,13 @@ struct Line {
 impl Line {
     fn of(path: &str, response: &Response<Body>, took: Duration) -> Self {
         let trail = response.extensions().get::<Trail>();
+        let forwarded = response.extensions().get::<Forwarded>();
+        let route = trail.and_then(Trail::route).or_else(|| forwarded.map(|forwarded| &forwarded.route));
+        let service = trail.and_then(Trail::service).or_else(|| forwarded.map(|forwarded| forwarded.service));
         Self {
-            route: trail.and_then(Trail::route).map_or_else(|| mask::path(path), ToString::to_string),
+            route: route.map_or_else(|| mask::path(path), ToString::to_string),
             status: response.status().as_u16(),
-            service: trail.and_then(Trail::service).filter(|service| !service.is_empty()),
+            service: service.filter(|service| !service.is_empty()),
             key: trail.and_then(Trail::key).map(mask::key),
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         }

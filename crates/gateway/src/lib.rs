@@ -3,6 +3,7 @@
 mod access;
 mod auth;
 mod cors;
+mod forward;
 mod guard;
 mod landing;
 mod mask;
@@ -12,6 +13,7 @@ mod serve;
 
 pub use auth::{Anonymous, Authenticate, Authenticating, Identity};
 pub use cors::Origins;
+pub use forward::{BreakerOptions, ForwardError, ForwardOptions, Forwarding, HealthOptions, Remote};
 pub use guard::{Peer, guarded};
 pub use landing::{Shown, landing};
 pub use options::{GatewayOptions, Rate};

@@ -9,7 +9,7 @@ use futures_util::stream;
 use runtime::ports::{Query, Start};
 use serde_json::Value;
 
-use crate::hal::Entity;
+use crate::hal::members;
 use crate::problem::Problem;
 use crate::read::blocking;
 use crate::site::Served;
@@ -46,7 +46,7 @@ async fn append(thing: &Arc<Served>, query: Query, out: &mut Vec<u8>) -> Result<
     let page = blocking(thing, move |reader| reader.page(table, &asked)).await?;
     for row in &page.rows {
         let Some(id) = row.id else { continue };
-        let body = Entity::of_row(thing, row, id)?.body;
+        let body = members(thing, row, id)?;
         write_line(out, thing.columns.iter().map(|column| body.get(column).map_or_else(String::new, cell)));
     }
     Ok(page.next.map(|cursor| Query { start: Start::After(cursor), ..query }))

@@ -3,6 +3,9 @@
 use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderValue, Response, StatusCode};
+use kernel::context::Opaque;
+use kernel::resource::AnyFace;
+use runtime::Done;
 use runtime::ports::StoredRow;
 use serde_json::{Map, Value};
 
@@ -17,45 +20,47 @@ const HAL: HeaderValue = HeaderValue::from_static("application/hal+json");
 pub(crate) struct Entity {
     pub id: u64,
     pub version: u64,
-    pub body: Map<String, Value>,
+    /// An object as JSON.
+    body: Vec<u8>,
     allowed: Vec<&'static str>,
 }
 
 impl Entity {
     /// What a stored row shows.
     pub fn of_row(thing: &Thing, row: &StoredRow, id: u64) -> Result<Self, Problem> {
-        Self::of(thing, id, row.version, row.schema, &row.data)
-    }
-
-    /// What a state or a row, as written, shows.
-    pub fn of(thing: &Thing, id: u64, version: u64, schema: u16, data: &[u8]) -> Result<Self, Problem> {
-        let table = thing.model.table_of(thing.table);
         match &thing.shown {
             Shown::State(face) => {
-                let state = table.decode(schema, data)?;
-                let body = object(face.show(&state, id)?)?;
-                let allowed = thing.actions.iter().filter(|change| change.def.allowed(&state)).map(|change| change.def.name);
-                Ok(Self { id, version, body, allowed: allowed.collect() })
+                let state = thing.model.table_of(thing.table).decode(row.schema, &row.data)?;
+                Self::of_state(thing, face.as_ref(), &state, (id, row.version))
             }
-            Shown::Row(row) => {
-                // What this version wrote is what it shows; an older row takes the way through its type.
-                let body = if schema == row.version() {
-                    serde_json::from_slice(data)
-                } else {
-                    serde_json::from_slice(&row.encode(&row.decode(schema, data)?)?)
-                };
-                let mut body = object(body.map_err(|error| Problem::fault(&error))?)?;
-                body.insert("id".into(), id.into());
-                Ok(Self { id, version, body, allowed: Vec::new() })
+            Shown::Row(_) => {
+                let body = serde_json::to_vec(&members(thing, row, id)?).map_err(|error| Problem::fault(&error))?;
+                Ok(Self { id, version: row.version, body, allowed: Vec::new() })
             }
         }
     }
 
+    /// What a change has left: as it was decided, if that is at hand, else as it was written.
+    pub fn of_done(thing: &Thing, done: &Done, state: &str) -> Result<Self, Problem> {
+        if let (Shown::State(face), Some(state)) = (&thing.shown, &done.typed.0) {
+            return Self::of_state(thing, face.as_ref(), state, (done.id, done.version));
+        }
+        let (id, key, data) = (Some(done.id), String::new(), state.as_bytes().to_vec());
+        Self::of_row(thing, &StoredRow { id, key, version: done.version, schema: done.schema, data }, done.id)
+    }
+
+    fn of_state(thing: &Thing, face: &dyn AnyFace, state: &Opaque, (id, version): (u64, u64)) -> Result<Self, Problem> {
+        let allowed = thing.actions.iter().filter(|change| change.def.allowed(state)).map(|change| change.def.name);
+        Ok(Self { id, version, body: face.write(state, id)?, allowed: allowed.collect() })
+    }
+
     /// Writes the body with its links; `href` is the collection's.
     pub fn write(&self, href: &str, out: &mut Vec<u8>) -> Result<(), Problem> {
-        serde_json::to_writer(&mut *out, &self.body).map_err(|error| Problem::fault(&error))?;
-        out.pop();
-        if !self.body.is_empty() {
+        let inner = self.body.strip_prefix(b"{").and_then(|body| body.strip_suffix(b"}"));
+        let inner = inner.ok_or_else(|| Problem::fault(&"a body is no object"))?;
+        out.push(b'{');
+        out.extend_from_slice(inner);
+        if !inner.is_empty() {
             out.push(b',');
         }
         let id = self.id;
@@ -84,6 +89,27 @@ impl Entity {
     }
 }
 
+/// What a stored row shows, member by member.
+pub(crate) fn members(thing: &Thing, row: &StoredRow, id: u64) -> Result<Map<String, Value>, Problem> {
+    match &thing.shown {
+        Shown::State(face) => {
+            let state = thing.model.table_of(thing.table).decode(row.schema, &row.data)?;
+            object(face.show(&state, id)?)
+        }
+        Shown::Row(def) => {
+            // What this version wrote is what it shows; an older row takes the way through its type.
+            let body = if row.schema == def.version() {
+                serde_json::from_slice(&row.data)
+            } else {
+                serde_json::from_slice(&def.encode(&def.decode(row.schema, &row.data)?)?)
+            };
+            let mut body = object(body.map_err(|error| Problem::fault(&error))?)?;
+            body.insert("id".into(), id.into());
+            Ok(body)
+        }
+    }
+}
+
 /// An answer in HAL.
 pub(crate) fn respond(status: StatusCode, body: Vec<u8>) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
@@ -106,7 +132,7 @@ mod tests {
     use super::*;
 
     fn written(body: &Value, allowed: Vec<&'static str>) -> Value {
-        let entity = Entity { id: 7, version: 1, body: body.as_object().unwrap().clone(), allowed };
+        let entity = Entity { id: 7, version: 1, body: body.to_string().into_bytes(), allowed };
         let mut out = Vec::new();
         entity.write("http://h/things", &mut out).unwrap();
         serde_json::from_slice(&out).unwrap()

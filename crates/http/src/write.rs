@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::answer::Call;
 use crate::body;
 use crate::conditional::expected;
-use crate::hal::Entity;
+use crate::hal::{Entity, members};
 use crate::idempotency;
 use crate::problem::Problem;
 use crate::problem_types;
@@ -63,7 +63,7 @@ pub(crate) async fn merge(call: &Call<'_>, body: Body, id: u64) -> Result<Respon
     for last in (0..MERGE_TRIES).rev() {
         let row = present(call, id)?;
         let insists = expected(call.headers, row.version)?;
-        let mut merged = Value::Object(Entity::of_row(call.thing, &row, id)?.body);
+        let mut merged = Value::Object(members(call.thing, &row, id)?);
         merge_into(&mut merged, &patch);
         let command = command_of(call.thing.replace.as_ref(), merged)?;
         match change(call, row.key, command, Some(row.version), None).await {
@@ -154,7 +154,7 @@ async fn change(
 fn respond(call: &Call<'_>, done: &Done, status: StatusCode) -> Result<Response<Body>, Problem> {
     let mut response = match &done.state {
         Some(state) => {
-            let entity = Entity::of(call.thing, done.id, done.version, done.schema, state.as_bytes())?;
+            let entity = Entity::of_done(call.thing, done, state)?;
             entity.respond(call.thing, &call.address(), status)?
         }
         None => empty(StatusCode::NO_CONTENT),

@@ -57,6 +57,9 @@ pub enum Ask {
     Counted,
     /// `?name=value`, counted through the index and only up to 10,000. For fields of many values.
     Filter,
+    /// `?name=value`, where the value is the row's own key: stores find it by that, without an index more. A row whose
+    /// field is another text than its key is a fault of the program.
+    Key,
     /// `?nameFrom=&nameTo=`: instants in RFC 3339 or dates; the upper end is not included.
     Period,
 }

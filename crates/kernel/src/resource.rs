@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::aggregate::Aggregate;
 use crate::context::Opaque;
+use crate::erased::to_json;
 use crate::event::Unreadable;
 use crate::field::{Ask, Field, FieldInfo, IndexValue};
 use crate::refusal::Refused;
@@ -109,6 +110,12 @@ impl<A: Aggregate, B: Serialize + JsonSchema + 'static> Resource<A, B> {
         self
     }
 
+    /// The same for the field that is the aggregate's key: found without an index of its own.
+    pub fn search_key(mut self, name: &'static str, value: fn(&A) -> IndexValue) -> Self {
+        self.fields.push(Field::new(name, Ask::Key, value));
+        self
+    }
+
     /// Answers a change only once the state is settled, or the adapter's deadline has passed: for changes whose outcome is
     /// an effect's answer. The command is committed first in any case and goes on by itself.
     pub fn answers_when(mut self, settled: fn(&A) -> bool) -> Self {
@@ -168,6 +175,8 @@ pub struct ResourceDef {
 pub trait AnyFace: Send + Sync {
     /// The body, an object.
     fn show(&self, state: &Opaque, id: u64) -> Result<Value, Unreadable>;
+    /// The same as JSON.
+    fn write(&self, state: &Opaque, id: u64) -> Result<Vec<u8>, Unreadable>;
     /// The values of the declared fields.
     fn index(&self, state: &Opaque) -> Vec<IndexValue>;
 }
@@ -182,6 +191,10 @@ impl<A: Aggregate, B: Serialize + 'static> AnyFace for Face<A, B> {
         let state = state.downcast_ref::<A>().ok_or_else(|| Unreadable("a state of another type".into()))?;
         serde_json::to_value((self.show)(state, id)).map_err(|error| Unreadable(error.to_string()))
     }
+    fn write(&self, state: &Opaque, id: u64) -> Result<Vec<u8>, Unreadable> {
+        let state = state.downcast_ref::<A>().ok_or_else(|| Unreadable("a state of another type".into()))?;
+        to_json(&(self.show)(state, id))
+    }
     fn index(&self, state: &Opaque) -> Vec<IndexValue> {
         let state = state.downcast_ref::<A>();
         self.fields.iter().map(|field| state.map_or(IndexValue::Null, |state| (field.value)(state))).collect()
@@ -193,6 +206,9 @@ struct NoFace;
 impl AnyFace for NoFace {
     fn show(&self, _: &Opaque, _: u64) -> Result<Value, Unreadable> {
         Err(Unreadable("no resource shows this aggregate".into()))
+    }
+    fn write(&self, state: &Opaque, id: u64) -> Result<Vec<u8>, Unreadable> {
+        self.show(state, id).map(|_| Vec::new())
     }
     fn index(&self, _: &Opaque) -> Vec<IndexValue> {
         Vec::new()

@@ -13,6 +13,7 @@ use crate::context::{Opaque, Question};
 use crate::effect::{Effect, FarCall, Outcome, Reaction, Repeat};
 use crate::erased::{AnyAggregate, Of, to_json};
 use crate::event::{Event, Unreadable, from_json};
+use crate::foreign::{Foreign, ForeignDef};
 use crate::policy::{Commands, From, Policy, PolicyDef};
 use crate::resource::{AnyFace, Resource, ResourceDef, faceless};
 use crate::schema;
@@ -51,6 +52,8 @@ pub struct System {
     pub seeds: Vec<Seed>,
     /// What makes the first decision as quick as the others.
     pub warm_ups: Vec<fn()>,
+    /// How records of other programs on its topic are read.
+    pub foreign: Option<ForeignDef>,
 }
 
 /// One row that a first run has.
@@ -85,6 +88,7 @@ impl System {
             try_first: "",
             seeds: Vec::new(),
             warm_ups: Vec::new(),
+            foreign: None,
         }
     }
 
@@ -103,6 +107,20 @@ impl System {
         self.settings = Some(Arc::new(S::default()));
         self.settings_def = Some(SettingsDef { schema: schema::inline::<S>().to_value(), value, read: read_settings::<S> });
         self
+    }
+
+    /// Declares how records of other programs on its topic are read.
+    pub fn foreign<F: Foreign>(mut self) -> Self {
+        self.foreign = Some(ForeignDef::of::<F>());
+        self
+    }
+
+    /// The same system with one of its services alone, as it runs in a process of its own.
+    pub fn only(&self, service: &str) -> Option<Self> {
+        let service = self.services.iter().find(|other| other.name == service)?.clone();
+        let has = |seed: &Seed| service.resources.iter().any(|resource| resource.name == seed.resource);
+        let seeds = self.seeds.iter().filter(|seed| has(seed)).cloned().collect();
+        Some(Self { services: vec![service], seeds, ..self.clone() })
     }
 
     /// Puts settings in force; unknown or wrongly typed ones are an error that names them.

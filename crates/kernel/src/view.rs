@@ -63,6 +63,11 @@ impl<R: Row> View<R> {
         self.field(name, Ask::Filter, value)
     }
 
+    /// A filter by the row's own key, under the name that it has in the row.
+    pub fn keyed(self, name: &'static str, value: fn(&R) -> IndexValue) -> Self {
+        self.field(name, Ask::Key, value)
+    }
+
     /// A filter over a span of time.
     pub fn period(self, name: &'static str, value: fn(&R) -> IndexValue) -> Self {
         self.field(name, Ask::Period, value)

@@ -24,6 +24,8 @@ pub struct Model {
     /// Those who follow a log, each with a position of its own.
     pub followers: Vec<Follower>,
     by_type: HashMap<TypeId, TableId>,
+    /// Where a service keeps events to complete foreign ones, by the service's number; empty where nobody else writes.
+    pub kept: Vec<TableId>,
 }
 
 /// One table of rows: the states of an aggregate, or the rows of a view.
@@ -54,6 +56,8 @@ pub enum Rows {
     Aggregate(AggregateDef),
     /// Rows of a view.
     View(ViewDef),
+    /// Events that are kept to complete foreign ones, by the names under which they are found.
+    Kept,
 }
 
 /// One who follows a log: a service's policies, or a view.
@@ -102,9 +106,14 @@ pub struct Misdeclared {
 
 impl Model {
     /// Numbers the tables and followers of a system.
-    #[allow(clippy::needless_pass_by_value)] // a system is handed over to what runs it
     pub fn of(system: System) -> Result<Arc<Self>, Misdeclared> {
-        let mut model = Self { tables: Vec::new(), followers: Vec::new(), by_type: HashMap::new(), system: system.clone() };
+        Self::numbered(system).map(Arc::new)
+    }
+
+    #[allow(clippy::needless_pass_by_value)] // a system is handed over to what runs it
+    fn numbered(system: System) -> Result<Self, Misdeclared> {
+        let mut model =
+            Self { tables: Vec::new(), followers: Vec::new(), by_type: HashMap::new(), kept: Vec::new(), system: system.clone() };
         for (index, service) in system.services.iter().enumerate() {
             for def in &service.aggregates {
                 let resource = service.resources.iter().find(|resource| resource.aggregate == def.of.type_id());
@@ -129,6 +138,19 @@ impl Model {
         }
         for index in 0..system.services.len() {
             model.follow_policies(index)?;
+        }
+        Ok(model)
+    }
+
+    /// The same of a system on whose topic other programs write, too: its services keep what foreign events leave out.
+    pub fn beside_others(system: System) -> Result<Arc<Self>, Misdeclared> {
+        let mut model = Self::numbered(system)?;
+        if model.system.foreign.is_some() {
+            for service in 0..model.system.services.len() {
+                let name = model.system.services[service].name;
+                let kept = model.table(service, name, "keptEvents", Rows::Kept, Vec::new(), &[], "");
+                model.kept.push(kept);
+            }
         }
         Ok(Arc::new(model))
     }
@@ -213,6 +235,7 @@ impl Table {
         match &self.rows {
             Rows::Aggregate(def) => def.of.version(),
             Rows::View(def) => def.row.version(),
+            Rows::Kept => 1,
         }
     }
 
@@ -221,6 +244,7 @@ impl Table {
         match &self.rows {
             Rows::Aggregate(def) => def.of.decode_state(version, json),
             Rows::View(def) => def.row.decode(version, json),
+            Rows::Kept => Ok(Arc::new(json.to_vec())),
         }
     }
 
@@ -229,6 +253,7 @@ impl Table {
         match &self.rows {
             Rows::Aggregate(def) => def.of.encode_state(row),
             Rows::View(def) => def.row.encode(row),
+            Rows::Kept => row.downcast_ref().cloned().ok_or_else(|| Unreadable("no kept event".into())),
         }
     }
 
@@ -237,6 +262,19 @@ impl Table {
         match &self.rows {
             Rows::Aggregate(def) => def.face.index(row),
             Rows::View(def) => def.row.index(row),
+            Rows::Kept => Vec::new(),
+        }
+    }
+
+    /// The values of the declared fields of a row with this key; one that is declared to be the key is that key.
+    pub fn index_of(&self, key: &str, row: &Opaque) -> Result<Arc<[IndexValue]>, Unreadable> {
+        let index = self.index(row);
+        let is_key = |value: &IndexValue| matches!(value, IndexValue::Text(text) if text == key);
+        match self.fields.iter().zip(&index).find(|(field, value)| field.ask == Ask::Key && !is_key(value)) {
+            Some((field, _)) => {
+                Err(Unreadable(format!("`{}` of {} is declared to be its key and is not", field.name, self.name)))
+            }
+            None => Ok(index.into()),
         }
     }
 
@@ -290,4 +328,34 @@ fn snake(name: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::{Domain, Row, Service, view};
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Clone, Default, Serialize, Deserialize, JsonSchema)]
+    struct Line {
+        name: String,
+    }
+
+    impl Row for Line {
+        fn id(&self) -> Option<u64> {
+            Some(1)
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_declared_to_be_the_key_is_that_key_or_a_fault() {
+        let lines = view::<Line>("lines", "Lines.").keyed("name", |line| (&line.name).into());
+        let service = Service::new("book", 8080, Domain::General, "Keeps lines.").view(lines);
+        let model = Model::of(System::new("sample", "events", "Lines.").service(service)).unwrap();
+        let index_of = |name: &str| model.tables[0].index_of("a", &(Arc::new(Line { name: name.into() }) as Opaque));
+        assert_eq!(*index_of("a").unwrap(), [IndexValue::from("a")]);
+        assert!(index_of("b").is_err());
+    }
 }

@@ -371,7 +371,7 @@ fn a_decision_sees_other_rows_of_its_service_as_they_stand_in_the_batch() {
     let mut world = World::new();
     world.write("n-0", "one").unwrap();
     world.restart();
-    assert_eq!(world.command::<Note>("a", Do::Quote("n-0".into())).unwrap().state.unwrap(), r#"{"text":"\"one\""}"#);
+    assert_eq!(&*world.command::<Note>("a", Do::Quote("n-0".into())).unwrap().state.unwrap(), r#"{"text":"\"one\""}"#);
     let tickets = [world.ask_to_write("n-0", "two"), world.ask::<Note>("a", Do::Quote("n-0".into()))];
     world.run();
     assert!(tickets.into_iter().all(|ticket| world.reply(ticket).is_ok()));
@@ -387,7 +387,7 @@ fn a_decision_that_looks_up_row_after_row_is_repeated_until_it_has_all() {
         world.write(&format!("n-{place}"), "one").unwrap();
     }
     world.restart();
-    assert_eq!(world.command::<Note>("a", Do::Count).unwrap().state.unwrap(), r#"{"text":"20 notes"}"#);
+    assert_eq!(&*world.command::<Note>("a", Do::Count).unwrap().state.unwrap(), r#"{"text":"20 notes"}"#);
     assert_eq!(world.log().len(), 21 + 21, "the rounds before have left nothing");
 }
 

@@ -75,7 +75,9 @@ impl FarLedger {
     fn later(&self, mut later: Vec<Later<Vec<u8>>>) -> Vec<Later<Vec<u8>>> {
         if self.chance.strikes("receipt late", self.faults.receipt_late) {
             let late = Duration::from_millis(1 + self.chance.below(60_000));
-            later.iter_mut().for_each(|word| word.after += late);
+            for word in &mut later {
+                word.after += late;
+            }
         }
         let twice = self.chance.strikes("receipt twice", self.faults.receipt_twice);
         if twice { [later.clone(), later].concat() } else { later }

@@ -56,7 +56,8 @@ pub(crate) fn written<'a>(tables: Tables<'a>, me: Me, lease_ms: i64, commit: &'a
 
 /// Ids that clients have given. Those that were given by [`crate::store`] stand below already, and then nothing is locked.
 fn last_ids<'a>(work: &mut Pipeline<'a>, tables: Tables<'a>, commit: &Commit) -> Result<(), Failed> {
-    let mut ids = commit.last_ids.iter().map(|(table, id)| Ok((tables.name(*table)?, whole(*id)?))).collect::<Result<Vec<_>, Failed>>()?;
+    let mut ids =
+        commit.last_ids.iter().map(|(table, id)| Ok((tables.name(*table)?, whole(*id)?))).collect::<Result<Vec<_>, Failed>>()?;
     ids.sort_unstable();
     for (name, id) in ids {
         let of: Vec<Value<'a>> = values![name, id];

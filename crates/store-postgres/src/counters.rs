@@ -48,8 +48,7 @@ pub(crate) fn write(work: &mut Pipeline<'_>, slot: i16, changes: Counted) {
 }
 
 /// What a counter comes to.
-pub(crate) const ONE: &str =
-    "SELECT coalesce(sum(number), 0)::bigint FROM counter WHERE tbl = $1 AND name = $2 AND value = $3";
+pub(crate) const ONE: &str = "SELECT coalesce(sum(number), 0)::bigint FROM counter WHERE tbl = $1 AND name = $2 AND value = $3";
 
 /// All counters of one name. One without rows is not there.
 pub(crate) const ALL: &str = "SELECT value, sum(number)::bigint FROM counter WHERE tbl = $1 AND name = $2 \

@@ -32,7 +32,8 @@ impl Explained {
         let fields = ["a", "b"].map(|name| FieldInfo { name, ask: Ask::Filter }).to_vec();
         let mut shape = Shape::new("s__t".into(), fields, Vec::new());
         // One value of `a` in a hundred rows, one of `b` in most of them.
-        let (before, behind) = if known { ("", "ANALYZE s__t") } else { ("ALTER TABLE s__t SET (autovacuum_enabled = off); ANALYZE s__t;", "") };
+        let (before, behind) =
+            if known { ("", "ANALYZE s__t") } else { ("ALTER TABLE s__t SET (autovacuum_enabled = off); ANALYZE s__t;", "") };
         let fill = format!(
             "{before} INSERT INTO s__t (key, id, version, schema, shape, filled, f_a, f_b, data) \
              SELECT 'k' || n, n, 1, 1, 1, 1, ('\\x02' || encode(convert_to((n % 100)::text, 'UTF8'), 'hex'))::bytea, \

@@ -149,7 +149,11 @@ impl Opening<'_> {
 }
 
 fn owner(system: &str, service: &str) -> String {
-    if service.is_empty() { format!("the system `{system}`") } else { format!("the service `{service}` of the system `{system}`") }
+    if service.is_empty() {
+        format!("the system `{system}`")
+    } else {
+        format!("the service `{service}` of the system `{system}`")
+    }
 }
 
 async fn check_server(link: &mut Link) -> Result<(), OpenError> {

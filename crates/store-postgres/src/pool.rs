@@ -31,10 +31,7 @@ impl Pool {
     }
 
     /// One short read.
-    pub fn read<T: Send>(
-        &self,
-        work: impl AsyncFn(&mut Link) -> Result<T, Failed> + Send + Sync,
-    ) -> Result<T, StoreError> {
+    pub fn read<T: Send>(&self, work: impl AsyncFn(&mut Link) -> Result<T, Failed> + Send + Sync) -> Result<T, StoreError> {
         let mut lent = Lent { pool: self, session: Some(self.take().map_err(|failed| failed.unread())?) };
         let Some(session) = &mut lent.session else { return Err(StoreError::Unavailable("no connection".into())) };
         session.read(work).map_err(|failed| failed.unread())

@@ -86,9 +86,11 @@ impl Reader for PostgresReader {
     fn log(&self, query: &LogQuery) -> Result<Vec<Record>, StoreError> {
         let LogQuery { after, limit, event_type, key, request, from_ms, until_ms } = query;
         let all = event_type.is_none() && key.is_none() && request.is_none() && from_ms.is_none() && until_ms.is_none();
-        self.pool.read(async |link| {
-            if all { record::after(link, *after, *limit).await } else { record::search(link, query).await }
-        })
+        self.pool.read(
+            async |link| {
+                if all { record::after(link, *after, *limit).await } else { record::search(link, query).await }
+            },
+        )
     }
 
     fn last_seq(&self) -> Result<u64, StoreError> {
@@ -101,9 +103,7 @@ impl Reader for PostgresReader {
 
     fn positions(&self) -> Result<Vec<(String, u64)>, StoreError> {
         let sql = "SELECT follower, sum(position)::bigint FROM position GROUP BY follower ORDER BY follower";
-        self.pool.read(async |link| {
-            link.rows(sql, &[]).await?.iter().map(|row| Ok((get(row, 0)?, natural(row, 1)?))).collect()
-        })
+        self.pool.read(async |link| link.rows(sql, &[]).await?.iter().map(|row| Ok((get(row, 0)?, natural(row, 1)?))).collect())
     }
 
     fn all_parked(&self, dead_only: bool, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {

@@ -58,7 +58,8 @@ pub(crate) async fn after(link: &mut Link, seq: u64, rows: usize) -> Result<Vec<
 
 /// The first and the last position that the log has; of an empty one, as if the next had gone already.
 pub(crate) async fn ends(link: &mut Link) -> Result<(u64, u64), Failed> {
-    let sql = "SELECT coalesce((SELECT min(seq) FROM log), pruned + 1), coalesce((SELECT max(seq) FROM log), pruned) FROM machine";
+    let sql =
+        "SELECT coalesce((SELECT min(seq) FROM log), pruned + 1), coalesce((SELECT max(seq) FROM log), pruned) FROM machine";
     let row = link.row(sql, &[]).await?.ok_or_else(|| Failed::Damaged("the store has lost its own row".into()))?;
     Ok((natural(&row, 0)?, natural(&row, 1)?))
 }
@@ -116,7 +117,12 @@ pub(crate) fn record(row: &Row, at: usize) -> Result<Record, Failed> {
         version: u16::try_from(version).map_err(|_| Failed::Damaged(format!("{version} is no schema version")))?,
         key: get(row, at + 5)?,
         time_ms: get(row, at + 6)?,
-        cause: Cause { actor: get(row, at + 7)?, request: get(row, at + 8)?, causation: get(row, at + 9)?, trace: get(row, at + 10)? },
+        cause: Cause {
+            actor: get(row, at + 7)?,
+            request: get(row, at + 8)?,
+            causation: get(row, at + 9)?,
+            trace: get(row, at + 10)?,
+        },
         data: get(row, at + 11)?,
     })
 }

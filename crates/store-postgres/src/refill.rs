@@ -51,12 +51,7 @@ pub(crate) async fn fill(link: &mut Link, table: &Table, shape: &Shape) -> Resul
 }
 
 /// Fills some of them, or just these.
-pub(crate) async fn fill_some(
-    link: &mut Link,
-    table: &Table,
-    shape: &Shape,
-    keys: Option<&[&str]>,
-) -> Result<u64, OpenError> {
+pub(crate) async fn fill_some(link: &mut Link, table: &Table, shape: &Shape, keys: Option<&[&str]>) -> Result<u64, OpenError> {
     let known = declared(link, shape).await?;
     link.script("BEGIN READ WRITE").await?;
     let filled = filled(link, table, shape, &known, keys).await;

@@ -62,10 +62,7 @@ impl<'a> Writes<'a> {
             list.sort_by_key(|row| &row.key);
         }
         if !self.absent.is_empty() {
-            let sql = format!(
-                "SELECT expect(count(*), 0, '{MOVED}', $2) FROM {} WHERE key = ANY($1::text[])",
-                shape.table()
-            );
+            let sql = format!("SELECT expect(count(*), 0, '{MOVED}', $2) FROM {} WHERE key = ANY($1::text[])", shape.table());
             work.add(sql, values![keys(&self.absent), format!("missing rows of {}", shape.name)]);
         }
         if !self.new.is_empty() {
@@ -117,7 +114,10 @@ fn arrays<'a>(shape: &Shape, rows: &[&'a RowWrite]) -> Result<Vec<Value<'a>>, Fa
 fn unnested(shape: &Shape) -> (String, String) {
     let fields = shape.each_column(|place, _| format!(", ${}::bytea[]", place + 6));
     let names = shape.each_column(|place, _| format!(", c{place}"));
-    (format!("$1::text[], $2::int8[], $3::int8[], $4::int4[], $5::bytea[]{fields}"), format!("key, id, version, schema, data{names}"))
+    (
+        format!("$1::text[], $2::int8[], $3::int8[], $4::int4[], $5::bytea[]{fields}"),
+        format!("key, id, version, schema, data{names}"),
+    )
 }
 
 fn insert<'a>(work: &mut Pipeline<'a>, shape: &Shape, rows: &[&'a RowWrite]) -> Result<(), Failed> {

@@ -141,9 +141,7 @@ async fn indexes(link: &mut Link, shape: &Shape) -> Result<Vec<Index>, Failed> {
                indisvalid FROM pg_index LEFT JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0] \
                WHERE indrelid = $1::text::regclass AND NOT indisunique";
     let rows = link.rows(sql, &values![shape.table()]).await?;
-    let index = |row: &Row| {
-        Ok(Index { name: get(row, 0)?, first: get(row, 1)?, condition: get(row, 2)?, valid: get(row, 3)? })
-    };
+    let index = |row: &Row| Ok(Index { name: get(row, 0)?, first: get(row, 1)?, condition: get(row, 2)?, valid: get(row, 3)? });
     rows.iter().map(index).collect()
 }
 

@@ -179,7 +179,8 @@ fn fitting(name: &str) -> String {
     }
     // FNV-1a, which never changes.
     let sum = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
-    let kept: String = name.char_indices().take_while(|(at, letter)| at + letter.len_utf8() <= 46).map(|(_, letter)| letter).collect();
+    let kept: String =
+        name.char_indices().take_while(|(at, letter)| at + letter.len_utf8() <= 46).map(|(_, letter)| letter).collect();
     format!("{kept}_{sum:016x}")
 }
 

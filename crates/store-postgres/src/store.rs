@@ -214,7 +214,8 @@ impl Store for PostgresStore {
         let (last_seq, ids) = self.read(async |link, _| {
             let (_, last_seq) = record::ends(link).await?;
             let rows = link.rows("SELECT tbl, id FROM last_id", &[]).await?;
-            let ids = rows.iter().map(|row| Ok((get(row, 0)?, natural(row, 1)?))).collect::<Result<HashMap<String, u64>, Failed>>();
+            let ids =
+                rows.iter().map(|row| Ok((get(row, 0)?, natural(row, 1)?))).collect::<Result<HashMap<String, u64>, Failed>>();
             Ok((last_seq, ids?))
         })?;
         let last_ids = self.shapes.iter().map(|shape| ids.get(&shape.name).copied().unwrap_or_default()).collect();

@@ -56,7 +56,9 @@ fn put<'a>(work: &mut Pipeline<'a>, row: &'a ParkedRow) -> Result<(), Failed> {
              ON CONFLICT (follower, partition, key, place) DO UPDATE SET {set} WHERE there.attempts + 1 = $5"
         )
     } else {
-        format!("UPDATE parked SET {set} WHERE follower = $1 AND partition = $2 AND key = $3 AND place = $4 AND attempts + 1 = $5")
+        format!(
+            "UPDATE parked SET {set} WHERE follower = $1 AND partition = $2 AND key = $3 AND place = $4 AND attempts + 1 = $5"
+        )
     };
     let sql = format!("WITH done AS ({change} RETURNING 1) SELECT expect(count(*), 1, '{MOVED}', 'parked events') FROM done");
     let ParkedRow { follower, key, partition, place, attempts, next_try_ms, dead, cause, since_ms, record } = row;
@@ -218,13 +220,8 @@ pub(crate) fn write_answers<'a>(work: &mut Pipeline<'a>, answers: &'a [AnswerRow
     let texts = |text: fn(&AnswerRow) -> &str| answers.iter().map(|answer| text(answer)).collect::<Vec<_>>();
     let expires: Vec<i64> = answers.iter().map(|answer| answer.expires_ms).collect();
     let bytes: Vec<&[u8]> = answers.iter().map(|answer| answer.answer.as_slice()).collect();
-    let of = values![
-        texts(|answer| &answer.scope),
-        texts(|answer| &answer.key),
-        texts(|answer| &answer.fingerprint),
-        expires,
-        bytes,
-    ];
+    let of =
+        values![texts(|answer| &answer.scope), texts(|answer| &answer.key), texts(|answer| &answer.fingerprint), expires, bytes,];
     work.add(sql, of);
 }
 

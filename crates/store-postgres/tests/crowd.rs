@@ -140,7 +140,8 @@ fn batches_that_share_rows_wait_for_each_other_and_never_each_for_the_other() {
                 while Instant::now() < end {
                     // A third of the rows, in an order of its own; some are removed and made again.
                     chance = (chance * 1_103_515_245 + 12_345) % 2_147_483_648;
-                    let mine: Vec<&String> = keys.iter().enumerate().filter(|(at, _)| (at * 31 + chance) % 3 == 0).map(|(_, key)| key).collect();
+                    let mine: Vec<&String> =
+                        keys.iter().enumerate().filter(|(at, _)| (at * 31 + chance) % 3 == 0).map(|(_, key)| key).collect();
                     let mut changes = change(&[]);
                     for (place, key) in mine.iter().enumerate() {
                         let version = worker.version(key);

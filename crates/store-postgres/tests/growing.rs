@@ -127,7 +127,10 @@ fn a_new_field_is_filled_counted_and_indexed() {
     let sort = Sort { field: Some(1), descending: true };
     let page = new.reader.page(NOTES, &Query { sort, ..Query::first(3) }).unwrap();
     assert_eq!(page.next.unwrap().value, IndexValue::from("lee"));
-    assert_eq!(schema.look().one("SELECT count(*) FROM pg_indexes WHERE tablename = 'note__notes' AND indexdef LIKE '%f_author%'"), "1");
+    assert_eq!(
+        schema.look().one("SELECT count(*) FROM pg_indexes WHERE tablename = 'note__notes' AND indexdef LIKE '%f_author%'"),
+        "1"
+    );
 }
 
 #[test]

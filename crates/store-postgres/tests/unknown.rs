@@ -105,7 +105,9 @@ fn a_connection_that_ended_between_two_commits_is_made_anew() {
     worker.commit(&change(&[("k1", 0)]));
     for version in 1..6 {
         let name = &schema.name;
-        look.run(&format!("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'pabal {name} writer'"));
+        look.run(&format!(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE application_name = 'pabal {name} writer'"
+        ));
         let result = worker.attempt(&change(&[("k1", version)]));
         assert!(result.is_ok(), "{result:?}");
     }
@@ -124,7 +126,9 @@ fn backends_are_killed_at_any_moment_and_every_outcome_is_found_out() {
             let mut look = schema.look();
             let mut pause = 7;
             while !done.load(Ordering::SeqCst) {
-                look.run(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pabal {name} writer'"));
+                look.run(&format!(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pabal {name} writer'"
+                ));
                 pause = pause * 31 % 47;
                 std::thread::sleep(Duration::from_millis(4 + pause));
             }

@@ -17,7 +17,8 @@ fn an_async_handler_may_call_and_drop_everything() {
     let schema = Schema::new();
     let options = schema.options();
     for multi in [false, true] {
-        let mut runtime = if multi { tokio::runtime::Builder::new_multi_thread() } else { tokio::runtime::Builder::new_current_thread() };
+        let mut runtime =
+            if multi { tokio::runtime::Builder::new_multi_thread() } else { tokio::runtime::Builder::new_current_thread() };
         let runtime = runtime.enable_all().build().unwrap();
         runtime.block_on(async {
             let mut worker = Worker::join(&options);
@@ -73,7 +74,10 @@ fn a_reader_whose_connection_was_ended_reads_over_another() {
     let mut look = schema.look();
     for _ in 0..5 {
         assert!(worker.reader.by_key(parcels(), "k1").unwrap().is_some());
-        look.run(&format!("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pabal {} reader'", schema.name));
+        look.run(&format!(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pabal {} reader'",
+            schema.name
+        ));
     }
 }
 
@@ -177,7 +181,9 @@ fn timers_of_a_table_that_only_another_version_knows_are_left_to_it() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
     set(&mut worker, &[("a", 10)]);
-    schema.look().run("INSERT INTO timer (tbl, key, name, due_ms, command, cause) VALUES ('later__thing', 'x', 'y', 5, '', '{}')");
+    schema
+        .look()
+        .run("INSERT INTO timer (tbl, key, name, due_ms, command, cause) VALUES ('later__thing', 'x', 'y', 5, '', '{}')");
     assert_eq!(worker.store.next_timer().unwrap(), Some(10));
     assert_eq!(worker.store.timers_due(1_000, 9).unwrap().len(), 1);
 }

@@ -10,7 +10,8 @@ use crate::shape::Shape;
 
 fn shape() -> (Connection, Shape) {
     let conn = Connection::open_in_memory().unwrap();
-    let shape = Shape::new("s__t".into(), ["a", "b"].map(|name| FieldInfo { name, ask: Ask::Filter }).to_vec(), Vec::new());
+    let fields = [("a", Ask::Filter), ("b", Ask::Filter), ("name", Ask::Key)].map(|(name, ask)| FieldInfo { name, ask });
+    let shape = Shape::new("s__t".into(), fields.to_vec(), Vec::new());
     let table = "CREATE TABLE s__t (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, \
                  schema INTEGER NOT NULL, listed INTEGER, f_a ANY, f_b ANY, data BLOB NOT NULL) STRICT; \
                  CREATE INDEX a ON s__t(f_a) WHERE listed; CREATE INDEX b ON s__t(f_b) WHERE listed;";
@@ -99,6 +100,21 @@ fn a_period_walks_its_index_in_its_own_order_and_where_it_is_short() {
     assert_eq!(plans(std::slice::from_ref(&period), by(None, true), after(IndexValue::Null), 10), [sorted]);
     let long = ["SEARCH s__t USING INTEGER PRIMARY KEY (rowid>?)"];
     assert_eq!(plans(&[period], by(None, false), START, 1_000_000), long);
+}
+
+#[test]
+fn what_is_the_key_walks_the_keys_own_index() {
+    const INDEX: &str = "SEARCH s__t USING INDEX sqlite_autoindex_s__t_1";
+    for descending in [false, true] {
+        assert_eq!(plans(&[is(2)], by(None, descending), START, 0), [format!("{INDEX} (key=?)")]);
+        assert_eq!(plans(&[], by(Some(2), descending), START, 0), ["SCAN s__t USING INDEX sqlite_autoindex_s__t_1"]);
+    }
+    let up = plans(&[], by(Some(2), false), after("x".into()), 0);
+    assert_eq!(up.last(), Some(&format!("{INDEX} (key>?)")));
+    let down = plans(&[], by(Some(2), true), after("x".into()), 0);
+    assert_eq!(down.get(1), Some(&format!("{INDEX} (key<?)")));
+    let one_row_needs_no_sorting = plans(&[is(2), is(0)], by(Some(1), false), START, 1);
+    assert_eq!(one_row_needs_no_sorting, [format!("{INDEX} (key=?)")]);
 }
 
 #[test]

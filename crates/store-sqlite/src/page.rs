@@ -10,7 +10,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Error, OptionalExtension, Result, params, params_from_iter};
 
 use crate::plan::{Low, On, Step, Walk, end, steps, walk};
-use crate::shape::{ROW, Shape, stored};
+use crate::shape::{KEY, ROW, Shape, quoted, stored};
 use crate::value::{Held, Nat};
 
 /// A statement being written.
@@ -169,6 +169,11 @@ impl Select {
     }
 
     fn and(&mut self, walked: bool, column: &str, operator: &str, value: &IndexValue) {
+        // The key's column holds texts only, and SQLite would take a number for one. All texts come behind all numbers.
+        if matches!(value, IndexValue::Int(_)) && column == quoted(KEY) {
+            self.sql.push_str(if operator.starts_with('>') { " AND true" } else { " AND false" });
+            return;
+        }
         let mark = if walked { "" } else { "+" };
         // Writing to a text cannot fail.
         let _ = write!(self.sql, " AND {mark}{column} {operator} ?");

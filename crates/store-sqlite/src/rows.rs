@@ -75,7 +75,7 @@ pub(crate) fn write(conn: &Connection, shapes: &[Shape], unlisted: &mut Unlisted
 fn before(conn: &Connection, shape: &Shape, key: &str) -> Result<Option<Before>> {
     let mut statement = conn.prepare_cached(&shape.before)?;
     let row = statement.query_row([key], |row| {
-        let fields = (2..2 + shape.fields.len()).map(|column| Ok(row.get::<_, Held>(column)?.0));
+        let fields = (2..2 + shape.own.len()).map(|column| Ok(row.get::<_, Held>(column)?.0));
         Ok(Before { version: row.get::<_, Nat>(0)?.0, id: row.get(1)?, fields: fields.collect::<Result<_>>()? })
     });
     row.optional()
@@ -93,7 +93,7 @@ fn insert(conn: &Connection, shape: &Shape, unlisted: &mut Unlisted, write: &Row
     values.push(write.schema.into());
     values.push(listed);
     values.push(data.into());
-    values.extend(write.index.iter().map(bound));
+    values.extend(shape.own.iter().filter_map(|place| write.index.get(*place)).map(bound));
     conn.prepare_cached(&shape.insert)?.execute(params_from_iter(values))?;
     Ok(())
 }
@@ -116,7 +116,8 @@ fn update(
         sql.push_str(", id = ?, listed = ?");
         values.extend([id.into(), listed]);
     }
-    for (place, (old, new)) in before.fields.iter().zip(&write.index).enumerate() {
+    let new = shape.own.iter().filter_map(|place| Some((*place, write.index.get(*place)?)));
+    for (old, (place, new)) in before.fields.iter().zip(new) {
         if old != new {
             // Writing to a text cannot fail.
             let _ = write!(sql, ", {} = ?", shape.column(place));

@@ -25,7 +25,7 @@ pub(crate) fn shape_tables(conn: &mut Connection, path: &Path, model: &Model, sh
     for (table, shape) in model.tables.iter().zip(shapes) {
         let indexed = known.get(&shape.name);
         let new = |place: &usize| indexed.is_none_or(|columns| !columns.contains(&shape.columns[*place]));
-        let new: Vec<usize> = (0..shape.columns.len()).filter(new).collect();
+        let new: Vec<usize> = shape.own.iter().copied().filter(new).collect();
         if !new.is_empty() {
             add_columns(conn, shape, &new).map_err(failed)?;
             fill(conn, path, table, shape, &new)?;
@@ -44,15 +44,19 @@ fn drop_and_create(conn: &mut Connection, shapes: &[Shape]) -> Result<BTreeMap<S
         let mut columns = BTreeSet::new();
         if work.table_exists(None, shape.name.as_str())? {
             for (index, column) in indexes(&work, &shape.name)? {
-                if shape.columns.contains(&column) {
+                if shape.own.iter().any(|place| shape.columns[*place] == column) {
                     columns.insert(column);
                 } else {
                     work.execute_batch(&format!("DROP INDEX {}", quoted(&index)))?;
-                    tracing::info!(store.table = shape.name, store.column = column, "nobody asks for this field any more");
+                    tracing::info!(
+                        store.table = shape.name,
+                        store.column = column,
+                        "nobody needs an index on this column any more"
+                    );
                 }
             }
         } else {
-            let fields: Vec<String> = shape.columns.iter().map(|column| format!("{} ANY, ", quoted(column))).collect();
+            let fields: Vec<String> = shape.own.iter().map(|place| format!("{} ANY, ", shape.column(*place))).collect();
             let fields = fields.concat();
             work.execute_batch(&format!(
                 "CREATE TABLE {} (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, \

@@ -12,6 +12,9 @@ use crate::value::Nat;
 /// What every statement that reads rows selects first, for [`stored`].
 pub(crate) const ROW: &str = "id, key, version, schema, data";
 
+/// The column, and with it the index, that serves a field which is the row's key.
+pub(crate) const KEY: &str = "key";
+
 /// A table of rows.
 ///
 /// ```sql
@@ -21,7 +24,7 @@ pub(crate) const ROW: &str = "id, key, version, schema, data";
 ///     version INTEGER NOT NULL,
 ///     schema  INTEGER NOT NULL,
 ///     listed  INTEGER,              -- 1 or NULL: takes no room in the row, and is what the indexes are partial by
-///     "f_status" ANY,               -- a declared field; ANY keeps numbers and texts as they are
+///     "f_status" ANY,               -- a declared field, unless it is the key; ANY keeps numbers and texts as they are
 ///     data    BLOB NOT NULL         -- last, so that a filter never reads past it
 /// ) STRICT;
 /// CREATE INDEX "message__my_messages__f_status" ON "message__my_messages"("f_status") WHERE listed;  -- ends in id
@@ -34,13 +37,15 @@ pub(crate) struct Shape {
     pub fields: Vec<FieldInfo>,
     /// Pairs of them that are counted.
     pub crossed: Vec<(usize, usize)>,
-    /// Their columns, unquoted.
+    /// Their columns, unquoted: one of their own, or the key's.
     pub columns: Vec<String>,
+    /// The places of those that have a column of their own.
+    pub own: Vec<usize>,
     pub by_key: String,
     pub by_id: String,
-    /// Arguments: id, key, version, schema, listed, data, then the fields.
+    /// Arguments: id, key, version, schema, listed, data, then the fields with a column of their own.
     pub insert: String,
-    /// The version, the id and the field values of a key.
+    /// The version, the id and the values of those fields.
     pub before: String,
     pub delete: String,
 }
@@ -52,10 +57,13 @@ impl Shape {
 
     /// A table with that name, fields and pairs.
     pub fn new(name: String, fields: Vec<FieldInfo>, crossed: Vec<(usize, usize)>) -> Self {
-        let columns: Vec<String> = fields.iter().map(|field| format!("f_{}", field.name)).collect();
-        let listed: Vec<String> = columns.iter().map(|column| format!(", {}", quoted(column))).collect();
+        let is_key = |field: &FieldInfo| field.ask == Ask::Key;
+        let column = |field: &FieldInfo| if is_key(field) { KEY.to_owned() } else { format!("f_{}", field.name) };
+        let columns: Vec<String> = fields.iter().map(column).collect();
+        let own: Vec<usize> = (0..fields.len()).filter(|place| !is_key(&fields[*place])).collect();
+        let listed: Vec<String> = own.iter().map(|place| format!(", {}", quoted(&columns[*place]))).collect();
         let listed = listed.concat();
-        let places: Vec<String> = (0..columns.len()).map(|place| format!(", ?{}", place + 7)).collect();
+        let places: Vec<String> = (0..own.len()).map(|place| format!(", ?{}", place + 7)).collect();
         let places = places.concat();
         let at = quoted(&name);
         Self {
@@ -69,6 +77,7 @@ impl Shape {
             fields,
             crossed,
             columns,
+            own,
             name,
         }
     }
@@ -102,7 +111,9 @@ impl Shape {
 pub(crate) fn shapes(model: &Model) -> Result<Vec<Shape>, OpenError> {
     let shapes: Vec<Shape> = model.tables.iter().map(Shape::of).collect();
     let tables = shapes.iter().map(|shape| shape.name.clone());
-    let columns = shapes.iter().flat_map(|shape| shape.columns.iter().map(|column| format!("{}.{column}", shape.name)));
+    let own =
+        |shape: &Shape| shape.own.iter().map(|place| format!("{}.{}", shape.name, shape.columns[*place])).collect::<Vec<_>>();
+    let columns = shapes.iter().flat_map(own);
     let mut seen = std::collections::HashSet::new();
     match tables.chain(columns).find(|name| !seen.insert(name.to_lowercase())) {
         Some(name) => Err(OpenError::NameTwice { name }),

@@ -65,6 +65,7 @@ impl SqliteStore {
     }
 
     fn pruned(&mut self, before_ms: i64, upto_seq: u64, now_ms: i64, rows: usize) -> Result<u64> {
+        let _turn = self.checkpointer.turn();
         let work = self.conn.transaction()?;
         // Only the oldest are looked at, or a log of young rows would be read whole each time.
         let log = "DELETE FROM log WHERE seq IN (SELECT seq FROM log WHERE seq <= ?1 ORDER BY seq LIMIT ?3) AND time_ms < ?2";
@@ -129,7 +130,9 @@ impl Store for SqliteStore {
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        let turn = self.checkpointer.turn();
         let done = commit::run(&self.conn, &self.shapes, &mut self.unlisted, commit);
+        drop(turn);
         match done {
             // It stands where the doubtful one stood.
             Ok(()) => self.in_doubt = false,

@@ -83,6 +83,29 @@ fn a_field_that_is_declared_no_more_costs_nothing_and_may_come_back() {
 }
 
 #[test]
+fn a_field_that_turns_out_to_be_the_key_loses_its_index_and_may_get_it_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("desk.db");
+    let (with, without) = (model("desk", &["colour", "author"]), model("desk", &["colour", "author, the key"]));
+    let put = |model: &Model, number, name: &str| {
+        let mut notes = notes(3).split_off(2);
+        (notes[0].id, notes[0].author) = (Some(number), Some(name.to_owned()));
+        let mut commit = commit(model, number, &notes);
+        name.clone_into(&mut commit.rows[0].key);
+        commit
+    };
+    SqliteStore::open(&path, &with).unwrap().0.commit(&put(&with, 1, "kim")).unwrap();
+    let (mut store, reader) = SqliteStore::open(&path, &without).unwrap();
+    assert!(names(&path, "index").iter().all(|name| !name.contains("f_author")));
+    store.commit(&put(&without, 2, "lee")).unwrap();
+    let one = (1, Total { rows: 1, exact: true });
+    assert_eq!((found(&reader, 1, "kim"), found(&reader, 1, "lee")), (one, one));
+    drop((store, reader));
+    let (_store, reader) = SqliteStore::open(&path, &with).unwrap();
+    assert_eq!((found(&reader, 1, "kim"), found(&reader, 1, "lee")), (one, one));
+}
+
+#[test]
 fn fields_may_be_added_after_two_tables_have_changed_places() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");

@@ -22,7 +22,7 @@ pub fn messages() -> Resource<Message, ShownMessage> {
         .create("Accept a message.", Draft::send)
         .replace("Put a message back as it is; what is under way is not changed.", Draft::replace)
         .delete("Cancel a message.", || message::Command::Cancel)
-        .search("messageId", |it: &Message| (&it.letter.message_id).into())
+        .search_key("messageId", |it: &Message| (&it.letter.message_id).into())
 }
 
 /// Validations; operators decide about those that are held.
@@ -40,13 +40,13 @@ pub fn validators() -> Resource<Validation, ShownValidation> {
             |objection: Objection| Ok(validation::Command::Refuse(objection)),
             Validation::is_held,
         )
-        .search("messageId", |it: &Validation| (&it.letter.message_id).into())
+        .search_key("messageId", |it: &Validation| (&it.letter.message_id).into())
 }
 
 /// Deliveries; only policies change them.
 pub fn devices() -> Resource<Delivery, ShownDelivery> {
     resource("devices", "Each message as it was delivered.", delivery)
-        .search("messageId", |it: &Delivery| (&it.letter.message_id).into())
+        .search_key("messageId", |it: &Delivery| (&it.letter.message_id).into())
 }
 
 /// The register of brands.

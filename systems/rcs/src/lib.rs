@@ -30,6 +30,7 @@ pub fn system() -> System {
         .service(device())
         .service(dashboard())
         .settings::<RcsSettings>()
+        .foreign::<wire::Foreign>()
         .try_first(TRY_FIRST)
         .warm_up(telecom::warm_up);
     seeds::sow(system)

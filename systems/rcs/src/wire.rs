@@ -2,8 +2,7 @@
 //!
 //! What goes out needs no translation: our events are the contract, with fields of our own beside it. What comes in from an
 //! existing service lacks fields, carries its own row's id, and its `Canceled` carries no `messageId`. What is missing is
-//! taken from what `SendSuccess` said; whoever reads the topic keeps that by `id` and by `messageId` for as long as its
-//! message may be under way, asks [`Foreign::needs`], and hands it to [`Foreign::ours`].
+//! taken from what `SendSuccess` said; the machine keeps that by `id` and by `messageId` ([`kernel::Foreign`]).
 //!
 //! One thing cannot be known here: beside a foreign device no outcome of a recall is waited for. None has to be: a `Canceled`
 //! that nobody contradicts stays `CANCEL` in every view.
@@ -161,6 +160,46 @@ impl Fields {
             description: self.description.unwrap_or_default(),
             ..Letter::default()
         })
+    }
+}
+
+impl kernel::Foreign for Foreign {
+    const KEEPS: &'static str = "SendSuccess";
+    type Kept = SendSuccess;
+    type Ours = Ours;
+
+    fn names(kept: &SendSuccess) -> Vec<String> {
+        vec![Needs::Id(kept.letter.id).to_string(), Needs::MessageId(&kept.letter.message_id).to_string()]
+    }
+
+    fn needs(&self) -> Option<String> {
+        let needs = Foreign::needs(self);
+        (needs != Needs::Nothing).then(|| needs.to_string())
+    }
+
+    fn ours(self, kept: Option<&SendSuccess>) -> Option<Ours> {
+        Foreign::ours(self, kept)
+    }
+
+    fn key(ours: &Ours) -> String {
+        match ours {
+            Ours::Canceled(event) => event.message_id.clone(),
+            Ours::SendSuccess(SendSuccess { letter })
+            | Ours::ValidateSucceed(ValidateSucceed { letter, .. })
+            | Ours::ValidateFailed(ValidateFailed { letter, .. })
+            | Ours::SendSucceed(SendSucceed { letter, .. })
+            | Ours::SendFailed(SendFailed { letter, .. }) => letter.message_id.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for Needs<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("nothing"),
+            Self::Id(id) => write!(f, "id {id}"),
+            Self::MessageId(message_id) => write!(f, "messageId {message_id}"),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! What an installation decides. `config.default.toml` says what each setting is for; here are its types.
 
 pub(crate) mod bind;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod env;
 mod layers;
 mod masked;
@@ -11,6 +13,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "cluster")]
+pub use cluster::{Cluster, Postgres};
 pub use layers::{Flags, InForce, Source, load};
 pub use masked::masked;
 
@@ -40,6 +44,15 @@ pub struct Config {
     pub limits: Limits,
     /// Rates of effects, by port.
     pub ports: BTreeMap<String, Port>,
+    /// Where services are that run alone.
+    #[cfg(feature = "cluster")]
+    pub cluster: Cluster,
+    /// Where these keep their rows.
+    #[cfg(feature = "cluster")]
+    pub postgres: Postgres,
+    /// Where their events are.
+    #[cfg(feature = "cluster")]
+    pub kafka: broker_kafka::Options,
 }
 
 /// `[data]`
@@ -170,6 +183,8 @@ pub struct Limits {
 pub struct Port {
     /// Rates by lane.
     pub lanes: BTreeMap<String, Lane>,
+    /// The file in which a simulated far side notes what it was asked to do; none if empty.
+    pub ledger: PathBuf,
 }
 
 /// `[ports.<port>.lanes.<lane>]`
@@ -196,6 +211,12 @@ impl Default for Config {
             retention: Retention::default(),
             limits: Limits::default(),
             ports: BTreeMap::new(),
+            #[cfg(feature = "cluster")]
+            cluster: Cluster::default(),
+            #[cfg(feature = "cluster")]
+            postgres: Postgres::default(),
+            #[cfg(feature = "cluster")]
+            kafka: broker_kafka::Options::default(),
         }
     }
 }
@@ -260,16 +281,21 @@ impl Default for Lane {
 mod tests {
     use super::*;
 
+    /// With what a build with the cluster's drivers has beside it.
+    fn default_file() -> String {
+        let cluster = if cfg!(feature = "cluster") { include_str!("../../config.cluster.toml") } else { "" };
+        [include_str!("../../config.default.toml"), cluster].concat()
+    }
+
     #[test]
     fn the_default_file_says_what_the_program_does() {
-        let file: Config = toml::from_str(include_str!("../../config.default.toml")).unwrap();
+        let file: Config = toml::from_str(&default_file()).unwrap();
         assert_eq!(file, Config::default());
     }
 
     #[test]
     fn the_default_file_documents_every_setting() {
-        let file = include_str!("../../config.default.toml");
-        let written: toml::Table = toml::from_str(file).unwrap();
+        let written: toml::Table = toml::from_str(&default_file()).unwrap();
         let all = serde_json::to_value(Config::default()).unwrap();
         for key in tree::leaves(&all).into_keys().filter(|key| key != "ports") {
             let found = key.split('.').try_fold(&toml::Value::Table(written.clone()), |at, part| at.get(part)).is_some();

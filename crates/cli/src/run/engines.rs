@@ -7,11 +7,12 @@ use jiff::tz::TimeZone;
 use kernel::System;
 use runtime::driver::EngineOptions;
 use runtime::memory::Topics;
-use runtime::ports::Reader;
 use runtime::ports::clock::{SystemClock, Uuids};
+use runtime::ports::{Channel, Reader};
 use runtime::{Engine, Limits, Model};
 use store_sqlite::{DataDir, SqliteStore};
 
+use super::ledger::LedgerChannel;
 use crate::config::Config;
 use crate::failed::Failed;
 
@@ -33,6 +34,7 @@ pub fn start(config: &Config, dir: &DataDir, zone: &TimeZone, systems: Vec<Syste
     for (model, store, reader) in opened {
         let (name, topic) = (model.system.name, model.system.topic);
         let options = EngineOptions {
+            channels: channels(config, &model)?,
             model,
             store: Box::new(store),
             reader,
@@ -40,7 +42,6 @@ pub fn start(config: &Config, dir: &DataDir, zone: &TimeZone, systems: Vec<Syste
             ids: Arc::new(Uuids),
             zone: zone.clone(),
             limits: limits(config),
-            channels: BTreeMap::new(),
             broker: Some(Arc::new(topics.clone())),
             group: None,
         };
@@ -61,7 +62,20 @@ fn pass_on(engine: &Engine, topic: &'static str, topics: Topics) {
     });
 }
 
-fn limits(config: &Config) -> Limits {
+/// Far sides that keep a ledger, where the settings say so.
+pub fn channels(config: &Config, model: &Model) -> Result<BTreeMap<String, Arc<dyn Channel>>, Failed> {
+    let mut channels: BTreeMap<String, Arc<dyn Channel>> = BTreeMap::new();
+    for def in model.system.services.iter().flat_map(|service| &service.far_sides) {
+        let ledger = config.ports.get(def.port).map(|port| port.ledger.as_path());
+        if let Some(path) = ledger.filter(|path| !path.as_os_str().is_empty()) {
+            channels.insert(def.port.to_owned(), Arc::new(LedgerChannel::open(def.clone(), path)?));
+        }
+    }
+    Ok(channels)
+}
+
+/// What the settings say about bounds.
+pub fn limits(config: &Config) -> Limits {
     let ours = &config.limits;
     let lanes = config.ports.iter().flat_map(|(port, settings)| {
         settings.lanes.iter().map(|(lane, rate)| (port.clone(), lane.clone(), rate.per_second, rate.burst))

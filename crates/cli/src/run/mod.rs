@@ -3,9 +3,12 @@
 mod engines;
 mod front;
 mod greeting;
+mod ledger;
 mod ports;
 mod seeds;
 mod serve;
+#[cfg(feature = "cluster")]
+pub mod served;
 mod warm;
 mod watch;
 
@@ -24,9 +27,19 @@ use crate::logs;
 
 /// Runs systems until it is told to stop. A system that runs alone also opens each service on its own port.
 pub fn run(config: &Config, systems: Vec<System>, named: bool) -> Result<u8, Failed> {
+    until_told(config, wired(config, systems, named))
+}
+
+/// Runs services of a cluster until it is told to stop.
+#[cfg(feature = "cluster")]
+pub fn serve(config: &Config, chosen: served::Chosen) -> Result<u8, Failed> {
+    until_told(config, served::wired(config, chosen))
+}
+
+fn until_told(config: &Config, work: impl Future<Output = Result<(), Failed>>) -> Result<u8, Failed> {
     logs::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("pabal-io").build()?;
-    let ended = runtime.block_on(wired(config, systems, named));
+    let ended = runtime.block_on(work);
     // A handler that hangs must not keep the process from ending.
     runtime.shutdown_timeout(Duration::from_secs(1));
     ended.map(|()| 0)

@@ -131,7 +131,7 @@ impl Describe<'_> {
         };
         let names = match field.info.ask {
             Ask::Period => vec![format!("{}From", field.info.name), format!("{}To", field.info.name)],
-            Ask::Counted | Ask::Filter => vec![field.info.name.to_owned()],
+            Ask::Counted | Ask::Filter | Ask::Key => vec![field.info.name.to_owned()],
         };
         let filter = |name| json!({"name": name, "in": "query", "required": required, "schema": schema});
         names.into_iter().map(filter).collect()

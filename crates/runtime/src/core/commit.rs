@@ -66,7 +66,8 @@ impl Core {
         let mut counters: BTreeMap<(TableId, Counter), i64> = BTreeMap::new();
         for (row, before, now) in self.rows.changed() {
             let table = self.model.table_of(row.table);
-            let data = now.state.as_ref().map(|state| table.encode(state)).transpose();
+            let encode = |state| now.json.as_ref().map_or_else(|| table.encode(state), |json| Ok(json.as_bytes().to_vec()));
+            let data = now.state.as_ref().map(encode).transpose();
             let data = data.map_err(|error| Stop::Store(StoreError::Corrupt(error.0)))?;
             let moved = before.listed != now.listed;
             for (listed, delta) in [(&before.listed, -1), (&now.listed, 1)].into_iter().filter(|_| moved) {
@@ -103,7 +104,11 @@ impl Core {
         commit.positions = items.reached.iter().map(|reached| self.place_move(reached)).collect();
         let mut tables: Vec<TableId> = commit.rows.iter().map(|row| row.table).collect();
         tables.dedup();
-        commit.last_ids = tables.into_iter().map(|table| (table, self.last_ids[table.0])).collect();
+        // Where ids come in ranges, one that a client has given may stand above that of the last range.
+        let shared = !self.store.exclusive();
+        let given = |table| commit.rows.iter().filter(move |row| shared && row.table == table).filter_map(|row| row.id).max();
+        let last_id = |table: TableId| self.last_ids[table.0].max(given(table).unwrap_or_default());
+        commit.last_ids = tables.into_iter().map(|table| (table, last_id(table))).collect();
         Ok((batch, commit))
     }
 
@@ -345,6 +350,10 @@ impl Core {
             tracing::warn!(cause, items = items.work.len(), "a batch is refused and taken apart");
             self.apart = true;
             self.batch_items = (items.work.len() / 2).max(1);
+            if !self.store.exclusive() {
+                // A client of another process may have given an id of this one's range: the next range is above it.
+                self.ids_until.clone_from(&self.last_ids);
+            }
             self.give_back(items, None, turn);
         } else {
             self.single_out(items, &cause, matches!(stop, Stop::Commit(_)), turn);

@@ -3,7 +3,7 @@
 use kernel::At;
 use kernel::aggregate::TimerChange;
 use kernel::context::{Missing, Opaque};
-use kernel::erased::{ErasedDecision, Undecided};
+use kernel::erased::{Emitted, EmittedEffect, ErasedDecision, Undecided};
 
 use super::batch::{Batch, Step};
 use super::rows::Slot;
@@ -92,55 +92,49 @@ impl Core {
     ) -> Result<Applied, Undecided> {
         let timers = std::mem::take(&mut decision.timers);
         let timers = timers.into_iter().map(|change| timer_write(step, table, change)).collect::<Result<Vec<_>, _>>()?;
-        let listed = decision.state.as_ref().map(|state| guarded(table.name, || table.index(state).into()));
+        let listed = decision.state.as_ref().map(|state| guarded(table.name, || table.index_of(step.key, state)));
         let listed = listed.transpose().map_err(Undecided::Fault)?;
+        let listed = listed.transpose().map_err(|error| Undecided::Fault(error.0))?;
         let changed = decision.changed;
         let created = before.state.is_none() && decision.state.is_some();
         let version = before.version + u64::from(changed);
         if changed {
             self.last_ids[step.table.0] = self.last_ids[step.table.0].max(id);
-            let after = match decision.state.clone() {
-                Some(state) => Slot { id: Some(id), version, state: Some(state), listed },
+            let after = match decision.state {
+                Some(state) => Slot { id: Some(id), version, state: Some(state), listed, json: None },
                 None => Slot::default(),
             };
             self.rows.write(step.table, step.key, after);
         }
-        self.publish(batch, step, table, (id, version), &decision);
-        self.order_effects(batch, step, table, &decision);
+        self.publish(batch, step, table, (id, version), decision.events);
+        if decision.withdraw {
+            let target = RowRef { table: step.table, key: step.key.to_owned() };
+            batch.withdrawn.push((target, batch.effects.len()));
+        }
+        self.order_effects(batch, step, table, decision.effects);
         batch.timers.extend(timers);
         Ok(Applied { created, changed, id })
     }
 
-    fn publish(
-        &mut self,
-        batch: &mut Batch,
-        step: &Step<'_>,
-        table: &Table,
-        (id, version): (u64, u64),
-        decision: &ErasedDecision,
-    ) {
-        for (place, event) in decision.events.iter().enumerate() {
+    fn publish(&mut self, batch: &mut Batch, step: &Step<'_>, table: &Table, (id, version): (u64, u64), events: Vec<Emitted>) {
+        for (place, event) in events.into_iter().enumerate() {
             let seq = self.last_seq + batch.log.len() as u64 + 1;
             batch.publish(Record {
                 seq,
                 id: format!("{}-{id}-{version}-{place}", table.name),
                 source: self.model.service_name(table).to_owned(),
-                event_type: event.event_type.clone(),
+                event_type: event.event_type,
                 version: event.version,
-                key: event.correlation.clone().unwrap_or_else(|| step.key.to_owned()),
+                key: event.correlation.unwrap_or_else(|| step.key.to_owned()),
                 time_ms: self.now.as_millisecond(),
-                data: event.data.clone(),
+                data: event.data,
                 cause: step.cause.clone(),
             });
         }
     }
 
-    fn order_effects(&mut self, batch: &mut Batch, step: &Step<'_>, table: &Table, decision: &ErasedDecision) {
-        if decision.withdraw {
-            let target = RowRef { table: step.table, key: step.key.to_owned() };
-            batch.withdrawn.push((target, batch.effects.len()));
-        }
-        for effect in &decision.effects {
+    fn order_effects(&mut self, batch: &mut Batch, step: &Step<'_>, table: &Table, effects: Vec<EmittedEffect>) {
+        for effect in effects {
             let number = self.last_effect + batch.effects.len() as u64 + 1;
             batch.effects.push(EffectRow {
                 number,
@@ -148,8 +142,8 @@ impl Core {
                 table: step.table,
                 key: step.key.to_owned(),
                 port: effect.port.to_owned(),
-                lane: effect.lane.clone(),
-                payload: effect.payload.clone(),
+                lane: effect.lane,
+                payload: effect.payload,
                 cause: step.cause.clone(),
                 withdrawn: false,
             });
@@ -175,6 +169,6 @@ fn timer_write(step: &Step<'_>, table: &Table, change: TimerChange<Opaque>) -> R
 pub fn encode_command(table: &Table, command: &Opaque) -> Result<Vec<u8>, Undecided> {
     match &table.rows {
         Rows::Aggregate(def) => def.of.encode_command(command).map_err(|error| Undecided::Fault(error.0)),
-        Rows::View(_) => Err(Undecided::Fault(format!("{} takes no commands", table.name))),
+        Rows::View(_) | Rows::Kept => Err(Undecided::Fault(format!("{} takes no commands", table.name))),
     }
 }

@@ -7,6 +7,7 @@ use kernel::event::{Cause, Unreadable};
 
 use super::batch::{Batch, Step};
 use super::defects::{Defect, has};
+use super::foreign::Read;
 use super::parking::Parked;
 use super::rows::Slot;
 use super::{Core, Stop, guarded};
@@ -41,32 +42,53 @@ impl Core {
         let model = self.model.clone();
         let follower = self.places[place].follower;
         let def = &model.followers[follower];
-        let must_wait = parked.is_none() && self.is_parked(batch, place, &record.key) && !has(Defect::ParkedOvertaken);
+        let last_try = parked.is_some_and(|(_, attempts)| attempts as usize >= self.limits.event_retries_ms.len());
+        let (ours, read) = match self.read(place, record, last_try)? {
+            Read::Ours(ours) => (ours, Ok(())),
+            Read::Nothing => {
+                self.unpark(batch, place, &record.key, parked);
+                return Ok(());
+            }
+            Read::TooEarly(record) => {
+                let cause = "what it leaves out has not come yet".to_owned();
+                (record, Err(Failed::Perhaps(cause)))
+            }
+            Read::Unreadable(record, cause) => (record, Err(Failed::ForGood(cause))),
+        };
+        // What is parked stays filed as it was.
+        let filed = if parked.is_some() { record } else { &ours };
+        let must_wait = parked.is_none() && self.is_parked(batch, place, &filed.key) && !has(Defect::ParkedOvertaken);
         if must_wait {
-            let row = self.parked_row(place, record);
+            let row = self.parked_row(place, filed);
             batch.parked.push(ParkedWrite::Put(row));
             return Ok(());
         }
-        if parked.is_some() && batch.parking.iter().any(|(other, key, _)| *other == place && *key == record.key) {
+        if parked.is_some() && batch.parking.iter().any(|(other, key, _)| *other == place && *key == filed.key) {
             return Ok(()); // the head of its key failed again in this very batch: it goes on waiting behind it
         }
         let mark = batch.mark(self.rows.mark());
-        let handled = match &def.does {
-            Does::Project(table, _) => self.project(*table, record),
-            Does::React(_) => self.react(batch, follower, record),
-        };
-        match handled {
-            Ok(()) => {
-                if let Some((at, _)) = parked {
-                    let (follower, key, partition) = (def.name.clone(), record.key.clone(), self.places[place].partition.number);
-                    batch.parked.push(ParkedWrite::Remove { follower, key, partition, place: at });
-                }
+        let handled = read.and_then(|()| {
+            self.keep(place, &ours)?;
+            match &def.does {
+                Does::Project(table, _) => self.project(*table, &ours),
+                Does::React(_) => self.react(batch, follower, &ours),
             }
+        });
+        match handled {
+            Ok(()) => self.unpark(batch, place, &filed.key, parked),
             Err(Failed::Stop(stop)) => return Err(stop),
-            Err(Failed::ForGood(cause)) => self.park(batch, &mark, (place, record, parked), cause, true),
-            Err(Failed::Perhaps(cause)) => self.park(batch, &mark, (place, record, parked), cause, false),
+            Err(Failed::ForGood(cause)) => self.park(batch, &mark, (place, filed, parked), cause, true),
+            Err(Failed::Perhaps(cause)) => self.park(batch, &mark, (place, filed, parked), cause, false),
         }
         Ok(())
+    }
+
+    /// It is done with, and if it was parked it is not any more.
+    fn unpark(&self, batch: &mut Batch, place: usize, key: &str, parked: Option<(u64, u32)>) {
+        if let Some((at, _)) = parked {
+            let (follower, partition) = (self.follower_at(place).name.clone(), self.places[place].partition.number);
+            batch.parked.push(ParkedWrite::Remove { follower, key: key.to_owned(), partition, place: at });
+        }
     }
 
     /// Parked before this batch, or earlier in it.
@@ -128,7 +150,7 @@ impl Core {
                 state = view.row.apply(Some(&state), record.version, &record.data, &seen)?;
             }
             let id = view.row.id(&state);
-            let listed = id.map(|_| view.row.index(&state).into());
+            let listed = id.map(|_| def.index_of(&record.key, &state)).transpose()?;
             Ok::<_, Unreadable>((state, id, listed))
         });
         let (state, id, listed) = match applied {
@@ -136,7 +158,7 @@ impl Core {
             Ok(Err(error)) => return Err(Failed::ForGood(format!("{}: {error}", view.name))),
             Err(panicked) => return Err(Failed::Perhaps(panicked)),
         };
-        self.rows.write(table, &record.key, Slot { id, version: slot.version + 1, state: Some(state), listed });
+        self.rows.write(table, &record.key, Slot { id, version: slot.version + 1, state: Some(state), listed, json: None });
         Ok(())
     }
 

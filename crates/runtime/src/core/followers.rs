@@ -19,6 +19,8 @@ pub struct Place {
     pub phase: Phase,
     /// Its service is paused.
     pub paused: bool,
+    /// Where a new place stood before, if it ever did.
+    pub stored: Option<u64>,
     /// The last position whose handling is committed.
     pub position: u64,
     /// The last number of each outbox whose handling is committed.
@@ -38,7 +40,7 @@ pub enum Phase {
     /// Where it stands must be read from the store first. A follower that was never there begins at this end, if it does
     /// not begin at the beginning.
     Opening { end: u64 },
-    /// It stands where it begins, and no store knows it yet.
+    /// It stands where it begins, or was handed over, and no store knows it yet.
     New,
     /// At work.
     Open,
@@ -61,7 +63,7 @@ impl Place {
     pub fn opening(follower: usize, partition: Partition, own: bool, end: u64) -> Self {
         let phase = Phase::Opening { end };
         let (numbers, backlog) = (BTreeMap::new(), VecDeque::new());
-        Self { follower, partition, own, phase, paused: false, position: 0, numbers, read_to: 0, backlog }
+        Self { follower, partition, own, phase, paused: false, stored: None, position: 0, numbers, read_to: 0, backlog }
     }
 
     /// It is at work, and its service is not paused.
@@ -143,7 +145,9 @@ impl Core {
 
     /// Somebody else has moved what this process had in its hands: where its places stand is read again.
     pub(super) fn reopen(&mut self) {
-        for place in self.places.iter_mut().filter(|place| !place.own && place.phase == Phase::Open) {
+        // One that is new here may be so no longer for others.
+        let in_hand = |place: &&mut Place| !place.own && matches!(place.phase, Phase::Open | Phase::New);
+        for place in self.places.iter_mut().filter(in_hand) {
             place.phase = Phase::Opening { end: place.position };
         }
     }
@@ -162,19 +166,20 @@ impl Core {
         let Phase::Opening { end } = place.phase else { return Ok(()) };
         let follower = &self.model.followers[place.follower];
         let heads = self.store.parked_heads(&follower.name, place.partition.number)?;
-        match self.store.standing(&follower.name, &place.partition)? {
-            Some(standing) => {
-                place.phase = Phase::Open;
-                place.stand(standing);
-            }
-            None => {
-                place.phase = Phase::New;
-                let position = if follower.from == From::Now { end } else { 0 };
-                place.stand(Standing { position, ..Standing::default() });
-            }
+        let stood = self.store.standing(&follower.name, &place.partition)?;
+        place.stored = stood.as_ref().map(|standing| standing.position);
+        // Who reads there meanwhile, and hands over, has come further.
+        let handed = self.handed.get(&place.partition).copied().filter(|handed| place.stored.is_none_or(|at| at < *handed));
+        place.phase = if place.stored.is_some() && handed.is_none() { Phase::Open } else { Phase::New };
+        place.stand(stood.unwrap_or_default());
+        if place.phase == Phase::New {
+            place.position = handed.unwrap_or(if follower.from == From::Now { end } else { 0 });
+            place.rewind();
         }
         self.parking.leave(number);
-        heads.iter().for_each(|head| self.parking.note(number, head));
+        for head in &heads {
+            self.parking.note(number, head);
+        }
         Ok(())
     }
 
@@ -184,7 +189,7 @@ impl Core {
         let moves = new.map(|place| PlaceMove {
             follower: self.model.followers[place.follower].name.clone(),
             partition: place.partition.clone(),
-            from: None,
+            from: place.stored,
             to: place.position,
             numbers: Vec::new(),
         });

@@ -132,6 +132,8 @@ impl Core {
         }
         self.read_ahead(number, room)?;
         let follower = self.places[number].follower;
+        let model = self.model.clone();
+        let kept = model.system.foreign.filter(|_| !model.kept.is_empty()).map(|foreign| foreign.keeps);
         let place = &mut self.places[number];
         let (mut to, mut numbers, mut taken) = (None, BTreeMap::new(), 0);
         while taken < room {
@@ -141,7 +143,8 @@ impl Core {
             if let Some(stamp) = delivery.stamp.as_ref().filter(|_| is_new) {
                 numbers.insert(stamp.outbox.clone(), stamp.number);
             }
-            if is_new && self.model.followers[follower].cares(&delivery.record.event_type) {
+            let event_type = delivery.record.event_type.as_str();
+            if is_new && (model.followers[follower].cares(event_type) || kept == Some(event_type)) {
                 let record = Arc::new(delivery.record.clone());
                 items.work.push(Work::Event { place: number, record, parked: None });
                 taken += 1;
@@ -212,12 +215,14 @@ impl Core {
         Ok(())
     }
 
-    /// In a shared store others set timers, and leave effects behind when they die.
+    /// In a shared store others set timers, leave effects behind when they die, and settle what is waited for here.
     fn look_around(&mut self) -> Result<(), Stop> {
         let now_ms = self.now.as_millisecond();
-        if self.store.exclusive() || now_ms < self.next_look_ms {
+        let given_up = self.waiters.next_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms);
+        if self.store.exclusive() || (now_ms < self.next_look_ms && !given_up) {
             return Ok(());
         }
+        self.load(self.waiters.rows())?;
         self.next_timer_ms = self.store.next_timer().map_err(Stop::Store)?;
         let left = self.store.adopt(self.effects.room()).map_err(Stop::Store)?;
         self.pulse();

@@ -17,6 +17,7 @@ pub mod defects;
 mod effects;
 mod events;
 mod followers;
+mod foreign;
 mod gather;
 mod lanes;
 mod limits;
@@ -36,7 +37,7 @@ use kernel::{Repeat, Timestamp};
 
 use crate::driver::{FollowerStatus, Status};
 use crate::model::{Follower, Model, TableId};
-use crate::ports::{CommitError, Record, Recovered, RowRef, Store, StoreError};
+use crate::ports::{CommitError, Partition, Record, Recovered, RowRef, Store, StoreError};
 use answers::Answers;
 use batch::{Batch, Mark};
 use effects::{Effects, Ended};
@@ -49,7 +50,7 @@ use waiters::Waiters;
 use work::Work;
 
 pub use limits::Limits;
-pub use request::{Action, Done, Failure, FarJob, Idempotency, Input, Request, Wait};
+pub use request::{Action, Done, Failure, FarJob, Idempotency, Input, Request, Typed, Wait};
 
 /// Rounds of loading after which one item is to blame: more than any chain of look-ups needs.
 const ROUNDS: usize = 64;
@@ -63,6 +64,8 @@ pub struct Core {
     now: Timestamp,
     rows: RowCache,
     places: Vec<Place>,
+    /// Positions that were handed over by those who read before.
+    handed: BTreeMap<Partition, u64>,
     /// The own topic, too, comes from a broker.
     by_broker: bool,
     effects: Effects,
@@ -205,6 +208,7 @@ impl Core {
             next_housekeeping_ms: 0,
             parking: Parking::default(),
             places: Vec::new(),
+            handed: BTreeMap::new(),
             by_broker,
             model,
             limits,
@@ -243,6 +247,7 @@ impl Core {
             }
             Input::Delivered { partition, deliveries } => self.delivered(&partition, deliveries),
             Input::Assigned { partitions } => self.assigned(partitions),
+            Input::Handed { positions } => self.handed.extend(positions),
             Input::Revoked { partitions } => self.revoked(&partitions),
             Input::Redrive { follower, key } => {
                 for place in self.places_that_park(&follower, &key) {

@@ -73,7 +73,28 @@ pub struct Done {
     /// Schema version of `state`.
     pub schema: u16,
     /// The state as JSON, `None` if it is gone. Committed, whatever happens next.
-    pub state: Option<String>,
+    pub state: Option<Arc<str>>,
+    /// The same as it was decided, where this process has just done it.
+    #[serde(skip)]
+    pub typed: Typed,
+}
+
+/// A state that need not be read to be shown. What it says its JSON says too: it is not written, and not compared.
+#[derive(Clone, Default)]
+pub struct Typed(pub Option<Opaque>);
+
+impl PartialEq for Typed {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Typed {}
+
+impl std::fmt::Debug for Typed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "typed" } else { "written" })
+    }
 }
 
 /// Why a command was not carried out.
@@ -135,6 +156,11 @@ pub enum Input {
     Assigned {
         /// The partitions.
         partitions: Vec<(Partition, u64)>,
+    },
+    /// Whoever read these partitions before has come so far, and hands them over: known before they are assigned.
+    Handed {
+        /// The positions.
+        positions: Vec<(Partition, u64)>,
     },
     /// Partitions are no longer this process's.
     Revoked {

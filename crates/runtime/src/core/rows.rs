@@ -25,6 +25,8 @@ pub struct Slot {
     pub state: Option<Opaque>,
     /// Its index values, if it is listed.
     pub listed: Option<Arc<[IndexValue]>>,
+    /// The state as JSON, where this batch has written it already.
+    pub json: Option<Arc<str>>,
 }
 
 /// Rows at hand.
@@ -67,7 +69,7 @@ impl RowCache {
                 let read = || {
                     let state = def.decode(row.schema, &row.data)?;
                     let listed = row.id.map(|_| def.index(&state).into());
-                    Ok(Slot { id: row.id, version: row.version, state: Some(state), listed })
+                    Ok(Slot { id: row.id, version: row.version, state: Some(state), listed, json: None })
                 };
                 guarded(def.name, read).map_err(Unreadable).flatten()?
             }
@@ -82,6 +84,13 @@ impl RowCache {
     pub fn write(&mut self, table: TableId, key: &str, slot: Slot) {
         let before = self.tables[table.0].insert(key.to_owned(), slot).unwrap_or_default();
         self.undo.push((RowRef { table, key: key.to_owned() }, before));
+    }
+
+    /// The row as it stands now is this in JSON, so that the commit need not write it once more.
+    pub fn written(&mut self, table: TableId, key: &str, json: Arc<str>) {
+        if let Some(slot) = self.tables[table.0].get_mut(key) {
+            slot.json = Some(json);
+        }
     }
 
     /// A point to roll back to.
@@ -112,7 +121,11 @@ impl RowCache {
 
     /// The batch is committed: what it wrote is the truth now.
     pub fn settle(&mut self) {
-        self.undo.clear();
+        for (row, _) in self.undo.drain(..) {
+            if let Some(slot) = self.tables[row.table.0].get_mut(&row.key) {
+                slot.json = None;
+            }
+        }
     }
 
     /// Between batches: keeps at most `keep` rows; 0 where others write too.

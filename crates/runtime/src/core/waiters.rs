@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::batch::HeldFor;
 use super::guarded;
-use super::request::{Action, Done, Failure, Wait};
+use super::request::{Action, Done, Failure, Typed, Wait};
 use super::rows::RowCache;
+use super::work::written;
 use crate::model::{Model, TableId};
+use crate::ports::RowRef;
 
 /// A request whose command is committed and whose answer waits.
 struct Waiter {
@@ -35,6 +37,11 @@ impl Waiters {
         all.any(|(other, k)| other == scope && k == key)
     }
 
+    /// The aggregates that are waited for.
+    pub fn rows(&self) -> Vec<RowRef> {
+        self.by_row.keys().map(|(table, key)| RowRef { table: *table, key: key.clone() }).collect()
+    }
+
     /// The earliest deadline.
     pub fn next_ms(&self) -> Option<i64> {
         self.by_row.values().flatten().map(|waiter| waiter.wait.deadline_ms).min()
@@ -54,9 +61,9 @@ impl Waiters {
                 }
                 let result = match (settled, &slot) {
                     (true, Some(slot)) => {
-                        let json = state.and_then(|state| model.table_of(*table).encode(state).ok());
-                        let state = json.map(|json| String::from_utf8_lossy(&json).into_owned());
-                        Ok(Done { version: slot.version, state, ..waiter.done.clone() })
+                        let json = state.and_then(|state| written(model.table_of(*table), state).ok());
+                        let typed = Typed(state.cloned());
+                        Ok(Done { version: slot.version, state: json, typed, ..waiter.done.clone() })
                     }
                     _ => Err(Failure::Unsettled),
                 };

@@ -11,9 +11,9 @@ use super::batch::{Batch, HeldFor, Reply, Step};
 use super::decide::{Applied, encode_command};
 use super::defects::{Defect, has};
 use super::effects::Ended;
-use super::request::{Done, Failure, Idempotency, Request};
+use super::request::{Done, Failure, Idempotency, Request, Typed};
 use super::{Core, Stop, guarded};
-use crate::model::Rows;
+use crate::model::{Rows, Table};
 use crate::ports::{AnswerRow, Record, RowRef, TimerRow, TimerWrite};
 
 /// One item.
@@ -35,6 +35,11 @@ pub enum Work {
     },
     /// Events for a view that is built anew.
     Rebuild(Vec<Record>),
+}
+
+/// A state as answers carry it.
+pub fn written(table: &Table, state: &Opaque) -> Result<Arc<str>, Unreadable> {
+    String::from_utf8(table.encode(state)?).map(Into::into).map_err(|error| Unreadable(error.to_string()))
 }
 
 impl Core {
@@ -110,11 +115,14 @@ impl Core {
         Ok(())
     }
 
-    fn done(&self, step: &Step<'_>, applied: &Applied) -> Result<Done, Failure> {
+    fn done(&mut self, step: &Step<'_>, applied: &Applied) -> Result<Done, Failure> {
         let table = self.model.table_of(step.table);
         let slot = self.rows.get(step.table, step.key).cloned().unwrap_or_default();
-        let state = slot.state.as_ref().map(|state| table.encode(state)).transpose();
+        let state = slot.state.as_ref().map(|state| written(table, state)).transpose();
         let state = state.map_err(|error| Failure::Fault(error.0))?;
+        if let Some(json) = &state {
+            self.rows.written(step.table, step.key, json.clone());
+        }
         Ok(Done {
             created: applied.created,
             changed: applied.changed,
@@ -122,7 +130,8 @@ impl Core {
             id: applied.id,
             version: slot.version,
             schema: table.version(),
-            state: state.map(|json| String::from_utf8_lossy(&json).into_owned()),
+            state,
+            typed: Typed(slot.state),
         })
     }
 

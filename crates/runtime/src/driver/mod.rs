@@ -1,6 +1,7 @@
 //! The driver: one writer thread a system, which owns the core and its store; everybody else talks to it through [`Engine`].
 
 mod membership;
+mod relaying;
 mod writer;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::sync::{oneshot, watch};
 use crate::core::{Done, Failure, Idempotency, Input, Wait};
 use crate::model::{Model, TableId};
 use crate::ports::{Clock, Ids, Partition, Reader};
+pub use relaying::{RelayStatus, Relaying};
 pub use writer::{EngineOptions, StartError};
 
 /// A command for one aggregate, from an inbound adapter.

@@ -76,7 +76,9 @@ impl Engine {
         let topics = topics_of(&model, group.is_some());
         let core = Core::new(Parts { model: model.clone(), store, zone, limits, ports, by_broker: group.is_some() })?;
         if let Some(broker) = &broker {
-            topics.iter().for_each(|topic| broker.watch(topic, waker(&inbox)));
+            for topic in &topics {
+                broker.watch(topic, waker(&inbox));
+            }
             let group = group.clone().unwrap_or_else(|| model.system.name.to_owned());
             broker.join(&group, &topics, Box::new(membership::Seat(inbox.clone())))?;
         }
@@ -234,16 +236,24 @@ impl Writer {
 
     fn assigned(&mut self, partitions: Vec<Partition>) {
         let Some(broker) = self.broker.clone().filter(|_| !partitions.is_empty()) else { return };
-        let mut known = Vec::new();
+        let (mut known, mut handed) = (Vec::new(), Vec::new());
         for partition in partitions {
-            match broker.end(&partition) {
-                Ok(end) => known.push((partition, end)),
+            let asked = broker.end(&partition).and_then(|end| {
+                let group = self.group.as_deref().map(|group| broker.handed(group, &partition)).transpose()?;
+                Ok((end, group.flatten()))
+            });
+            match asked {
+                Ok((end, before)) => {
+                    handed.extend(before.map(|position| (partition.clone(), position)));
+                    known.push((partition, end));
+                }
                 Err(error) => {
                     tracing::error!(%partition, %error, "its end is not known; it is asked for again");
                     self.without_end.push(partition);
                 }
             }
         }
+        self.accept(Input::Handed { positions: handed });
         self.accept(Input::Assigned { partitions: known });
     }
 

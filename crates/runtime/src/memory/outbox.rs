@@ -45,7 +45,8 @@ impl Outbox for MemoryOutbox {
     fn lease(&mut self) -> Result<Option<u64>, StoreError> {
         let mut desk = self.shared.desk();
         let now_ms = desk.now_ms();
-        if desk.relay.holder != self.me && desk.relay.until_ms >= now_ms {
+        let others = desk.relay.holder != 0 && desk.relay.holder != self.me;
+        if others && desk.relay.until_ms >= now_ms {
             return Ok(None);
         }
         desk.relay.holder = self.me;

@@ -60,6 +60,12 @@ pub trait Broker: Send + Sync {
         member.assigned(topics.iter().map(|topic| Partition::only(topic)).collect());
         Ok(())
     }
+    /// The position that was handed over to the group in a partition, by whoever read there before it. It is where the group
+    /// begins, or goes on where it has stood before that; what it reports itself is no such thing.
+    fn handed(&self, group: &str, partition: &Partition) -> Result<Option<u64>, BrokerError> {
+        let _ = (group, partition);
+        Ok(None)
+    }
     /// For other programs that watch the group: where it stands, per partition, after the commits that say so. Nothing
     /// depends on it.
     fn reached(&self, group: &str, positions: &[(Partition, u64)]) {

@@ -109,7 +109,9 @@ pub fn said(key: &str, version: u64) -> Record {
 
 /// Everything that an outbox has, taken as a relay takes it.
 pub fn drained(outbox: &mut PostgresOutbox) -> Vec<(u64, Record)> {
-    let leased = |outbox: &mut PostgresOutbox| patiently(|| outbox.lease().map(|sent| sent.ok_or("another relay")).unwrap_or(Err("no answer")));
+    let leased = |outbox: &mut PostgresOutbox| {
+        patiently(|| outbox.lease().map(|sent| sent.ok_or("another relay")).unwrap_or(Err("no answer")))
+    };
     let mut all = Vec::new();
     loop {
         // After an error a relay begins again with its lease, and with what is marked.

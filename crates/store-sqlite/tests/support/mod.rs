@@ -41,6 +41,7 @@ pub fn model(system: &'static str, fields: &[&str]) -> Arc<Model> {
     for field in fields {
         notes = match *field {
             "colour" => notes.counted("colour", |note| IndexValue::from(&note.colour)),
+            "author, the key" => notes.keyed("author", |note| IndexValue::from(note.author.clone())),
             "author" => notes.filter("author", |note| IndexValue::from(note.author.clone())),
             "writer" => notes.counted("writer", |note| IndexValue::from(note.author.clone())),
             _ => notes.period("at", |note| IndexValue::from(note.at)),

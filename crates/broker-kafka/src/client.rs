@@ -1,0 +1,227 @@
+//! What all clients have in common: how they get in, what they log, and how their errors read.
+
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers, Message};
+use runtime::ports::BrokerError;
+
+use crate::config::Options;
+use crate::wire::Arrived;
+
+/// A client that has nothing to be asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        trouble(&error, reason);
+    }
+}
+
+impl ConsumerContext for Quiet {}
+
+/// The client's own lines. While a broker is away each connection has one: they are for those who look closely.
+pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    match level {
+        RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+            tracing::error!(target: "kafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
+            tracing::debug!(target: "kafka", facility, "{message}");
+        }
+        RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::trace!(target: "kafka", facility, "{message}"),
+    }
+}
+
+/// What the client says about its connections. It goes on by itself.
+pub fn trouble(error: &KafkaError, reason: &str) {
+    metrics::counter!("pabal_kafka_errors_total").increment(1);
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::AllBrokersDown) => tracing::warn!(target: "kafka", "no broker answers"),
+        Some(RDKafkaErrorCode::BrokerTransportFailure | RDKafkaErrorCode::Resolve) => {
+            tracing::debug!(target: "kafka", reason, "a broker does not answer");
+        }
+        _ => tracing::warn!(target: "kafka", reason, "{error}"),
+    }
+}
+
+/// Settings that every client needs.
+pub fn config(options: &Options) -> Result<ClientConfig, BrokerError> {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", &options.bootstrap);
+    config.set("client.id", &options.client_id);
+    config.set("socket.keepalive.enable", "true");
+    // A broker that comes back is found within a second.
+    config.set("reconnect.backoff.ms", "50");
+    config.set("reconnect.backoff.max.ms", "1000");
+    config.set("topic.metadata.refresh.interval.ms", options.times.metadata_ms.to_string());
+    secure(&mut config, options)?;
+    Ok(config)
+}
+
+fn secure(config: &mut ClientConfig, options: &Options) -> Result<(), BrokerError> {
+    let security = &options.security;
+    config.set("security.protocol", security.protocol.name());
+    if security.protocol.is_encrypted() && !cfg!(feature = "tls") {
+        return Err(BrokerError("this program was built without TLS: build it with the feature `tls`".into()));
+    }
+    if security.protocol.has_name() {
+        config.set("sasl.mechanism", &security.mechanism);
+        config.set("sasl.username", &security.username);
+        config.set("sasl.password", security.password.expose());
+    }
+    if security.protocol.is_encrypted() {
+        let files = [
+            ("ssl.ca.location", &security.ca),
+            ("ssl.certificate.location", &security.certificate),
+            ("ssl.key.location", &security.key),
+        ];
+        for (name, path) in files.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()) {
+            config.set(name, path.to_string_lossy());
+        }
+        if !security.key_password.expose().is_empty() {
+            config.set("ssl.key.password", security.key_password.expose());
+        }
+    }
+    Ok(())
+}
+
+/// Settings of a client that reads. It has a group's name because the client asks for one; it never joins or commits.
+pub fn reading(options: &Options) -> Result<ClientConfig, BrokerError> {
+    let mut config = config(options)?;
+    config.set("group.id", &options.client_id);
+    config.set("enable.auto.commit", "false");
+    config.set("enable.auto.offset.store", "false");
+    config.set("auto.offset.reset", "earliest");
+    config.set("enable.partition.eof", "true");
+    Ok(config)
+}
+
+/// Makes a client.
+pub fn create<C, T: FromClientConfigAndContext<C>>(config: &ClientConfig, context: C) -> Result<T, BrokerError>
+where
+    C: ClientContext,
+{
+    config.create_with_context(context).map_err(|error| failed("the client cannot be made", &error))
+}
+
+/// An error as one sentence. A setting's value is left out: it may be a secret.
+pub fn failed(what: &str, error: &KafkaError) -> BrokerError {
+    match error {
+        KafkaError::ClientConfig(_, description, key, _) => BrokerError(format!("{what}: {key}: {description}")),
+        error => BrokerError(format!("{what}: {error}")),
+    }
+}
+
+/// The numbers of a topic's partitions; none where there is no such topic.
+pub fn partitions<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    within: Duration,
+) -> Result<Option<Vec<i32>>, BrokerError> {
+    let asked = format!("partitions of {topic}");
+    let metadata = consumer.fetch_metadata(Some(topic), within).map_err(|error| failed(&asked, &error))?;
+    let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
+    match found.error().map(RDKafkaErrorCode::from) {
+        None => Ok(Some(found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())),
+        Some(code) if is_unknown(code) => Ok(None),
+        Some(code) => Err(failed(&asked, &KafkaError::MetadataFetch(code))),
+    }
+}
+
+/// There is no such topic or partition, as far as the broker that answered knows.
+pub fn is_unknown(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic | RDKafkaErrorCode::UnknownPartition
+    )
+}
+
+/// A partition's number as the client has it. One beyond its range does not exist, and the broker will say so.
+pub fn signed(partition: u32) -> i32 {
+    i32::try_from(partition).unwrap_or(i32::MAX)
+}
+
+/// An offset of ours as the client has it.
+pub fn offset(position: u64) -> i64 {
+    i64::try_from(position).unwrap_or(i64::MAX)
+}
+
+/// An offset or a partition of the client's as ours: negative ones mean that there is none.
+pub fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+/// A partition's number of the client's.
+pub fn number(partition: i32) -> u32 {
+    u32::try_from(partition).unwrap_or(0)
+}
+
+/// A message in the words of the wire.
+pub fn arrived<'a>(message: &'a BorrowedMessage<'_>) -> Arrived<'a> {
+    let headers = message.headers().map(|headers| {
+        let values = headers.iter().map(|header| (header.key, header.value.unwrap_or_default()));
+        values.collect()
+    });
+    Arrived {
+        topic: message.topic(),
+        partition: number(message.partition()),
+        offset: unsigned(message.offset()),
+        time_ms: message.timestamp().to_millis(),
+        key: message.key(),
+        headers: headers.unwrap_or_default(),
+        value: message.payload(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Protocol, Secret, Security};
+
+    fn secured(protocol: Protocol) -> Options {
+        let security = Security {
+            protocol,
+            mechanism: "PLAIN".into(),
+            username: "pabal".into(),
+            password: Secret::new("s3cr3t"),
+            ca: "/ca.pem".into(),
+            ..Security::default()
+        };
+        Options { security, ..Options::default() }
+    }
+
+    #[test]
+    fn settings_of_security_reach_the_client() {
+        let config = config(&secured(Protocol::SaslPlaintext)).unwrap();
+        let names = ["security.protocol", "sasl.mechanism", "sasl.username", "sasl.password"];
+        assert_eq!(names.map(|name| config.get(name).unwrap()), ["sasl_plaintext", "PLAIN", "pabal", "s3cr3t"]);
+        assert_eq!(config.get("ssl.ca.location"), None);
+    }
+
+    #[test]
+    fn without_tls_there_is_a_plain_word_about_it() {
+        let made = config(&secured(Protocol::SaslSsl));
+        if cfg!(feature = "tls") {
+            assert_eq!(made.unwrap().get("ssl.ca.location"), Some("/ca.pem"));
+        } else {
+            assert!(made.unwrap_err().0.contains("without TLS"));
+        }
+    }
+
+    #[test]
+    fn an_error_does_not_tell_a_settings_value() {
+        let mut config = ClientConfig::new();
+        config.set("sasl.pasword", "s3cr3t");
+        let error = create::<_, BaseConsumer<Quiet>>(&config, Quiet).err().unwrap();
+        assert!(error.0.contains("sasl.pasword") && !error.0.contains("s3cr3t"), "{error}");
+    }
+}

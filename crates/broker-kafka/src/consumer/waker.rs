@@ -1,0 +1,118 @@
+//! Wakes those who watch topics, on a thread of its own: the client says that there is more while it holds its own locks,
+//! and who is woken may fetch at once.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use runtime::ports::BrokerError;
+
+use super::lock;
+
+type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// How often the client's own events are served, and those are woken whom nobody tells.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Who watches what, and what there is to be told.
+#[derive(Default)]
+pub struct Waker {
+    watchers: Mutex<BTreeMap<String, Vec<Wake>>>,
+    signals: Mutex<Signals>,
+    signalled: Condvar,
+    tick: Mutex<Option<Box<dyn Fn() + Send + Sync>>>,
+}
+
+#[derive(Default)]
+struct Signals {
+    topics: BTreeSet<Arc<str>>,
+    /// At the next tick.
+    later: BTreeSet<Arc<str>>,
+    /// Topics whose partitions say themselves when they have more.
+    told: BTreeSet<String>,
+    stopped: bool,
+}
+
+impl Waker {
+    /// Starts the thread.
+    pub fn start() -> Result<Arc<Self>, BrokerError> {
+        let waker = Arc::new(Self::default());
+        let at_work = waker.clone();
+        let spawned = std::thread::Builder::new().name("kafka-wake".into()).spawn(move || at_work.run());
+        spawned.map_err(|error| BrokerError(format!("no thread to wake readers: {error}")))?;
+        Ok(waker)
+    }
+
+    /// Done with each tick.
+    pub fn each_tick(&self, tick: Box<dyn Fn() + Send + Sync>) {
+        *lock(&self.tick) = Some(tick);
+    }
+
+    /// Who wants to know that a topic may have more.
+    pub fn watch(&self, topic: &str, wake: Box<dyn Fn() + Send + Sync>) {
+        lock(&self.watchers).entry(topic.to_owned()).or_default().push(Arc::from(wake));
+    }
+
+    /// From now on signals tell of this topic.
+    pub fn told(&self, topic: &str) {
+        lock(&self.signals).told.insert(topic.to_owned());
+    }
+
+    /// A topic has more. Called by the client, with its locks held.
+    pub fn signal(&self, topic: &Arc<str>) {
+        if lock(&self.signals).topics.insert(topic.clone()) {
+            self.signalled.notify_one();
+        }
+    }
+
+    /// A topic is worth another look soon.
+    pub fn later(&self, topic: &Arc<str>) {
+        lock(&self.signals).later.insert(topic.clone());
+    }
+
+    /// Ends the thread after what it does now.
+    pub fn stop(&self) {
+        lock(&self.signals).stopped = true;
+        self.signalled.notify_all();
+        lock(&self.tick).take();
+        lock(&self.watchers).clear();
+    }
+
+    fn run(&self) {
+        let mut next = Instant::now() + TICK;
+        loop {
+            let mut signals = lock(&self.signals);
+            let left = next.saturating_duration_since(Instant::now());
+            if signals.topics.is_empty() && !signals.stopped && !left.is_zero() {
+                signals = self.signalled.wait_timeout(signals, left).unwrap_or_else(PoisonError::into_inner).0;
+            }
+            if signals.stopped {
+                return;
+            }
+            let mut topics: BTreeSet<String> = std::mem::take(&mut signals.topics).iter().map(ToString::to_string).collect();
+            let is_tick = Instant::now() >= next;
+            if is_tick {
+                topics.extend(std::mem::take(&mut signals.later).iter().map(ToString::to_string));
+                let untold =
+                    lock(&self.watchers).keys().filter(|topic| !signals.told.contains(*topic)).cloned().collect::<Vec<_>>();
+                topics.extend(untold);
+                next = Instant::now() + TICK;
+            }
+            drop(signals);
+            self.wake(&topics);
+            if is_tick && let Some(tick) = &*lock(&self.tick) {
+                tick();
+            }
+        }
+    }
+
+    /// Without holding the lock: who is woken may watch more.
+    fn wake(&self, topics: &BTreeSet<String>) {
+        let watchers = lock(&self.watchers);
+        let woken: Vec<Wake> = topics.iter().filter_map(|topic| watchers.get(topic)).flatten().cloned().collect();
+        drop(watchers);
+        for wake in woken {
+            wake();
+        }
+    }
+}

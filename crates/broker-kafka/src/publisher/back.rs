@@ -1,0 +1,120 @@
+//! Looking back from a topic's end for what an outbox has sent: what the relay before this one did not live to mark.
+//!
+//! In one partition an outbox's numbers rise, so that a number that is known to have arrived ends the search there. Each
+//! round reads one stretch of every partition that is not done, four times as long as the one before, with a client of its
+//! own: nothing of an earlier stretch can be taken for the next one's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::{Offset, TopicPartitionList};
+use runtime::ports::BrokerError;
+
+use crate::client::{self, Quiet};
+use crate::config::Options;
+use crate::wire;
+
+/// The first stretch of a partition, in offsets.
+const FIRST: u64 = 1_000;
+
+/// Part of one partition: the end is not in it.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    low: u64,
+    begin: u64,
+    end: u64,
+    looked: u64,
+}
+
+/// Numbers of an outbox above one that stand in the topic.
+pub fn look_back(options: &Options, topic: &str, outbox: &str, after: u64) -> Result<BTreeSet<u64>, BrokerError> {
+    let mut found = BTreeSet::new();
+    let mut left = ends(options, topic)?;
+    let mut length = FIRST;
+    while !left.is_empty() {
+        for stretch in left.values_mut() {
+            let most = length.min(options.look_back.saturating_sub(stretch.looked).max(1));
+            stretch.begin = stretch.end.saturating_sub(most).max(stretch.low);
+        }
+        let known = read(options, topic, &left, |stamp| {
+            let ours = stamp.outbox == outbox;
+            if ours && stamp.number > after {
+                found.insert(stamp.number);
+            }
+            ours && stamp.number <= after
+        })?;
+        left.retain(|partition, stretch| {
+            stretch.looked += stretch.end - stretch.begin;
+            stretch.end = stretch.begin;
+            let enough = stretch.looked >= options.look_back;
+            if enough && stretch.begin > stretch.low && !known.contains(partition) {
+                tracing::info!(topic, partition, looked = stretch.looked, "looked back as far as configured");
+            }
+            !known.contains(partition) && !enough && stretch.begin > stretch.low
+        });
+        length = length.saturating_mul(4);
+    }
+    Ok(found)
+}
+
+fn ends(options: &Options, topic: &str) -> Result<BTreeMap<i32, Stretch>, BrokerError> {
+    let consumer: BaseConsumer<Quiet> = client::create(&client::config(options)?, Quiet)?;
+    let known = client::partitions(&consumer, topic, options.request())?;
+    let mut ends = BTreeMap::new();
+    for partition in known.ok_or_else(|| BrokerError(format!("there is no topic {topic}")))? {
+        let asked = consumer.fetch_watermarks(topic, partition, options.request());
+        let (low, high) = asked.map_err(|error| client::failed(&format!("the end of {topic}/{partition}"), &error))?;
+        let (low, end) = (client::unsigned(low), client::unsigned(high));
+        if end > low {
+            ends.insert(partition, Stretch { low, begin: end, end, looked: 0 });
+        }
+    }
+    Ok(ends)
+}
+
+/// Reads the stretches, and says in which partitions something known was met.
+fn read(
+    options: &Options,
+    topic: &str,
+    stretches: &BTreeMap<i32, Stretch>,
+    mut meet: impl FnMut(&runtime::ports::Stamp) -> bool,
+) -> Result<BTreeSet<i32>, BrokerError> {
+    let mut config = client::reading(options)?;
+    // What others have under way in transactions must not hide what stands behind it.
+    config.set("isolation.level", "read_uncommitted");
+    let consumer: BaseConsumer<Quiet> = client::create(&config, Quiet)?;
+    let mut list = TopicPartitionList::new();
+    for (partition, stretch) in stretches {
+        let begin = Offset::Offset(client::offset(stretch.begin));
+        list.add_partition_offset(topic, *partition, begin).map_err(|error| client::failed(topic, &error))?;
+    }
+    consumer.assign(&list).map_err(|error| client::failed(topic, &error))?;
+    let mut open: BTreeSet<i32> = stretches.keys().copied().collect();
+    let mut known = BTreeSet::new();
+    let mut deadline = Instant::now() + options.request();
+    while !open.is_empty() {
+        match consumer.poll(options.request() / 10) {
+            Some(Ok(message)) => {
+                deadline = Instant::now() + options.request();
+                let (partition, offset) = (message.partition(), client::unsigned(message.offset()));
+                let Some(stretch) = stretches.get(&partition) else { continue };
+                if offset < stretch.end && wire::stamp(&client::arrived(&message)).is_some_and(|stamp| meet(&stamp)) {
+                    known.insert(partition);
+                }
+                if offset + 1 >= stretch.end {
+                    open.remove(&partition);
+                }
+            }
+            Some(Err(KafkaError::PartitionEOF(partition))) => drop(open.remove(&partition)),
+            Some(Err(error)) => tracing::debug!(topic, %error, "while looking back"),
+            None => {}
+        }
+        if Instant::now() >= deadline {
+            return Err(BrokerError(format!("{topic}: its end cannot be read")));
+        }
+    }
+    Ok(known)
+}

@@ -1,0 +1,81 @@
+//! A simulated far side that keeps a ledger: what it was asked to do, and by which id, in a file that several processes share.
+//!
+//! The far sides that come with services are pure functions, and one that is asked about a call that never reached it says
+//! yes. With a ledger it answers as a carrier would, and whoever wants to know what really went out can read it there.
+
+use std::fs::{File, OpenOptions};
+use std::future::Future;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kernel::service::FarSideDef;
+use kernel::{FarCall, Reaction, Repeat};
+use runtime::ports::Channel;
+use serde::{Deserialize, Serialize};
+
+use crate::failed::Failed;
+
+/// One line of the ledger: a call that was carried out.
+#[derive(Debug, Serialize, Deserialize)]
+struct Line<'a> {
+    id: std::borrow::Cow<'a, str>,
+    attempt: u32,
+    effect: serde_json::Value,
+}
+
+/// A far side with a ledger.
+pub struct LedgerChannel {
+    def: FarSideDef,
+    path: PathBuf,
+    file: Arc<Mutex<File>>,
+}
+
+impl LedgerChannel {
+    /// Opens the ledger, or begins it.
+    pub fn open(def: FarSideDef, path: &Path) -> Result<Self, Failed> {
+        let file = OpenOptions::new().create(true).append(true).open(path);
+        let file = file.map_err(|error| Failed::config(format!("`ports.{}.ledger`: {}: {error}", def.port, path.display())))?;
+        Ok(Self { def, path: path.to_owned(), file: Arc::new(Mutex::new(file)) })
+    }
+
+    fn react(&self, effect: &[u8], call: &FarCall<'_>) -> std::io::Result<Reaction<Vec<u8>>> {
+        if call.asking && !self.has(call.id)? {
+            return Ok(Reaction::Unheard);
+        }
+        if !call.asking {
+            let effect = serde_json::from_slice(effect)?;
+            let mut line = serde_json::to_vec(&Line { id: call.id.into(), attempt: call.attempt, effect })?;
+            line.push(b'\n');
+            // One write of one line: other processes append to the same file.
+            self.file.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line)?;
+        }
+        Ok(self.def.call(effect, call).unwrap_or(Reaction::Unreachable))
+    }
+
+    /// Asked seldom: the whole ledger is read.
+    fn has(&self, id: &str) -> std::io::Result<bool> {
+        for line in BufReader::new(File::open(&self.path)?).lines() {
+            if serde_json::from_str::<Line<'_>>(&line?).is_ok_and(|line| line.id == id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Channel for LedgerChannel {
+    fn repeat(&self) -> Repeat {
+        self.def.repeat
+    }
+
+    fn call<'a>(&'a self, effect: &'a [u8], call: FarCall<'a>) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
+        let reaction = self.react(effect, &call).unwrap_or_else(|error| {
+            tracing::error!(port = self.def.port, %error, "the ledger cannot be used");
+            // It may have been written: nobody knows.
+            Reaction::TimedOut
+        });
+        Box::pin(std::future::ready(reaction))
+    }
+}

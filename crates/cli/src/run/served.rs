@@ -1,0 +1,250 @@
+//! `pabal serve`: services that stand alone, each with a store of its own, and Apache Kafka between them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use broker_kafka::{Admin, KafkaBroker, KafkaPublisher};
+use gateway::{ForwardOptions, Forwarding, Remote};
+use http_api::HttpOptions;
+use jiff::tz::TimeZone;
+use kernel::System;
+use runtime::driver::{EngineOptions, Relaying};
+use runtime::ports::clock::{SystemClock, Uuids};
+use runtime::ports::{Broker, Outbox, Reader, Store};
+use runtime::{Engine, Model};
+use store_postgres::{PostgresOptions, PostgresStore};
+
+use super::engines::{channels, limits};
+use super::serve::{self, Told};
+use super::{ports, seeds, warm};
+use crate::config::Config;
+use crate::failed::Failed;
+
+/// What one process of a cluster is to run.
+pub struct Chosen {
+    /// All systems, as the gateway knows them.
+    systems: Vec<System>,
+    /// The services, each as a system of its own.
+    services: Vec<System>,
+    /// It is the door to all the others.
+    gateway: bool,
+}
+
+impl Chosen {
+    /// As they are named on the command line.
+    pub fn of(systems: Vec<System>, names: &[String]) -> Result<Self, Failed> {
+        let mut chosen = Self { systems, services: Vec::new(), gateway: false };
+        for name in names {
+            match name.split_once('/') {
+                None if name == "gateway" => chosen.gateway = true,
+                _ => {
+                    let service = one(&chosen.systems, name)?;
+                    chosen.services.push(service);
+                }
+            }
+        }
+        Ok(chosen)
+    }
+}
+
+/// One service as a system of its own, by `<system>/<service>`.
+pub fn one(systems: &[System], name: &str) -> Result<System, Failed> {
+    let found = name
+        .split_once('/')
+        .and_then(|(system, service)| systems.iter().find(|other| other.name == system).and_then(|system| system.only(service)));
+    found.ok_or_else(|| {
+        let all = systems
+            .iter()
+            .flat_map(|system| system.services.iter().map(move |service| format!("{}/{}", system.name, service.name)));
+        let all: Vec<String> = all.collect();
+        Failed::config(format!("there is no service `{name}`; there is {}, and `gateway`", all.join(", ")))
+    })
+}
+
+/// Starts it, serves, and stops in order.
+pub async fn wired(config: &Config, chosen: Chosen) -> Result<(), Failed> {
+    let (told, gives_up) = (Told::listen()?, Told::listen()?);
+    let opened = ports::open(config, &[], false).await?;
+    let zone = TimeZone::get(&config.zone).map_err(|error| Failed::config(error.to_string()))?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let starting = {
+        let (config, zone, services, stop) = (config.clone(), zone.clone(), chosen.services.clone(), stop.clone());
+        tokio::task::spawn_blocking(move || start(&config, &zone, &services, &stop))
+    };
+    let served = tokio::select! {
+        started = starting => started.map_err(|error| Failed::unavailable(error.to_string()))??,
+        () = gives_up.wait() => {
+            stop.store(true, Ordering::Release);
+            return Ok(());
+        }
+    };
+    let ready = Arc::new(AtomicBool::new(true));
+    let options = serve::http_options(config, &opened, zone, &served.engines, ready.clone())?;
+    if config.seed {
+        for engine in &served.engines {
+            seeds::sow(engine).await;
+        }
+    }
+    warm::up(&served.engines);
+    let port = opened.first().map_or(0, |door| door.port);
+    let names = served.engines.iter().map(|engine| name_of(engine.model())).collect::<Vec<_>>();
+    tracing::info!(services = names.join(","), gateway = chosen.gateway, host = config.http.host, port, "running");
+    let mut doors = serve::doors(opened, &served.engines, &options);
+    if chosen.gateway {
+        let forwarding = forwarding(config, &chosen, &options)?;
+        for door in &mut doors {
+            door.router = forwarding.around(std::mem::take(&mut door.router));
+        }
+    }
+    let ended = gateway::serve(doors, serve::gateway_options(config, ready), told.wait()).await;
+    served.stop(Duration::from_millis(config.gateway.grace_period_ms)).await;
+    tracing::info!("stopped");
+    ended.map_err(|error| Failed::unavailable(error.to_string()))
+}
+
+/// The way to the services that run elsewhere: all that the settings name and this process does not run itself.
+fn forwarding(config: &Config, chosen: &Chosen, options: &HttpOptions) -> Result<Forwarding, Failed> {
+    let here: Vec<String> = chosen.services.iter().map(|system| format!("{}/{}", system.name, system.services[0].name)).collect();
+    let elsewhere = config.cluster.services.iter().filter(|(name, _)| !here.contains(name));
+    let remotes: Result<Vec<Remote>, Failed> = elsewhere
+        .map(|(name, addresses)| {
+            let (system, service) = name.split_once('/').ok_or_else(|| {
+                Failed::config(format!("`cluster.services`: `{name}` is no service; name it as `<system>/<service>`"))
+            })?;
+            Ok(Remote { system: system.to_owned(), service: service.to_owned(), addresses: addresses.clone() })
+        })
+        .collect();
+    let forward = ForwardOptions {
+        default_system: options.default_system.clone(),
+        public_url: options.public_url.clone(),
+        trust_forwarded: options.trust_forwarded,
+        admin: options.admin,
+        ..ForwardOptions::default()
+    };
+    Forwarding::of(&chosen.systems, &remotes?, forward).map_err(|error| Failed::config(format!("`cluster.services`: {error}")))
+}
+
+/// `<system>.<service>`, which is also the name of its consumer group.
+pub fn name_of(model: &Model) -> String {
+    let service = model.system.services.first().map_or("", |service| service.name);
+    format!("{}.{service}", model.system.name)
+}
+
+/// Services at work.
+#[derive(Default)]
+struct Served {
+    engines: Vec<Arc<Engine>>,
+    relays: Vec<Relaying>,
+    broker: Option<Arc<KafkaBroker>>,
+}
+
+/// A store in its three parts.
+type Opened = (Box<dyn Store>, Arc<dyn Reader>, Box<dyn Outbox>);
+
+/// The first pause before a server that does not answer is tried again; it doubles up to the last.
+const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
+
+/// Opens everything and starts it. Servers that do not answer are waited for: an orchestrator starts all at once.
+fn start(config: &Config, zone: &TimeZone, services: &[System], stop: &AtomicBool) -> Result<Served, Failed> {
+    let mut served = Served::default();
+    if services.is_empty() {
+        return Ok(served);
+    }
+    let topics: Vec<String> = services.iter().map(|system| system.topic.to_owned()).collect();
+    insist(stop, "Kafka", || {
+        for topic in Admin::new(&config.kafka)?.ensure(&topics)? {
+            if let Some(warning) = topic.warning() {
+                tracing::warn!("{warning}");
+            }
+        }
+        Ok::<_, runtime::ports::BrokerError>(())
+    })?;
+    let broker = Arc::new(KafkaBroker::new(&config.kafka).map_err(|error| Failed::config(error.to_string()))?);
+    for system in services {
+        let model = model(config, system.clone())?;
+        let opened = insist(stop, "PostgreSQL", || open(config, &model))?;
+        served.put(config, zone, model, opened, &broker)?;
+    }
+    served.broker = Some(broker);
+    Ok(served)
+}
+
+/// Until it works, or until nobody wants it any more.
+fn insist<T, E: std::fmt::Display>(stop: &AtomicBool, what: &str, mut work: impl FnMut() -> Result<T, E>) -> Result<T, Failed> {
+    let mut pause = RETRY.0;
+    loop {
+        match work() {
+            Ok(done) => return Ok(done),
+            Err(error) if stop.load(Ordering::Acquire) => return Err(Failed::unavailable(format!("{what}: {error}"))),
+            Err(error) => tracing::warn!(%error, "{what} is not ready; trying again"),
+        }
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(RETRY.1);
+    }
+}
+
+fn model(config: &Config, system: System) -> Result<Arc<Model>, Failed> {
+    let beside = config.cluster.beside_others.iter().any(|name| name == system.name);
+    let model = if beside { Model::beside_others(system) } else { Model::of(system) };
+    model.map_err(|error| Failed::config(error.to_string()))
+}
+
+fn open(config: &Config, model: &Model) -> Result<Opened, Failed> {
+    let ours = &config.postgres;
+    let mut options = PostgresOptions::new(&ours.url).map_err(|error| Failed::config(format!("`postgres.url`: {error}")))?;
+    options.readers = ours.readers;
+    options.lease = Duration::from_millis(ours.lease_ms);
+    options.relay_lease = options.lease;
+    options.statement_timeout = Duration::from_millis(ours.statement_timeout_ms);
+    let opened = PostgresStore::connect(&options, model);
+    let (store, reader, outbox) = opened.map_err(|error| Failed::unavailable(error.to_string()))?;
+    Ok((Box::new(store), Arc::new(reader), Box::new(outbox)))
+}
+
+impl Served {
+    fn put(
+        &mut self,
+        config: &Config,
+        zone: &TimeZone,
+        model: Arc<Model>,
+        (store, reader, outbox): Opened,
+        broker: &Arc<KafkaBroker>,
+    ) -> Result<(), Failed> {
+        let (name, topic) = (name_of(&model), model.system.topic);
+        let publisher = KafkaPublisher::new(&config.kafka).map_err(|error| Failed::config(error.to_string()))?;
+        let options = EngineOptions {
+            model: model.clone(),
+            store,
+            reader,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(Uuids),
+            zone: zone.clone(),
+            limits: limits(config),
+            channels: channels(config, &model)?,
+            broker: Some(broker.clone() as Arc<dyn Broker>),
+            group: Some(name.clone()),
+        };
+        let engine = Engine::start(options).map_err(|error| Failed::unavailable(format!("{name}: {error}")))?;
+        self.relays.push(Relaying::start(topic, outbox, Box::new(publisher))?);
+        self.engines.push(engine);
+        Ok(())
+    }
+
+    /// Partitions are handed back, engines answer what they have accepted, and the relays publish what they can in time; the
+    /// rest is published by others, or after the next start.
+    async fn stop(mut self, grace: Duration) {
+        let closing = tokio::task::spawn_blocking(move || {
+            if let Some(broker) = self.broker.take() {
+                broker.close();
+            }
+            self
+        });
+        let Ok(mut served) = closing.await else { return };
+        super::stop(std::mem::take(&mut served.engines), grace).await;
+        let relays = tokio::task::spawn_blocking(move || served.relays.iter_mut().for_each(Relaying::stop));
+        if tokio::time::timeout(grace, relays).await.is_err() {
+            tracing::warn!("a relay did not stop in time; nothing is lost, another one goes on");
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! Header hygiene: what is for one connection stays on it, and who vouches for what is clear.
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::http::header::{CONNECTION, EXPECT, FORWARDED, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use http_api::RequestContext;
+
+use super::origin::Origin;
+
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const USER: HeaderName = HeaderName::from_static("x-pabal-user");
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// RFC 9110, 7.6.1, with what older programs made of it.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-authenticate"),
+    HeaderName::from_static("proxy-authorization"),
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
+
+/// Who nobody is: not worth a header.
+const NOBODY: &str = "anonymous";
+
+/// What of a request's origin goes on; owned, because the headers it was found in change.
+pub(crate) struct Vouched {
+    host: String,
+    proto: String,
+    port: Option<String>,
+}
+
+impl From<Origin<'_>> for Vouched {
+    fn from(origin: Origin<'_>) -> Self {
+        Self { host: origin.host.to_owned(), proto: origin.scheme.to_owned(), port: origin.port.map(str::to_owned) }
+    }
+}
+
+/// Makes a client's headers those that a service gets.
+pub(crate) fn onward(
+    headers: &mut HeaderMap,
+    vouched: &Vouched,
+    peer: Option<SocketAddr>,
+    trust: bool,
+    context: &RequestContext,
+) {
+    without_hops(headers);
+    headers.remove(HOST);
+    // The body is asked for by reading it; the service need not be asked whether it wants it.
+    headers.remove(EXPECT);
+    if !trust {
+        disbelieve(headers);
+    }
+    let peer = peer.map(|peer| peer.ip().to_canonical());
+    append(headers, &FORWARDED_FOR, peer.map(|peer| peer.to_string()));
+    append(headers, &FORWARDED, Some(element(vouched, peer)));
+    put(headers, FORWARDED_HOST, &vouched.host);
+    put(headers, FORWARDED_PROTO, &vouched.proto);
+    match &vouched.port {
+        Some(port) => put(headers, FORWARDED_PORT, port),
+        None => _ = headers.remove(FORWARDED_PORT),
+    }
+    put(headers, REQUEST_ID, &context.request_id);
+    put(headers, TRACEPARENT, &context.traceparent);
+    headers.remove(USER);
+    if context.actor != NOBODY {
+        put(headers, USER, &context.actor);
+    }
+}
+
+/// Makes a service's headers those that a client gets. CORS is the door's business alone.
+pub(crate) fn back(headers: &mut HeaderMap) {
+    without_hops(headers);
+    remove_where(headers, |name| name.starts_with("access-control-"));
+}
+
+fn without_hops(headers: &mut HeaderMap) {
+    if headers.contains_key(CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .filter_map(|name| name.trim().parse().ok())
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+fn disbelieve(headers: &mut HeaderMap) {
+    remove_where(headers, |name| name.starts_with("x-forwarded-"));
+    headers.remove(FORWARDED);
+    headers.remove(REAL_IP);
+}
+
+fn remove_where(headers: &mut HeaderMap, leaves: impl Fn(&str) -> bool) {
+    let leaving: Vec<HeaderName> = headers.keys().filter(|name| leaves(name.as_str())).cloned().collect();
+    for name in leaving {
+        headers.remove(name);
+    }
+}
+
+/// `for=1.2.3.4;host="shop:1";proto=http`.
+fn element(vouched: &Vouched, peer: Option<IpAddr>) -> String {
+    let client = match peer {
+        Some(IpAddr::V4(address)) => address.to_string(),
+        Some(IpAddr::V6(address)) => format!("\"[{address}]\""),
+        None => "unknown".to_owned(),
+    };
+    format!("for={client};host=\"{}\";proto={}", vouched.host, vouched.proto)
+}
+
+/// Adds to a list, in the one field that it then is.
+fn append(headers: &mut HeaderMap, name: &HeaderName, element: Option<String>) {
+    let Some(element) = element else { return };
+    let said = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+    let list: Vec<&str> = said.chain([element.as_str()]).collect();
+    let list = list.join(", ");
+    put(headers, name.clone(), &list);
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    // What no header can carry, nobody has been told by one.
+    if let Ok(value) = HeaderValue::from_bytes(value.as_bytes()) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(pairs: &[(&'static str, &str)], trust: bool) -> HeaderMap {
+        let mut headers: HeaderMap =
+            pairs.iter().map(|(name, value)| (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())).collect();
+        let vouched = Vouched { host: "shop:1".into(), proto: "http".into(), port: None };
+        let context = RequestContext { request_id: "r-1".into(), traceparent: "t".into(), actor: "kim".into() };
+        onward(&mut headers, &vouched, Some("[::1]:5".parse().unwrap()), trust, &context);
+        headers
+    }
+
+    #[test]
+    fn what_is_for_one_connection_stays_on_it() {
+        let headers = sent(
+            &[("connection", "close, X-Mine"), ("x-mine", "1"), ("te", "trailers"), ("upgrade", "x"), ("accept", "a/b")],
+            false,
+        );
+        assert!(["connection", "x-mine", "te", "upgrade"].iter().all(|name| !headers.contains_key(*name)));
+        assert_eq!(headers["accept"], "a/b");
+    }
+
+    #[test]
+    fn a_client_cannot_take_ours_away_or_write_them() {
+        let lies = [("connection", "x-forwarded-host"), ("x-forwarded-for", "6.6.6.6"), ("x-forwarded-prefix", "/evil")];
+        let headers = sent(&lies, false);
+        assert_eq!((&headers["x-forwarded-host"], &headers["x-forwarded-for"]), (&"shop:1", &"::1"));
+        assert_eq!(headers["forwarded"], "for=\"[::1]\";host=\"shop:1\";proto=http");
+        assert!(!headers.contains_key("x-forwarded-prefix"));
+        assert_eq!((&headers["x-request-id"], &headers["traceparent"], &headers["x-pabal-user"]), (&"r-1", &"t", &"kim"));
+    }
+
+    #[test]
+    fn a_trusted_proxys_list_goes_on() {
+        let headers = sent(&[("x-forwarded-for", "1.1.1.1"), ("forwarded", "for=1.1.1.1;proto=https")], true);
+        assert_eq!(headers["x-forwarded-for"], "1.1.1.1, ::1");
+        assert!(headers["forwarded"].to_str().unwrap().starts_with("for=1.1.1.1;proto=https, for="));
+    }
+}
