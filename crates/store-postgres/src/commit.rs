@@ -29,8 +29,8 @@ impl Me {
 pub(crate) enum Stopped {
     /// It is to be told to the core.
     Told(CommitError),
-    /// Rows must get their new fields first.
-    Unshaped,
+    /// Something that must be unique is there already.
+    Taken(CommitError),
 }
 
 /// Writes a commit down as statements, in the order in which everybody locks: rows by table and key before anything that
@@ -70,7 +70,7 @@ fn last_ids<'a>(work: &mut Pipeline<'a>, tables: Tables<'a>, commit: &Commit) ->
 pub(crate) async fn run(link: &mut Link, work: &Pipeline<'_>) -> Result<(), Stopped> {
     match work.run(link, "").await {
         Ending::Committed(_) => Ok(()),
-        Ending::RolledBack(failed) if failed.is_unshaped() => Err(Stopped::Unshaped),
+        Ending::RolledBack(failed) if failed.is_taken() => Err(Stopped::Taken(failed.uncommitted())),
         Ending::RolledBack(failed) => Err(Stopped::Told(failed.uncommitted())),
         Ending::Unknown(failed) => Err(Stopped::Told(CommitError::Unknown(failed.to_string()))),
     }

@@ -88,8 +88,6 @@ pub(crate) const MOVED: &str = "PB001";
 pub(crate) const FENCED: &str = "PB002";
 /// The commit's number does not follow.
 const MISNUMBERED: &str = "PB003";
-/// A row was written by a version that did not know all fields.
-const UNSHAPED: &str = "PB004";
 
 /// What stopped a piece of work.
 #[derive(Debug, thiserror::Error)]
@@ -154,14 +152,15 @@ impl Failed {
         self.code() == Some(SqlState::IN_FAILED_SQL_TRANSACTION.code())
     }
 
-    /// A row that is to be written lacks fields that this version knows.
-    pub fn is_unshaped(&self) -> bool {
-        self.code() == Some(UNSHAPED)
+    /// Something that must be unique is there already.
+    pub fn is_taken(&self) -> bool {
+        self.code() == Some(SqlState::UNIQUE_VIOLATION.code())
     }
 
-    /// The schema is not there.
-    pub fn is_absent(&self) -> bool {
-        self.code() == Some(SqlState::UNDEFINED_TABLE.code())
+    /// What is there does not look like ours.
+    pub fn is_foreign(&self) -> bool {
+        let code = self.code();
+        code == Some(SqlState::UNDEFINED_TABLE.code()) || code == Some(SqlState::UNDEFINED_COLUMN.code())
     }
 
     /// What it means for a commit that was certainly not applied.

@@ -16,6 +16,8 @@ mod commit;
 mod counters;
 mod effects;
 mod error;
+#[cfg(test)]
+mod explained;
 mod machine;
 mod open;
 mod options;

@@ -131,8 +131,7 @@ impl Opening<'_> {
         let row = match link.row("SELECT system, service, version, compatible FROM machine", &[]).await {
             Ok(Some(row)) => row,
             Ok(None) => return Err(OpenError::Foreign { schema }),
-            // A table of that name with other columns.
-            Err(failed) if failed.is_absent() => return Err(OpenError::Foreign { schema }),
+            Err(failed) if failed.is_foreign() => return Err(OpenError::Foreign { schema }),
             Err(failed) => return Err(failed.into()),
         };
         let (system, service): (String, String) = (get(&row, 0)?, get(&row, 1)?);

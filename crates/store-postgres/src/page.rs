@@ -1,7 +1,11 @@
 //! Pages and totals of listed rows.
 //!
 //! Which index is walked is decided here and not by the planner, whose statistics may be of another time. What is not to
-//! be looked up in an index stands in a form that no index has: a column with nothing behind it (`|| ''`), an id plus 0.
+//! be looked up in an index stands in a form that no index has: `coalesce(column, …)`, compared by a function where there is
+//! an operator, and an id plus 0. (Of a function the planner believes that a third of the rows meet it. That is wrong, too,
+//! but does no harm: of an operator on something unknown it believes that next to none do, and sorts everything.)
+//! Each index has the listed rows only, and can be used where it is said that its own column is there; so it is said of
+//! the one that is to be walked, and of no other.
 
 use std::fmt::Write as _;
 
@@ -117,9 +121,9 @@ async fn count(link: &mut Link, shape: &Shape, conditions: &[On], lead: usize) -
 
 /// A statement that counts up to a limit.
 pub(crate) fn counting(shape: &Shape, conditions: &[On], lead: usize) -> Select {
-    let mut select = Select::of(format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE id IS NOT NULL", shape.table()));
+    let mut select = Select::of(format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE true", shape.table()));
     for (place, (field, condition)) in conditions.iter().enumerate() {
-        select.meeting(&column(shape, *field, place == lead), condition);
+        select.meeting(&column(shape, *field, place == lead), condition, place == lead);
     }
     let _ = write!(select.sql, " LIMIT {}) AS found", COUNT_LIMIT + 1);
     select
@@ -136,18 +140,27 @@ pub(crate) fn selected(shape: &Shape, query: &Query, conditions: &[On], walk: Wa
     let by = sort.field.map(|field| (shape.column(field), column(shape, field, in_order)));
     let id = if in_order { "id" } else { "(id + 0)" };
     let shown = by.as_ref().map_or("''::bytea", |(plain, _)| plain);
-    let mut select = Select::of(format!("SELECT {ROW}, {shown} FROM {} WHERE id IS NOT NULL", shape.table()));
+    let there = match (lead, &by) {
+        (None, None) => "id IS NOT NULL".to_owned(),
+        // A row that is still without this field has no place in its order.
+        (_, Some((plain, _))) => format!("{plain} IS NOT NULL"),
+        (Some(_), None) => "true".to_owned(),
+    };
+    let mut select = Select::of(format!("SELECT {ROW}, {shown} FROM {} WHERE {there}", shape.table()));
     for (place, (field, condition)) in conditions.iter().enumerate() {
         // A condition on what is sorted by is met in that order's own index.
         let walked = lead == Some(place) || (in_order && sort.field == Some(*field));
-        select.meeting(&column(shape, *field, walked), condition);
-    }
-    if let Some((plain, _)) = &by {
-        // A row that is still without this field has no place in its order.
-        let _ = write!(select.sql, " AND {plain} IS NOT NULL");
+        select.meeting(&column(shape, *field, walked), condition, walked);
     }
     if let Start::After(cursor) = start {
-        select.behind(by.as_ref().map(|(_, walked)| (walked.as_str(), &cursor.value)), id, cursor.id, sort.descending);
+        // Along one value the place behind it is that value's, and the id that of the cursor.
+        let along = lead.filter(|_| in_order && by.is_none()).and_then(|lead| conditions.get(lead));
+        let value = match (&by, along) {
+            (Some((_, walked)), _) => Some((walked.clone(), &cursor.value)),
+            (None, Some((field, Condition::Is(value)))) => Some((shape.column(*field), value)),
+            (None, _) => None,
+        };
+        select.behind(value, id, cursor.id, sort.descending);
     }
     let way = if sort.descending { " DESC" } else { "" };
     let first = by.map(|(_, walked)| format!("{walked}{way}, ")).unwrap_or_default();
@@ -163,7 +176,8 @@ pub(crate) fn selected(shape: &Shape, query: &Query, conditions: &[On], walk: Wa
 /// A field's column, as an index has it or as none does.
 fn column(shape: &Shape, field: usize, walked: bool) -> String {
     let column = shape.column(field);
-    if walked { column } else { format!("({column} || ''::bytea)") }
+    // No value begins with a zero.
+    if walked { column } else { format!("coalesce({column}, '\\x00'::bytea)") }
 }
 
 impl Select {
@@ -177,22 +191,26 @@ impl Select {
     }
 
     // Writing to a text cannot fail, here and everywhere below.
-    fn and(&mut self, column: &str, operator: &str, value: Vec<u8>) {
+    fn and(&mut self, column: &str, (operator, function): (&str, &str), value: Vec<u8>, walked: bool) {
         let place = self.bind(value);
-        let _ = write!(self.sql, " AND {column} {operator} ${place}");
+        let _ = match walked {
+            true => write!(self.sql, " AND {column} {operator} ${place}"),
+            false => write!(self.sql, " AND {function}({column}, ${place})"),
+        };
     }
 
-    fn meeting(&mut self, column: &str, condition: &Condition) {
+    fn meeting(&mut self, column: &str, condition: &Condition, walked: bool) {
         match condition {
-            Condition::Is(value) => self.and(column, "=", encoded(value)),
+            Condition::Is(value) => self.and(column, ("=", "byteaeq"), encoded(value), walked),
             Condition::Within(from, until) => {
-                self.and(column, ">=", from.map_or_else(numbers, |from| encoded(&IndexValue::Int(from))));
-                self.and(column, "<", until.map_or_else(texts, |until| encoded(&IndexValue::Int(until))));
+                let (from, until) = (from.map(IndexValue::Int), until.map(IndexValue::Int));
+                self.and(column, (">=", "byteage"), from.as_ref().map_or_else(numbers, encoded), walked);
+                self.and(column, ("<", "bytealt"), until.as_ref().map_or_else(texts, encoded), walked);
             }
         }
     }
 
-    fn behind(&mut self, by: Option<(&str, &IndexValue)>, id: &str, after: u64, descending: bool) {
+    fn behind(&mut self, by: Option<(String, &IndexValue)>, id: &str, after: u64, descending: bool) {
         let operator = if descending { "<" } else { ">" };
         let value = by.map(|(column, value)| (column, self.bind(encoded(value))));
         self.values.push((Box::new(most(after)), Type::INT8));

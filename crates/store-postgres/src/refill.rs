@@ -83,6 +83,15 @@ async fn filled(
     Ok(rows.len() as u64)
 }
 
+/// Whether any of these rows lacks something.
+pub(crate) async fn lack(link: &mut Link, shape: &Shape, keys: &[&str]) -> Result<bool, Failed> {
+    if keys.is_empty() {
+        return Ok(false);
+    }
+    let sql = format!("SELECT 1 FROM {} WHERE key = ANY($1::text[]) AND shape < {} LIMIT 1", shape.table(), shape.number);
+    Ok(link.row(&sql, &values![keys.to_vec()]).await?.is_some())
+}
+
 /// The rows, locked in the order of their keys.
 async fn lacking(link: &mut Link, shape: &Shape, keys: Option<&[&str]>) -> Result<Vec<Row>, Failed> {
     let fields = shape.each_column(|_, column| format!(", {column}"));

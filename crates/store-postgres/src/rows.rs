@@ -71,7 +71,7 @@ impl<'a> Writes<'a> {
         let mut there = [self.changed.as_slice(), &self.removed].concat();
         there.sort_by_key(|row| &row.key);
         // A single change checks and locks by itself.
-        let alone = there.len() == 1 && self.removed.is_empty() && !shape.may_lack();
+        let alone = there.len() == 1 && self.removed.is_empty();
         if !there.is_empty() && !alone {
             lock(work, shape, &there)?;
         }
@@ -137,18 +137,13 @@ fn insert<'a>(work: &mut Pipeline<'a>, shape: &Shape, rows: &[&'a RowWrite]) -> 
 
 /// Locks rows that must have their versions, in the order of their keys.
 fn lock<'a>(work: &mut Pipeline<'a>, shape: &Shape, rows: &[&'a RowWrite]) -> Result<(), Failed> {
-    let lacking = if shape.may_lack() {
-        let what = literal(&format!("rows without all fields in {}", shape.name));
-        format!(", expect(count(*) FILTER (WHERE shape < {}), 0, 'PB004', {what})", shape.number)
-    } else {
-        String::new()
-    };
     let sql = format!(
-        "SELECT expect(count(*), cardinality($1::text[]), '{MOVED}', {}){lacking} FROM (SELECT t.shape \
+        "SELECT expect(count(*), cardinality($1::text[]), '{MOVED}', {}) FROM (SELECT 1 \
          FROM unnest($1::text[], $2::int8[]) AS u(key, was) JOIN {} AS t ON t.key = u.key \
-         WHERE t.version = u.was ORDER BY t.key FOR UPDATE OF t) AS locked",
+         WHERE t.version = u.was{} ORDER BY t.key FOR UPDATE OF t) AS locked",
         literal(&format!("rows of {}", shape.name)),
-        shape.table()
+        shape.table(),
+        shape.is_whole()
     );
     work.add(sql, values![keys(rows), each(rows, |row| whole(row.old_version))?]);
     Ok(())
@@ -163,9 +158,10 @@ fn update<'a>(work: &mut Pipeline<'a>, shape: &Shape, rows: &[&'a RowWrite]) -> 
         "WITH done AS (UPDATE {} AS t SET id = u.id, version = u.version, schema = u.schema, data = u.data{sets}, \
          shape = {number}, filled = greatest(t.filled, {number}) \
          FROM unnest({arrays_sql}, ${was}::int8[]) AS u({names}, was) \
-         WHERE t.key = u.key AND t.version = u.was RETURNING 1) \
+         WHERE t.key = u.key AND t.version = u.was{} RETURNING 1) \
          SELECT expect(count(*), cardinality($1::text[]), '{MOVED}', {}) FROM done",
         shape.table(),
+        shape.is_whole(),
         literal(&format!("rows of {}", shape.name))
     );
     let mut bound = arrays(shape, rows)?;

@@ -57,6 +57,7 @@ pub(crate) fn settle(shape: &mut Shape, known: &[Declared]) -> Option<()> {
     (same.number == latest.number || mine.is_within(latest)).then(|| {
         shape.number = same.number;
         shape.newest = same.number == latest.number;
+        shape.others = known.len() > 1;
     })
 }
 
@@ -69,7 +70,8 @@ pub(crate) async fn shape_table(link: &mut Link, shape: &mut Shape) -> Result<()
     }
     let mut known = declared(link, shape).await?;
     if settle(shape, &known).is_none() {
-        known.insert(0, declare(link, shape, &known).await?);
+        known.push(declare(link, shape, &known).await?);
+        known.sort_by_key(|declared| -declared.number);
         settle(shape, &known);
     }
     if shape.newest {
@@ -85,7 +87,7 @@ async fn exists(link: &mut Link, shape: &Shape) -> Result<bool, Failed> {
 
 async fn create(link: &mut Link, shape: &Shape) -> Result<(), Failed> {
     let (at, fields) = (shape.table(), shape.each_column(|_, column| format!("{column} bytea, ")));
-    let indexes = shape.each_column(|_, column| format!("CREATE INDEX ON {at} ({column}, id) WHERE id IS NOT NULL; "));
+    let indexes = shape.each_column(|_, column| format!("CREATE INDEX ON {at} ({column}, id) WHERE {column} IS NOT NULL; "));
     // Room on each page, so that a row whose fields stay as they are changes without its indexes.
     let create = format!(
         "BEGIN; CREATE TABLE {at} (key text COLLATE \"C\" PRIMARY KEY, id bigint, version bigint NOT NULL, \
@@ -107,13 +109,22 @@ async fn add_columns(link: &mut Link, shape: &Shape) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Records the declaration as the latest.
+/// Records the declaration: as the latest, or before all others if the latest has all that it has. What is counted now and
+/// was not before begins at nothing, whatever an earlier time may have left.
 async fn declare(link: &mut Link, shape: &Shape, known: &[Declared]) -> Result<Declared, Failed> {
     let mine = Declared::of(shape);
-    let number = known.first().map_or(1, |latest| latest.number + 1);
-    let sql = "INSERT INTO shape (tbl, number, columns, counted) VALUES ($1, $2, $3, $4)";
+    let within = known.first().is_some_and(|latest| mine.is_within(latest));
+    let number = match (known.first(), known.last()) {
+        (Some(_), Some(first)) if within => first.number - 1,
+        (Some(latest), _) => latest.number + 1,
+        (None, _) => 1,
+    };
+    let sql = "WITH new AS (INSERT INTO shape (tbl, number, columns, counted) VALUES ($1, $2, $3, $4)) \
+               DELETE FROM counter WHERE tbl = $1 AND name = ANY($5::text[])";
     let list = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>();
-    link.rows(sql, &values![shape.name.as_str(), number, list(&mine.columns), list(&mine.counted)]).await?;
+    let counted_before = known.first().map(|latest| latest.counted.clone()).unwrap_or_default();
+    let anew: Vec<String> = mine.counted.difference(&counted_before).cloned().collect();
+    link.rows(sql, &values![shape.name.as_str(), number, list(&mine.columns), list(&mine.counted), anew]).await?;
     Ok(Declared { number, ..mine })
 }
 
@@ -155,7 +166,7 @@ async fn make_indexes(link: &mut Link, shape: &Shape, known: &[Declared]) -> Res
     }
     for column in shape.columns.iter().filter(|column| !there.contains(*column)) {
         let column = quoted(column);
-        link.script(&format!("CREATE INDEX CONCURRENTLY ON {at} ({column}, id) WHERE id IS NOT NULL")).await?;
+        link.script(&format!("CREATE INDEX CONCURRENTLY ON {at} ({column}, id) WHERE {column} IS NOT NULL")).await?;
     }
     Ok(())
 }
@@ -189,5 +200,7 @@ mod tests {
         let known = [recorded(3, &["c"]), recorded(2, &["a", "b"])];
         assert_eq!(settled(&["a", "b"], &known), None, "what it needs is not written any more");
         assert_eq!(settled(&["a"], &[]), None);
+        let known = [recorded(1, &["a", "b"]), recorded(0, &["a"])];
+        assert_eq!(settled(&["a"], &known), Some((0, false)), "one that came only after the later one");
     }
 }

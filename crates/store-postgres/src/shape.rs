@@ -24,11 +24,11 @@ const LONGEST_NAME: usize = 63;
 ///     version  bigint NOT NULL,
 ///     schema   integer NOT NULL,
 ///     shape    integer NOT NULL,  -- which fields its writer knew
-///     "f_status" bytea,           -- a declared field, see `value`
+///     "f_status" bytea,           -- a declared field, see `value`; `f_status__counted` if it is counted
 ///     data     bytea NOT NULL     -- kept byte by byte
 /// );
 /// CREATE UNIQUE INDEX ON "message__my_messages" (id) WHERE id IS NOT NULL;
-/// CREATE INDEX ON "message__my_messages" ("f_status", id) WHERE id IS NOT NULL;
+/// CREATE INDEX ON "message__my_messages" ("f_status", id) WHERE "f_status" IS NOT NULL;  -- which it is in listed rows
 /// ```
 #[derive(Debug, Clone)]
 pub(crate) struct Shape {
@@ -42,8 +42,10 @@ pub(crate) struct Shape {
     pub columns: Vec<String>,
     /// The number of this declaration among those that the table has had; written beside each row.
     pub number: i32,
-    /// No later declaration is known: rows of earlier ones have to be filled.
+    /// No later declaration is known: rows of others have to be filled.
     pub newest: bool,
+    /// There are others.
+    pub others: bool,
 }
 
 impl Shape {
@@ -53,8 +55,8 @@ impl Shape {
 
     /// A table with that name, fields and pairs.
     pub fn new(name: String, fields: Vec<FieldInfo>, crossed: Vec<(usize, usize)>) -> Self {
-        let columns = fields.iter().map(|field| fitting(&format!("f_{}", field.name))).collect();
-        Self { name: fitting(&name), fields, crossed, columns, number: 1, newest: true }
+        let columns = (0..fields.len()).map(|place| column(&fields, &crossed, place)).collect();
+        Self { name: fitting(&name), fields, crossed, columns, number: 1, newest: true, others: false }
     }
 
     /// The table's name in a statement.
@@ -72,9 +74,14 @@ impl Shape {
         (0..self.columns.len()).map(|place| each(place, self.column(place))).collect()
     }
 
-    /// Whether there may be rows that lack fields of this declaration.
+    /// Whether there may be many rows that lack fields of this declaration.
     pub fn may_lack(&self) -> bool {
-        self.newest && self.number > 1
+        self.newest && self.others
+    }
+
+    /// That a row `t` has all fields of this declaration, for who has to see to it.
+    pub fn is_whole(&self) -> String {
+        if self.newest { format!(" AND t.shape >= {}", self.number) } else { String::new() }
     }
 
     /// The fields and pairs that have counters, by the names of their counters.
@@ -105,6 +112,20 @@ impl Shape {
     pub fn by_keys(&self) -> String {
         format!("SELECT {ROW} FROM {} WHERE key = ANY($1::text[])", self.table())
     }
+}
+
+/// The column of a field. One that is counted otherwise than before has another column, so that an earlier version which goes
+/// on writing leaves the values alone by which its rows are counted now.
+fn column(fields: &[FieldInfo], crossed: &[(usize, usize)], place: usize) -> String {
+    let name = |place: usize| fields.get(place).map_or("", |field| field.name);
+    let mut column = format!("f_{}", name(place));
+    if fields.get(place).is_some_and(|field| field.ask == Ask::Counted) {
+        column.push_str("__counted");
+    }
+    for (a, b) in crossed.iter().filter(|(a, b)| [*a, *b].contains(&place)) {
+        column.push_str(&format!("__{}_{}", name(*a), name(*b)));
+    }
+    fitting(&column)
 }
 
 /// The tables of a model, in its order. Names are told apart without case, for the sake of people.

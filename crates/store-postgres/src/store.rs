@@ -140,21 +140,32 @@ impl PostgresStore {
         }
     }
 
-    /// Rows of the commit that an earlier version has written get the fields that this one knows.
-    fn fill(&mut self, commit: &Commit) -> Result<(), CommitError> {
+    /// Of two who make the same row with the same id at once, the second may hear of the id before it hears of the row. That
+    /// others came first is what it is to know.
+    fn overtaken(&mut self, commit: &Commit) -> Option<CommitError> {
+        let wanted: Vec<RowRef> = commit.rows.iter().map(|row| RowRef { table: row.table, key: row.key.clone() }).collect();
+        let there = self.load(&wanted).ok()?;
+        let versions = there.iter().map(|row| row.as_ref().map_or(0, |row| row.version));
+        let moved = commit.rows.iter().zip(versions).any(|(row, version)| row.old_version != version);
+        moved.then(|| CommitError::Conflict("a row was made by another".into()))
+    }
+
+    /// A commit fails on rows as they are written by a version that does not know all fields, as it does on rows that have
+    /// changed. They get the fields now; says how many rows were meant.
+    fn fill(&mut self, commit: &Commit) -> Result<u64, CommitError> {
         let (shapes, tables) = (Arc::clone(&self.shapes), &self.tables);
         let filled = self.session.run(async |link| {
+            let mut rows = 0;
             for same in commit.rows.chunk_by(|one, next| one.table == next.table) {
                 let Some(place) = same.first().map(|row| row.table.0) else { continue };
                 let (Some(shape), Some(table)) = (shapes.get(place), tables.get(place)) else { continue };
-                if shape.may_lack() {
-                    let keys: Vec<&str> = same.iter().map(|row| row.key.as_str()).collect();
-                    refill::fill_some(link, table, shape, Some(&keys))
-                        .await
-                        .map_err(|error| Failed::Refused(error.to_string()))?;
+                let keys: Vec<&str> = same.iter().filter(|row| row.old_version > 0).map(|row| row.key.as_str()).collect();
+                if shape.newest && refill::lack(link, shape, &keys).await? {
+                    let filled = refill::fill_some(link, table, shape, Some(&keys)).await;
+                    rows += filled.map_err(|error| Failed::Refused(error.to_string()))?;
                 }
             }
-            Ok(())
+            Ok(rows)
         });
         filled.map_err(|failed| failed.uncommitted())
     }
@@ -275,8 +286,7 @@ impl Store for PostgresStore {
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let mut done = self.attempt(commit);
-        if matches!(done, Err(Stopped::Unshaped)) {
-            self.fill(commit)?;
+        if matches!(done, Err(Stopped::Told(CommitError::Conflict(_)))) && self.fill(commit)? > 0 {
             done = self.attempt(commit);
         }
         match done {
@@ -287,7 +297,7 @@ impl Store for PostgresStore {
                 }
                 Ok(())
             }
-            Err(Stopped::Unshaped) => Err(CommitError::Conflict("another version writes the same rows".into())),
+            Err(Stopped::Taken(error)) => Err(self.overtaken(commit).unwrap_or(error)),
             Err(Stopped::Told(error)) => {
                 if matches!(error, CommitError::Unknown(_) | CommitError::Unavailable(_)) {
                     self.session.hang_up();

@@ -11,11 +11,12 @@ use support::Schema;
 use support::proxy::Proxy;
 use support::worker::{Worker, change, drained};
 
-/// A worker behind a proxy; it has committed once, so that all its statements are ready.
+/// A worker behind a proxy; it has made a row and changed one, so that all its statements are ready.
 fn behind(proxy: &Proxy, schema: &Schema) -> Worker {
     let options = store_postgres::PostgresOptions::new(&proxy.url).unwrap().in_schema(&schema.name);
     let mut worker = Worker::join(&options);
-    worker.commit(&change(&[("k1", 0)]));
+    worker.commit(&change(&[("k0", 0), ("k1", 0)]));
+    worker.commit(&change(&[("k0", 1)]));
     worker
 }
 
@@ -28,7 +29,7 @@ fn a_commit_whose_answer_is_lost_is_found_out_to_have_been_applied() {
     let schema = Schema::new();
     let proxy = Proxy::before(&schema.url);
     let mut worker = behind(&proxy, &schema);
-    let wire = proxy.last();
+    let wire = proxy.last("writer");
     wire.hold_down.store(true, Ordering::SeqCst);
     std::thread::scope(|scope| {
         let commit = scope.spawn(|| worker.attempt(&change(&[("k1", 1)])));
@@ -37,9 +38,9 @@ fn a_commit_whose_answer_is_lost_is_found_out_to_have_been_applied() {
         let result = commit.join().unwrap();
         assert!(is_unknown(&result), "{result:?}");
     });
-    assert_eq!(worker.store.last_commit().unwrap(), 2);
+    assert_eq!(worker.store.last_commit().unwrap(), 3);
     assert_eq!(worker.version("k1"), 2);
-    worker.next = 3;
+    worker.next = 4;
     worker.commit(&change(&[("k1", 2)]));
 }
 
@@ -49,7 +50,7 @@ fn a_commit_that_arrives_after_it_was_found_not_to_be_applied_never_is() {
     let schema = Schema::new();
     let proxy = Proxy::before(&schema.url);
     let mut worker = behind(&proxy, &schema);
-    let wire = proxy.last();
+    let wire = proxy.last("writer");
     wire.hold_up.store(true, Ordering::SeqCst);
     std::thread::scope(|scope| {
         let commit = scope.spawn(|| worker.attempt(&change(&[("k1", 1)])));
@@ -61,12 +62,12 @@ fn a_commit_that_arrives_after_it_was_found_not_to_be_applied_never_is() {
         let result = commit.join().unwrap();
         assert!(is_unknown(&result), "{result:?}");
     });
-    assert_eq!(worker.store.last_commit().unwrap(), 1);
+    assert_eq!(worker.store.last_commit().unwrap(), 2);
     wire.arrive_late();
     assert_eq!(worker.version("k1"), 1, "it came too late");
-    assert_eq!(worker.store.last_commit().unwrap(), 1);
+    assert_eq!(worker.store.last_commit().unwrap(), 2);
     worker.commit(&change(&[("k1", 1)]));
-    assert_eq!(drained(&mut worker.outbox).len(), 2);
+    assert_eq!(drained(&mut worker.outbox).len(), 4);
 }
 
 /// Its backend goes on without a client; who asks has to wait for it.
@@ -75,7 +76,7 @@ fn who_asks_waits_for_a_commit_that_is_still_under_way() {
     let schema = Schema::new();
     let proxy = Proxy::before(&schema.url);
     let mut worker = behind(&proxy, &schema);
-    let wire = proxy.last();
+    let wire = proxy.last("writer");
     let mut look = schema.look();
     look.run("BEGIN; SELECT FROM depot__parcel WHERE key = 'k1' FOR UPDATE");
     std::thread::scope(|scope| {
@@ -90,7 +91,7 @@ fn who_asks_waits_for_a_commit_that_is_still_under_way() {
         look.until("SELECT count(*) > 1 FROM pg_locks WHERE NOT granted");
         assert!(!asking.is_finished(), "nobody can know yet");
         look.run("COMMIT");
-        assert_eq!(asking.join().unwrap().unwrap(), 2);
+        assert_eq!(asking.join().unwrap().unwrap(), 3);
     });
     assert_eq!(worker.version("k1"), 2);
 }
@@ -139,7 +140,7 @@ fn backends_are_killed_at_any_moment_and_every_outcome_is_found_out() {
                 Ok(()) => true,
                 Err(CommitError::Unknown(_)) => {
                     unknown += 1;
-                    let last = support::worker::patiently(|| worker.store.last_commit().ok());
+                    let last = support::worker::patiently(|| worker.store.last_commit());
                     assert!(last == before || last + 1 == before);
                     worker.next = last + 1;
                     applied_after_all += u64::from(last == before);

@@ -21,6 +21,8 @@ pub struct Wire {
     /// What the server says is kept back.
     pub hold_down: AtomicBool,
     held_up: Mutex<Vec<u8>>,
+    /// The client's first words, which have its name.
+    said: Mutex<String>,
 }
 
 impl Proxy {
@@ -41,9 +43,11 @@ impl Proxy {
         Self { url, wires }
     }
 
-    /// The connection that was made last.
-    pub fn last(&self) -> Arc<Wire> {
-        self.wires.lock().expect("whole").last().expect("there is one").clone()
+    /// The last connection that was made for a purpose.
+    pub fn last(&self, purpose: &str) -> Arc<Wire> {
+        let wires = self.wires.lock().expect("whole");
+        let of = |wire: &&Arc<Wire>| wire.said.lock().expect("whole").contains(purpose);
+        wires.iter().rev().find(of).expect("there is one").clone()
     }
 }
 
@@ -58,6 +62,7 @@ impl Wire {
             hold_up: AtomicBool::new(false),
             hold_down: AtomicBool::new(false),
             held_up: Mutex::default(),
+            said: Mutex::default(),
         });
         let (up, down) = (wire.clone(), wire.clone());
         std::thread::spawn(move || up.carry_up());
@@ -68,6 +73,11 @@ impl Wire {
     fn carry_up(&self) {
         let mut bytes = [0; 65_536];
         while let Ok(some @ 1..) = (&self.client).read(&mut bytes) {
+            let mut said = self.said.lock().expect("whole");
+            if said.is_empty() {
+                *said = String::from_utf8_lossy(&bytes[..some]).into_owned();
+            }
+            drop(said);
             if self.hold_up.load(Ordering::SeqCst) {
                 self.held_up.lock().expect("whole").extend_from_slice(&bytes[..some]);
             } else if (&self.server).write_all(&bytes[..some]).is_err() {

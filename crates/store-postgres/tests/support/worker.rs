@@ -57,7 +57,7 @@ impl Worker {
         match self.attempt(commit) {
             Ok(()) => Ok(true),
             Err(CommitError::Unknown(_)) => {
-                let last = patiently(|| self.store.last_commit().ok());
+                let last = patiently(|| self.store.last_commit());
                 assert!(last == self.next || last + 1 == self.next, "{last} follows from no commit");
                 let applied = last == self.next;
                 self.next = last + 1;
@@ -70,18 +70,18 @@ impl Worker {
 
     pub fn version(&mut self, key: &str) -> u64 {
         let wanted = [RowRef { table: parcels(), key: key.into() }];
-        patiently(|| self.store.load(&wanted).ok()).remove(0).map_or(0, |row| row.version)
+        patiently(|| self.store.load(&wanted)).remove(0).map_or(0, |row| row.version)
     }
 }
 
 /// Tries until it succeeds.
-pub fn patiently<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
+pub fn patiently<T, E: std::fmt::Debug>(mut attempt: impl FnMut() -> Result<T, E>) -> T {
     let end = Instant::now() + Duration::from_secs(60);
     loop {
-        if let Some(done) = attempt() {
-            return done;
+        match attempt() {
+            Ok(done) => return done,
+            Err(error) => assert!(Instant::now() < end, "it does not come about: {error:?}"),
         }
-        assert!(Instant::now() < end, "it does not come about");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -109,14 +109,17 @@ pub fn said(key: &str, version: u64) -> Record {
 
 /// Everything that an outbox has, taken as a relay takes it.
 pub fn drained(outbox: &mut PostgresOutbox) -> Vec<(u64, Record)> {
-    let mut after = patiently(|| outbox.lease().ok().flatten());
+    let leased = |outbox: &mut PostgresOutbox| {
+        patiently(|| outbox.lease().map(|sent| sent.ok_or("another relay")).unwrap_or(Err("no answer")))
+    };
     let mut all = Vec::new();
     loop {
-        let some = patiently(|| outbox.unsent(after, 1_000).ok());
-        let Some(last) = some.last() else { return all };
-        after = last.0;
-        all.extend(some);
-        patiently(|| outbox.sent(after).ok());
-        patiently(|| outbox.lease().ok().flatten());
+        // After an error a relay begins again with its lease, and with what is marked.
+        let after = leased(outbox);
+        let Ok(some) = outbox.unsent(after, 1_000) else { continue };
+        let Some(last) = some.last().map(|(number, _)| *number) else { return all };
+        if outbox.sent(last).is_ok() || leased(outbox) == last {
+            all.extend(some);
+        }
     }
 }
