@@ -14,6 +14,9 @@ use runtime::ports::{BrokerError, Partition};
 use crate::client::{self, Quiet};
 use crate::config::Options;
 
+/// What a position is marked with that was handed over: a group's own reports carry no mark, and wipe it out.
+const HANDED: &str = "handed over";
+
 /// How a topic was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicState {
@@ -187,6 +190,20 @@ impl Admin {
         Ok(positions)
     }
 
+    /// Where a group is to go on by a handover that it has not taken note of yet, if there is one for that partition.
+    pub fn handed(&self, group: &str, partition: &Partition) -> Result<Option<u64>, BrokerError> {
+        let asked = format!("handover to {group}");
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&partition.topic, client::signed(partition.number));
+        let found = self.of_group(group)?.committed_offsets(list, self.options.request());
+        let found = found.map_err(|error| client::failed(&asked, &error))?;
+        let handed = found.elements().into_iter().find(|element| element.metadata() == HANDED);
+        Ok(handed.and_then(|element| match element.offset() {
+            Offset::Offset(offset) => Some(client::unsigned(offset)),
+            _ => None,
+        }))
+    }
+
     /// How many members a group has now.
     pub fn members(&self, group: &str) -> Result<usize, BrokerError> {
         let list = self.client.fetch_group_list(Some(group), self.options.request());
@@ -209,6 +226,9 @@ impl Admin {
             let offset = Offset::Offset(client::offset(*position));
             let added = list.add_partition_offset(&partition.topic, client::signed(partition.number), offset);
             added.map_err(|error| client::failed(&asked, &error))?;
+        }
+        for mut element in list.elements() {
+            element.set_metadata(HANDED);
         }
         // The broker refuses this while the group has members.
         let committed = self.of_group(to)?.commit(&list, CommitMode::Sync);

@@ -18,6 +18,7 @@ use runtime::ports::{Broker, BrokerError, Delivery, Member, Partition};
 use self::group::Membership;
 use self::reader::Reader;
 use self::waker::Waker;
+use crate::admin::Admin;
 use crate::config::Options;
 
 /// The topics of a Kafka cluster, for one engine or one tool. An engine whose group reads a partition that another group
@@ -119,6 +120,10 @@ impl Broker for KafkaBroker {
         let membership = Membership::start(&self.options, group, topics, member, self.shared.clone())?;
         lock(&self.memberships).push(membership);
         Ok(())
+    }
+
+    fn handed(&self, group: &str, partition: &Partition) -> Result<Option<u64>, BrokerError> {
+        Admin::new(&self.options)?.handed(group, partition)
     }
 
     fn reached(&self, group: &str, positions: &[(Partition, u64)]) {

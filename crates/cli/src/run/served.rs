@@ -136,7 +136,8 @@ pub fn name_of(model: &Model) -> String {
 struct Served {
     engines: Vec<Arc<Engine>>,
     relays: Vec<Relaying>,
-    broker: Option<Arc<KafkaBroker>>,
+    /// One for each engine: two groups of one partition would get in each other's way in one.
+    brokers: Vec<Arc<KafkaBroker>>,
 }
 
 /// A store in its three parts.
@@ -160,13 +161,11 @@ fn start(config: &Config, zone: &TimeZone, services: &[System], stop: &AtomicBoo
         }
         Ok::<_, runtime::ports::BrokerError>(())
     })?;
-    let broker = Arc::new(KafkaBroker::new(&config.kafka).map_err(|error| Failed::config(error.to_string()))?);
     for system in services {
         let model = model(config, system.clone())?;
         let opened = insist(stop, "PostgreSQL", || open(config, &model))?;
-        served.put(config, zone, model, opened, &broker)?;
+        served.put(config, zone, model, opened)?;
     }
-    served.broker = Some(broker);
     Ok(served)
 }
 
@@ -209,9 +208,9 @@ impl Served {
         zone: &TimeZone,
         model: Arc<Model>,
         (store, reader, outbox): Opened,
-        broker: &Arc<KafkaBroker>,
     ) -> Result<(), Failed> {
         let (name, topic) = (name_of(&model), model.system.topic);
+        let broker = Arc::new(KafkaBroker::new(&config.kafka).map_err(|error| Failed::config(error.to_string()))?);
         let publisher = KafkaPublisher::new(&config.kafka).map_err(|error| Failed::config(error.to_string()))?;
         let options = EngineOptions {
             model: model.clone(),
@@ -228,6 +227,7 @@ impl Served {
         let engine = Engine::start(options).map_err(|error| Failed::unavailable(format!("{name}: {error}")))?;
         self.relays.push(Relaying::start(topic, outbox, Box::new(publisher))?);
         self.engines.push(engine);
+        self.brokers.push(broker);
         Ok(())
     }
 
@@ -235,7 +235,7 @@ impl Served {
     /// rest is published by others, or after the next start.
     async fn stop(mut self, grace: Duration) {
         let closing = tokio::task::spawn_blocking(move || {
-            if let Some(broker) = self.broker.take() {
+            for broker in self.brokers.drain(..) {
                 broker.close();
             }
             self

@@ -219,6 +219,7 @@ impl Writer {
             Message::Assigned(partitions) => self.assigned(partitions),
             Message::Revoked(partitions, done) => {
                 // Between two turns nothing is under way: what is not committed by now never will be.
+                self.report();
                 self.without_end.retain(|partition| !partitions.contains(partition));
                 self.accept(Input::Revoked { partitions });
                 let _ = done.send(());

@@ -1,0 +1,137 @@
+//! The processes: one or more of each service, and a gateway before them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use super::binary::chance::Chance;
+use super::binary::{Running, pabal};
+
+/// The services of rcs.
+pub const SERVICES: [&str; 4] = ["message", "validator", "device", "dashboard"];
+
+/// Doors of replicas: a service's first stands at 100 times its place.
+const FIRST_PORT: u16 = 17_000;
+const REPLICAS: u16 = 4;
+
+/// All of it.
+pub struct Cluster {
+    pub gateway: Running,
+    pub postgres: String,
+    /// The far side's own record.
+    pub ledger: PathBuf,
+    dir: tempfile::TempDir,
+    replicas: BTreeMap<(&'static str, u16), Running>,
+    infra: PathBuf,
+}
+
+impl Cluster {
+    /// One process of each service, and the gateway. None where there are no servers.
+    pub async fn start() -> Option<Self> {
+        let [Ok(kafka), Ok(postgres), Ok(infra)] = ["KAFKA", "POSTGRES", "INFRA"].map(std::env::var) else {
+            println!("skipped: KAFKA, POSTGRES and INFRA are not set; `make test-distributed` sets them");
+            return None;
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let settings = settings(&kafka, &postgres, dir.path());
+        std::fs::write(dir.path().join("pabal.toml"), settings).unwrap();
+        let gateway = Running::of(pabal(dir.path(), &["serve", "gateway", "--port", "0"]));
+        let ledger = dir.path().join("handset.jsonl");
+        let mut cluster = Self { gateway, postgres, ledger, dir, replicas: BTreeMap::new(), infra: infra.into() };
+        for service in SERVICES {
+            cluster.add(service).await;
+        }
+        Some(cluster)
+    }
+
+    /// One more process of a service.
+    pub async fn add(&mut self, service: &str) {
+        let service = SERVICES.into_iter().find(|known| *known == service).unwrap();
+        let free = (0..REPLICAS).find(|number| !self.replicas.contains_key(&(service, *number))).unwrap();
+        let port = port_of(service, free).to_string();
+        let name = format!("rcs/{service}");
+        let command = pabal(self.dir.path(), &["serve", &name, "--port", &port]);
+        let running = tokio::task::spawn_blocking(move || Running::of(command)).await.unwrap();
+        self.replicas.insert((service, free), running);
+    }
+
+    /// SIGKILL for one process of a service; another one takes its place.
+    pub async fn kill_one(&mut self, service: &'static str, chance: &mut Chance) {
+        let number = self.any(service, chance);
+        println!("  kill {service} {number}");
+        self.replicas.remove(&(service, number)).unwrap().kill();
+        tokio::time::sleep(Duration::from_millis(chance.below(1_500))).await;
+        self.add(service).await;
+    }
+
+    /// SIGKILL for all processes of a service.
+    pub fn kill_all(&mut self, service: &str) {
+        let all: Vec<_> = self.replicas.keys().filter(|(of, _)| *of == service).copied().collect();
+        for one in all {
+            self.replicas.remove(&one).unwrap().kill();
+        }
+    }
+
+    /// SIGSTOP for so long.
+    pub async fn hold_up(&mut self, service: &'static str, long: Duration, chance: &mut Chance) {
+        let number = self.any(service, chance);
+        println!("  hold {service} {number} up for {long:?}");
+        self.replicas[&(service, number)].signal("STOP");
+        tokio::time::sleep(long).await;
+        self.replicas[&(service, number)].signal("CONT");
+    }
+
+    /// SIGTERM for one process of a service, which ends in order.
+    pub fn remove(&mut self, service: &'static str, chance: &mut Chance) {
+        let number = self.any(service, chance);
+        println!("  end {service} {number}");
+        let code = self.replicas.remove(&(service, number)).unwrap().terminate();
+        assert_eq!(code, 0, "{service} did not end in order");
+    }
+
+    /// The script that kills and starts Kafka and PostgreSQL.
+    pub fn infra(&self, args: &[&str]) {
+        println!("  {}", args.join(" "));
+        let done = Command::new(&self.infra).args(args).output().unwrap();
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// What a query of the databases says, line by line, fields with `|` between.
+    pub fn sql(&self, query: &str) -> Vec<String> {
+        let done = Command::new("psql").args([&self.postgres, "-At", "-c", query]).output().unwrap();
+        assert!(done.status.success(), "{query}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).lines().map(str::to_owned).collect()
+    }
+
+    /// Everything ends in order.
+    pub fn end(self) {
+        for ((service, _), running) in self.replicas {
+            assert_eq!(running.terminate(), 0, "{service} did not end in order");
+        }
+        assert_eq!(self.gateway.terminate(), 0);
+    }
+
+    fn any(&self, service: &str, chance: &mut Chance) -> u16 {
+        let numbers: Vec<u16> = self.replicas.keys().filter(|(of, _)| *of == service).map(|(_, number)| *number).collect();
+        numbers[usize::try_from(chance.below(numbers.len() as u64)).unwrap()]
+    }
+}
+
+fn port_of(service: &str, number: u16) -> u16 {
+    let place = SERVICES.iter().position(|known| *known == service).unwrap();
+    FIRST_PORT + 100 * u16::try_from(place).unwrap() + number
+}
+
+fn settings(kafka: &str, postgres: &str, dir: &Path) -> String {
+    let doors = |service: &str| {
+        let doors = (0..REPLICAS).map(|number| format!("\"http://127.0.0.1:{}\"", port_of(service, number)));
+        format!("\"rcs/{service}\" = [{}]\n", doors.collect::<Vec<_>>().join(", "))
+    };
+    format!(
+        "[kafka]\nbootstrap = \"{kafka}\"\n[kafka.topics]\npartitions = 4\n[postgres]\nurl = \"{postgres}\"\n\
+         [http]\ntrust_forwarded = true\n[ports.handset]\nledger = \"{}\"\n[cluster.services]\n{}",
+        dir.join("handset.jsonl").display(),
+        SERVICES.map(doors).concat(),
+    )
+}

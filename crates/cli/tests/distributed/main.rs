@@ -1,0 +1,84 @@
+//! rcs as a cluster of real processes over real Kafka and PostgreSQL, while everything that can die dies.
+//!
+//! Wants `KAFKA` (bootstrap) and `POSTGRES` (address) in the environment, and `INFRA` (the script that kills and starts
+//! these servers): `make test-distributed` has all of them. Without them it says so and does nothing.
+#![cfg(feature = "cluster")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects")]
+
+#[path = "../binary/mod.rs"]
+mod binary;
+mod cluster;
+mod load;
+mod sums;
+
+use std::time::Duration;
+
+use binary::chance::Chance;
+use cluster::{Cluster, SERVICES};
+use load::Load;
+
+/// How long a quiet moment of the load is.
+fn moments(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_loses_nothing_and_does_nothing_twice_whatever_dies() {
+    let Some(mut cluster) = Cluster::start().await else { return };
+    let mut chance = Chance::new(std::env::var("SEED").ok().map_or(1, |seed| seed.parse().unwrap()));
+    let load = Load::start(&cluster, 4);
+    println!("more replicas under load");
+    for service in ["validator", "validator", "device", "device"] {
+        cluster.add(service).await;
+    }
+    tokio::time::sleep(moments(5)).await;
+    let rounds = std::env::var("ROUNDS").ok().map_or(2, |rounds| rounds.parse().unwrap());
+    for round in 0..rounds {
+        println!("round {round}: {} sent, {} answered", load.sent(), load.accepted());
+        for service in SERVICES {
+            cluster.kill_one(service, &mut chance).await;
+            tokio::time::sleep(Duration::from_millis(500 + chance.below(2_500))).await;
+        }
+        let service = SERVICES[usize::try_from(chance.below(4)).unwrap()];
+        // Longer than its lease and than its group's patience: it comes back as a zombie.
+        cluster.hold_up(service, moments(14), &mut chance).await;
+        cluster.infra(&["kill", "kafka"]);
+        tokio::time::sleep(moments(3)).await;
+        cluster.infra(&["start", "kafka"]);
+        tokio::time::sleep(moments(3)).await;
+        cluster.infra(&["kill", "postgres"]);
+        tokio::time::sleep(moments(2)).await;
+        cluster.infra(&["start", "postgres"]);
+        tokio::time::sleep(moments(3)).await;
+        cluster.infra(&["stop", "kafka"]);
+        tokio::time::sleep(moments(4)).await;
+        cluster.infra(&["cont", "kafka"]);
+        cluster.remove("device", &mut chance);
+        tokio::time::sleep(moments(2)).await;
+        cluster.add("device").await;
+    }
+    let ledger = load.stop().await;
+    sums::agree(&cluster, &ledger).await;
+    assert!(ledger.accepted.len() > 100, "there was hardly any load: {}", ledger.accepted.len());
+    cluster.end();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_service_may_be_dead_for_the_whole_of_a_load() {
+    let Some(mut cluster) = Cluster::start().await else { return };
+    for dead in SERVICES {
+        cluster.kill_all(dead);
+        let load = Load::start(&cluster, 2);
+        tokio::time::sleep(moments(4)).await;
+        let ledger = load.stop_without(dead == "message").await;
+        println!("{dead} dead: {} sent, {} answered", ledger.sent.len(), ledger.accepted.len());
+        if dead == "message" {
+            assert_eq!(ledger.accepted.len(), 0, "who is dead takes nothing");
+        } else {
+            assert!(ledger.accepted.len() > 20, "the others go on: {}", ledger.accepted.len());
+        }
+        cluster.add(dead).await;
+        sums::agree(&cluster, &ledger).await;
+    }
+    cluster.end();
+}
