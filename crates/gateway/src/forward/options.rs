@@ -40,7 +40,8 @@ pub struct ForwardOptions {
     pub longest_backoff: Duration,
     /// Requests of one service at once, waiting ones included; beyond it is 503.
     pub max_in_flight: usize,
-    /// Requests at one upstream at once, each on a connection of its own; more of them wait, within their time.
+    /// Requests at one upstream at once, each on a connection of its own; more of them wait, within their time. As many may
+    /// stand idle, and one is for health checks.
     pub max_connections: usize,
     /// Requests of one service that are being repeated at once, so that repetitions cannot bury a service that is weak.
     pub max_repeating: usize,

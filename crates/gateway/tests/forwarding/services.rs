@@ -113,5 +113,5 @@ async fn what_the_service_refuses_from_the_head_alone_it_says_itself() {
     // What it takes arrives without delay.
     let started = std::time::Instant::now();
     let taken = gate.send("POST", "/messages", &json, format!("{MESSAGE}{}", " ".repeat(500_000))).await;
-    assert!(taken.status == 201 && started.elapsed() < 900 * MS, "{taken:?}");
+    assert!(taken.status == 201 && started.elapsed() < 990 * MS, "{taken:?}");
 }

@@ -14,7 +14,7 @@ use crate::support::{Fake, Gate, MS, quick, remote};
 async fn an_answer_is_passed_on_as_it_comes() {
     let fake = Fake::start(|_, _| async {
         let parts = stream::iter(0..3).then(|number| async move {
-            tokio::time::sleep(150 * MS * u32::from(number > 0)).await;
+            tokio::time::sleep(500 * MS * u32::from(number > 0)).await;
             Ok::<_, std::io::Error>(format!("data: {number}\n\n"))
         });
         Response::builder().header("content-type", "text/event-stream").body(Body::from_stream(parts)).unwrap()
@@ -31,13 +31,13 @@ async fn an_answer_is_passed_on_as_it_comes() {
     }
     let texts: Vec<&[u8]> = arrived.iter().map(|(data, _)| data.as_ref()).collect();
     assert_eq!(texts, [b"data: 0\n\n", b"data: 1\n\n", b"data: 2\n\n"]);
-    assert!(arrived[0].1 < 140 * MS && arrived[2].1 >= 300 * MS, "{arrived:?}");
+    assert!(arrived[0].1 < 490 * MS && arrived[2].1 >= 1000 * MS, "{arrived:?}");
 }
 
 #[tokio::test]
 async fn a_long_answer_may_take_longer_than_a_try_but_not_stand_still() {
     let fake = Fake::start(|_, seen| async move {
-        let pause = if seen.target.contains("still") { 5000 } else { 60 };
+        let pause = if seen.target.contains("still") { 9000 } else { 120 };
         let parts = stream::iter(0..10).then(move |number| async move {
             tokio::time::sleep(pause * MS * u32::from(number > 0)).await;
             Ok::<_, std::io::Error>("row\n")
@@ -45,13 +45,13 @@ async fn a_long_answer_may_take_longer_than_a_try_but_not_stand_still() {
         Response::new(Body::from_stream(parts))
     })
     .await;
-    let options = ForwardOptions { per_try: 200 * MS, overall: 300 * MS, idle_timeout: 250 * MS, ..quick() };
+    let options = ForwardOptions { per_try: 500 * MS, overall: 900 * MS, idle_timeout: 700 * MS, ..quick() };
     let gate = Gate::open(&[remote("message", &[&fake])], options).await;
     assert_eq!(gate.get("/messages?format=csv").await.text.len(), 40);
     let still = gate.begin("GET", "/messages?still", &[], Body::empty()).await;
     let started = Instant::now();
     assert!(still.into_body().collect().await.is_err(), "the client learns that it is not whole");
-    assert!(started.elapsed() < 1000 * MS);
+    assert!(started.elapsed() < 4000 * MS);
 }
 
 #[tokio::test]

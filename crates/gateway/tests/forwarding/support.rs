@@ -156,15 +156,15 @@ pub fn remote(service: &str, fakes: &[&Fake]) -> Remote {
     Remote { system: "rcs".into(), service: service.into(), addresses: fakes.iter().map(|fake| fake.url()).collect() }
 }
 
-/// Quick, so that tests are.
+/// Quick where nothing is wrong, and patient enough for a machine that has much else to do.
 pub fn quick() -> ForwardOptions {
     ForwardOptions {
-        per_try: 400 * MS,
-        overall: 1500 * MS,
-        connect_timeout: 200 * MS,
+        per_try: 2000 * MS,
+        overall: 6000 * MS,
+        connect_timeout: 1000 * MS,
         backoff: 5 * MS,
         longest_backoff: 20 * MS,
-        health: HealthOptions { every: 50 * MS, timeout: 200 * MS, ..HealthOptions::default() },
+        health: HealthOptions { every: 50 * MS, timeout: 1000 * MS, ..HealthOptions::default() },
         ..ForwardOptions::default()
     }
 }
@@ -251,7 +251,7 @@ impl Gate {
 
     /// Waits for something that comes about by itself.
     pub async fn until(&self, comes_about: impl Fn(&Self) -> bool) {
-        for _ in 0..500 {
+        for _ in 0..1500 {
             if comes_about(self) {
                 return;
             }
