@@ -9,7 +9,8 @@ use kernel::event::Cause;
 use runtime::model::{Counter, Model, TableId};
 use runtime::ports::query::{Cursor, Page, Query, Start};
 use runtime::ports::{
-    Commit, CommitError, CounterDelta, EffectRow, LogQuery, ParkedRow, Reader, Record, RowRef, RowWrite, Store, TimerRow,
+    Commit, CommitError, CounterDelta, EffectRow, LogQuery, ParkedRow, Partition, PlaceMove, Reader, Record, RowRef, RowWrite,
+    Store, TimerRow,
 };
 
 use crate::StoreFixture;
@@ -20,6 +21,10 @@ pub struct Desk<F> {
     fixture: F,
     model: Arc<Model>,
     next: u64,
+    /// The number that the first effect comes behind: a shared store gives each instance numbers of its own.
+    effects_from: u64,
+    /// What was left by the instance before, in a shared store.
+    adopted: Vec<EffectRow>,
     /// The aggregate's table.
     pub parcels: TableId,
     /// The view's table.
@@ -34,7 +39,24 @@ impl<F: StoreFixture> Desk<F> {
         let model = Model::of(depot()).expect("the sample system is well declared");
         let parcels = model.find("depot", "parcel").expect("the sample has an aggregate").id;
         let (_, lines, shadow) = model.view_of("lines").expect("the sample has a view");
-        Self { fixture: F::fresh(&model), model, next: 1, parcels, lines, shadow }
+        let (fixture, adopted) = (F::fresh(&model), Vec::new());
+        let mut desk = Self { fixture, model, next: 1, effects_from: 0, adopted, parcels, lines, shadow };
+        desk.begin();
+        desk
+    }
+
+    /// In a shared store a start makes a new instance, with numbers of its own.
+    fn begin(&mut self) {
+        if !self.exclusive() {
+            let recovered = self.store().recover().expect("a store recovers");
+            (self.next, self.effects_from) = (recovered.last_commit + 1, recovered.last_effect);
+            self.adopted = self.store().adopt(1000).expect("it adopts what is left");
+        }
+    }
+
+    /// Whether nobody else writes.
+    pub fn exclusive(&mut self) -> bool {
+        self.store().exclusive()
     }
 
     /// One whose view has these lines.
@@ -58,6 +80,7 @@ impl<F: StoreFixture> Desk<F> {
     /// Crashes and starts again.
     pub fn reopen(&mut self) {
         self.fixture.reopen();
+        self.begin();
     }
 
     /// Commits under the next number.
@@ -77,6 +100,48 @@ impl<F: StoreFixture> Desk<F> {
     pub fn refused_as(&mut self, number: u64, commit: Commit) {
         let result = self.store().commit(&Commit { number, ..commit });
         assert!(matches!(result, Err(CommitError::Refused(_))), "it must be refused, but: {result:?}");
+    }
+
+    /// A commit under the next number that was decided upon what is no longer so: where others write too, it is no fault.
+    pub fn outdated(&mut self, commit: Commit) {
+        if self.exclusive() {
+            return self.refused(commit);
+        }
+        let number = self.next;
+        let result = self.store().commit(&Commit { number, ..commit });
+        assert!(matches!(result, Err(CommitError::Conflict(_))), "it must be a conflict, but: {result:?}");
+    }
+
+    /// An effect that nobody has withdrawn, with a number that this process may give.
+    pub fn effect(&self, number: u64, table: TableId, key: &str) -> EffectRow {
+        effect(self.effects_from + number, table, key)
+    }
+
+    /// Effects that have not ended: those of this process, and those that it has found when it began.
+    pub fn effects(&mut self) -> Vec<EffectRow> {
+        let mine = self.store().effects_after(0, 1000).expect("effects are read");
+        self.adopted.iter().cloned().chain(mine).collect()
+    }
+
+    /// The first parked event of each key in partition 0.
+    pub fn heads(&mut self, follower: &str) -> Vec<ParkedRow> {
+        let mut heads = self.store().parked_heads(follower, 0).expect("parked are read");
+        heads.sort_by(|one, other| one.key.cmp(&other.key));
+        heads
+    }
+
+    /// Where a follower stands in partition 0 of the own topic.
+    pub fn position(&mut self, follower: &str) -> Option<u64> {
+        let standing = self.store().standing(follower, &own()).expect("positions are read");
+        standing.map(|standing| standing.position)
+    }
+
+    /// Records as they were handed over: in a shared store the positions are its own.
+    pub fn unplaced(&mut self, records: Vec<Record>) -> Vec<Record> {
+        let exclusive = self.exclusive();
+        let seq = |record: &Record| record.id.strip_prefix("event-").and_then(|seq| seq.parse().ok()).unwrap_or(record.seq);
+        let records = records.into_iter();
+        records.map(|record| if exclusive { record } else { Record { seq: seq(&record), ..record } }).collect()
     }
 
     /// A commit of new lines.
@@ -161,7 +226,10 @@ impl<F: StoreFixture> Desk<F> {
 
     /// All that a store holds, as far as its ports show it.
     pub fn everything(&mut self) -> String {
-        let mut all = vec![format!("{:?}", self.recovered())];
+        let mut all = Vec::new();
+        if self.exclusive() {
+            all.push(format!("{:?}", self.recovered())); // elsewhere that makes a new instance
+        }
         let tables = [self.parcels, self.lines, self.shadow];
         let reader = self.reader();
         for table in tables {
@@ -179,17 +247,15 @@ impl<F: StoreFixture> Desk<F> {
         let store = self.store();
         all.push(format!("{:?}", store.load(&rows).expect("rows are loaded")));
         all.push(format!("{:?}", store.timers_due(i64::MAX, 1000).expect("timers are read")));
-        all.push(format!("{:?}", store.effects_after(0, 1000).expect("effects are read")));
         all.push(format!("{:?}", keys.map(|key| store.answer("scope", key).expect("answers are read"))));
+        all.push(format!("{:?}", self.effects()));
+        all.push(format!("{:?} {:?}", self.position("sample.depot"), self.heads("sample.depot")));
         all.join("\n")
     }
 
-    /// What a starting core learns, in an order that does not depend on the store.
+    /// What a starting core learns.
     pub fn recovered(&mut self) -> runtime::ports::Recovered {
-        let mut recovered = self.store().recover().expect("a store recovers");
-        recovered.positions.sort();
-        recovered.parked.sort_by_key(|row| (row.follower.clone(), row.key.clone()));
-        recovered
+        self.store().recover().expect("a store recovers")
     }
 }
 
@@ -202,6 +268,16 @@ impl<F: StoreFixture> Default for Desk<F> {
 /// The lines on a page.
 pub fn lines_of(page: &Page) -> Vec<Line> {
     page.rows.iter().map(|row| serde_json::from_slice(&row.data).expect("a row is a line")).collect()
+}
+
+/// The own topic, as an embedded log has it.
+pub fn own() -> Partition {
+    Partition::only("sample-events")
+}
+
+/// A follower moves in the own topic.
+pub fn moved(follower: &str, from: Option<u64>, to: u64) -> PlaceMove {
+    PlaceMove { follower: follower.into(), partition: own(), from, to, numbers: Vec::new() }
 }
 
 /// A row of the aggregate.
@@ -252,6 +328,7 @@ pub fn parked(follower: &str, key: &str, place: u64) -> ParkedRow {
     ParkedRow {
         follower: follower.into(),
         key: key.into(),
+        partition: 0,
         place,
         attempts: 1,
         next_try_ms: 5000,

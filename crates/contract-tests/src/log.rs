@@ -17,8 +17,16 @@ fn written<F: StoreFixture>() -> Desk<F> {
     desk
 }
 
+/// The numbers of records: their positions, where a core gives them.
 fn seqs(records: &[Record]) -> Vec<u64> {
-    records.iter().map(|record| record.seq).collect()
+    records.iter().filter_map(|record| record.id.strip_prefix("event-")?.parse().ok()).collect()
+}
+
+/// The position of a record: its number, where a core gives it.
+fn place<F: StoreFixture>(desk: &Desk<F>, number: u64) -> u64 {
+    let records = desk.reader().log(&all()).expect("the log is read");
+    let found = records.iter().find(|record| record.id == format!("event-{number}"));
+    found.expect("the record is there").seq
 }
 
 fn find<F: StoreFixture>(desk: &Desk<F>, query: LogQuery) -> Vec<u64> {
@@ -50,14 +58,18 @@ pub fn records_come_back_as_they_were_written<F: StoreFixture>() {
     let bare = Record { cause: Cause::default(), time_ms: -1, ..record(2, "Sent", "") };
     desk.commit(Commit { log: vec![rich.clone(), bare.clone()], ..Commit::default() });
     desk.reopen();
-    assert_eq!(desk.store().log_after(0, 10).expect("the log is read"), [rich.clone(), bare.clone()]);
-    assert_eq!(desk.reader().log(&all()).expect("the log is read"), [rich, bare]);
+    let records = desk.store().log_after(0, 10).expect("the log is read");
+    assert_eq!(desk.unplaced(records), [rich.clone(), bare.clone()]);
+    let records = desk.reader().log(&all()).expect("the log is read");
+    assert_eq!(desk.unplaced(records), [rich, bare]);
 }
 
 /// At most so many; nothing behind the end.
 pub fn records_come_in_order_after_a_position<F: StoreFixture>() {
     let mut desk = written::<F>();
     assert_eq!(left(&mut desk), [1, 2, 3, 4, 5, 6]);
+    let records = desk.reader().log(&all()).expect("the log is read");
+    assert_eq!(records.iter().map(|record| record.seq).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
     assert_eq!(seqs(&desk.store().log_after(2, 3).expect("the log is read")), [3, 4, 5]);
     assert_eq!(seqs(&desk.store().log_after(6, 3).expect("the log is read")), [0; 0]);
     assert_eq!(find(&desk, LogQuery { after: 2, limit: 3, ..all() }), [3, 4, 5]);
@@ -82,7 +94,7 @@ pub fn filters_of_the_log_hold_together<F: StoreFixture>() {
     let desk = written::<F>();
     let taken = LogQuery { event_type: Some("Taken".into()), ..all() };
     assert_eq!(find(&desk, LogQuery { from_ms: Some(2000), until_ms: Some(6000), ..taken.clone() }), [3, 5]);
-    assert_eq!(find(&desk, LogQuery { key: Some("key 0".into()), after: 3, ..taken.clone() }), [6]);
+    assert_eq!(find(&desk, LogQuery { key: Some("key 0".into()), after: place(&desk, 3), ..taken.clone() }), [6]);
     assert_eq!(find(&desk, LogQuery { request: Some("request of key 2".into()), key: Some("key 1".into()), ..taken }), [0; 0]);
 }
 
@@ -91,8 +103,8 @@ pub fn a_filtered_log_goes_on_behind_its_last_record<F: StoreFixture>() {
     let desk = written::<F>();
     let taken = LogQuery { event_type: Some("Taken".into()), limit: 2, ..all() };
     assert_eq!(find(&desk, taken.clone()), [1, 3]);
-    assert_eq!(find(&desk, LogQuery { after: 3, ..taken.clone() }), [5, 6]);
-    assert_eq!(find(&desk, LogQuery { after: 6, ..taken }), [0; 0]);
+    assert_eq!(find(&desk, LogQuery { after: place(&desk, 3), ..taken.clone() }), [5, 6]);
+    assert_eq!(find(&desk, LogQuery { after: place(&desk, 6), ..taken }), [0; 0]);
 }
 
 /// Neither what is younger, nor what stands above the position.

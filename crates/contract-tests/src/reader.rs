@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use runtime::ports::{Commit, Query};
+use runtime::ports::{Commit, Partition, PlaceMove, Query};
 
 use crate::StoreFixture;
-use crate::desk::{Desk, lines_of};
+use crate::desk::{Desk, lines_of, moved, own};
 use crate::sample::Line;
 
 fn by_key<F: StoreFixture>(desk: &Desk<F>, key: &str) -> Option<(Option<u64>, u64)> {
@@ -59,15 +59,20 @@ pub fn a_removed_row_is_not_found<F: StoreFixture>() {
     assert_eq!(by_key(&desk, "first"), Some((Some(1), 1)));
 }
 
-/// A position that moved, also back.
+/// A position that moved, also back; those of a follower's partitions are added up.
 pub fn positions_are_read_as_written<F: StoreFixture>() {
     let mut desk = Desk::<F>::new();
-    let at = |follower: &str, position| (follower.to_owned(), "sample-events".to_owned(), position);
-    desk.commit(Commit { positions: vec![at("a", 7), at("b", 3)], ..Commit::default() });
-    desk.commit(Commit { positions: vec![at("a", 9), at("b", 0)], ..Commit::default() });
-    let mut positions = desk.reader().positions().expect("positions are read");
-    positions.sort();
-    assert_eq!(positions, [("a".to_owned(), 9), ("b".to_owned(), 0)]);
+    desk.commit(Commit { positions: vec![moved("a", None, 7), moved("b", None, 3)], ..Commit::default() });
+    desk.commit(Commit { positions: vec![moved("a", Some(7), 9), moved("b", Some(3), 0)], ..Commit::default() });
+    let read = |desk: &Desk<F>| {
+        let mut positions = desk.reader().positions().expect("positions are read");
+        positions.sort();
+        positions
+    };
+    assert_eq!(read(&desk), [("a".to_owned(), 9), ("b".to_owned(), 0)]);
+    let beside = PlaceMove { partition: Partition { number: 3, ..own() }, ..moved("a", None, 5) };
+    desk.commit(Commit { positions: vec![beside], ..Commit::default() });
+    assert_eq!(read(&desk), [("a".to_owned(), 14), ("b".to_owned(), 0)]);
 }
 
 /// So that "is what follows this position still there?" is one comparison.

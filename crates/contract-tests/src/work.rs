@@ -1,10 +1,12 @@
 //! What waits: timers, effects, parked events, and answers that are remembered.
 
 use runtime::model::TableId;
-use runtime::ports::{AnswerRow, Commit, EffectRow, ParkedRow, ParkedWrite, RowRef, TimerRow, TimerWrite};
+use runtime::ports::{
+    AnswerRow, Commit, EffectRow, ParkedRow, ParkedWrite, Partition, PlaceMove, RowRef, Standing, TimerRow, TimerWrite,
+};
 
 use crate::StoreFixture;
-use crate::desk::{Desk, effect, parked, timer};
+use crate::desk::{Desk, moved, own, parked, timer};
 
 fn set<F: StoreFixture>(desk: &mut Desk<F>, timers: impl IntoIterator<Item = TimerRow>) {
     let timers = timers.into_iter().map(TimerWrite::Set).collect();
@@ -12,7 +14,7 @@ fn set<F: StoreFixture>(desk: &mut Desk<F>, timers: impl IntoIterator<Item = Tim
 }
 
 fn clear(table: TableId, key: &str, name: &str) -> TimerWrite {
-    TimerWrite::Clear { table, key: key.into(), name: name.into() }
+    TimerWrite::Clear { table, key: key.into(), name: name.into(), fires_ms: None }
 }
 
 fn due<F: StoreFixture>(desk: &mut Desk<F>, until_ms: i64) -> Vec<TimerRow> {
@@ -23,10 +25,6 @@ fn next<F: StoreFixture>(desk: &mut Desk<F>) -> Option<i64> {
     desk.store().next_timer().expect("timers are read")
 }
 
-fn effects<F: StoreFixture>(desk: &mut Desk<F>) -> Vec<EffectRow> {
-    desk.store().effects_after(0, 100).expect("effects are read")
-}
-
 fn park<F: StoreFixture>(desk: &mut Desk<F>, rows: impl IntoIterator<Item = ParkedRow>) {
     let parked = rows.into_iter().map(ParkedWrite::Put).collect();
     desk.commit(Commit { parked, ..Commit::default() });
@@ -34,7 +32,7 @@ fn park<F: StoreFixture>(desk: &mut Desk<F>, rows: impl IntoIterator<Item = Park
 
 fn release<F: StoreFixture>(desk: &mut Desk<F>, follower: &str, key: &str, place: u64) {
     let (follower, key) = (follower.to_owned(), key.to_owned());
-    desk.commit(Commit { parked: vec![ParkedWrite::Remove { follower, key, place }], ..Commit::default() });
+    desk.commit(Commit { parked: vec![ParkedWrite::Remove { follower, key, partition: 0, place }], ..Commit::default() });
 }
 
 fn remember<F: StoreFixture>(desk: &mut Desk<F>, scope: &str, key: &str, answer: &str) -> AnswerRow {
@@ -124,51 +122,52 @@ pub fn the_next_timer_is_the_earliest<F: StoreFixture>() {
 /// After a number, at most so many, without those that have ended.
 pub fn effects_come_in_order_until_they_are_done<F: StoreFixture>() {
     let mut desk = Desk::<F>::new();
-    let rows: Vec<_> = (1..=4).map(|number| effect(number, desk.parcels, "first")).collect();
+    let rows: Vec<_> = (1..=4).map(|number| desk.effect(number, desk.parcels, "first")).collect();
     desk.commit(Commit { effects: rows.clone(), ..Commit::default() });
-    assert_eq!(effects(&mut desk), rows);
-    assert_eq!(desk.store().effects_after(1, 2).expect("effects are read"), rows[1..3]);
-    desk.commit(Commit { effects_done: vec![1, 3], ..Commit::default() });
+    assert_eq!(desk.effects(), rows);
+    assert_eq!(desk.store().effects_after(rows[0].number, 2).expect("effects are read"), rows[1..3]);
+    desk.commit(Commit { effects_done: vec![rows[0].number, rows[2].number], ..Commit::default() });
     desk.reopen();
-    assert_eq!(effects(&mut desk), [rows[1].clone(), rows[3].clone()]);
-    assert_eq!(desk.store().effects_after(4, 10).expect("effects are read"), []);
+    assert_eq!(desk.effects(), [rows[1].clone(), rows[3].clone()]);
+    assert_eq!(desk.store().effects_after(rows[3].number, 10).expect("effects are read"), []);
 }
 
 /// Another key, and the same key in another table, are other targets.
 pub fn a_withdrawal_flags_earlier_effects_of_its_target_only<F: StoreFixture>() {
     let mut desk = Desk::<F>::new();
     let (parcels, lines) = (desk.parcels, desk.lines);
-    let rows = vec![effect(1, parcels, "a"), effect(2, parcels, "b"), effect(3, lines, "a"), effect(4, parcels, "a")];
+    let targets = [(parcels, "a"), (parcels, "b"), (lines, "a"), (parcels, "a")];
+    let rows: Vec<_> = (1..).zip(targets).map(|(number, (table, key))| desk.effect(number, table, key)).collect();
     desk.commit(Commit { effects: rows.clone(), ..Commit::default() });
     let withdrawn = vec![RowRef { table: parcels, key: "a".into() }];
     desk.commit(Commit { withdrawn, ..Commit::default() });
     desk.reopen();
-    let expected = rows.into_iter().map(|row| EffectRow { withdrawn: row.number == 1 || row.number == 4, ..row });
-    assert_eq!(effects(&mut desk), expected.collect::<Vec<_>>());
+    let expected = rows.into_iter().map(|row| EffectRow { withdrawn: (row.table, &*row.key) == (parcels, "a"), ..row });
+    assert_eq!(desk.effects(), expected.collect::<Vec<_>>());
 }
 
 /// "Stop what I asked for, and do this instead" is one decision.
 pub fn an_effect_asked_for_beside_a_withdrawal_carries_its_own_flag<F: StoreFixture>() {
     let mut desk = Desk::<F>::new();
-    let old = effect(1, desk.parcels, "a");
+    let old = desk.effect(1, desk.parcels, "a");
     desk.commit(Commit { effects: vec![old.clone()], ..Commit::default() });
-    let instead = effect(2, desk.parcels, "a");
-    let never = EffectRow { withdrawn: true, ..effect(3, desk.parcels, "a") };
+    let instead = desk.effect(2, desk.parcels, "a");
+    let never = EffectRow { withdrawn: true, ..desk.effect(3, desk.parcels, "a") };
     let withdrawn = vec![RowRef { table: desk.parcels, key: "a".into() }];
     desk.commit(Commit { withdrawn, effects: vec![instead.clone(), never.clone()], ..Commit::default() });
-    assert_eq!(effects(&mut desk), [EffectRow { withdrawn: true, ..old }, instead, never]);
+    assert_eq!(desk.effects(), [EffectRow { withdrawn: true, ..old }, instead, never]);
 }
 
 /// Each must still be answered.
 pub fn withdrawn_effects_stay_until_they_are_done<F: StoreFixture>() {
     let mut desk = Desk::<F>::new();
-    let row = effect(1, desk.parcels, "a");
+    let row = desk.effect(1, desk.parcels, "a");
     desk.commit(Commit { effects: vec![row.clone()], ..Commit::default() });
     let withdrawn = vec![RowRef { table: desk.parcels, key: "a".into() }];
     desk.commit(Commit { withdrawn, ..Commit::default() });
-    assert_eq!(effects(&mut desk).len(), 1);
-    desk.commit(Commit { effects_done: vec![1], ..Commit::default() });
-    assert_eq!(effects(&mut desk), []);
+    assert_eq!(desk.effects().len(), 1);
+    desk.commit(Commit { effects_done: vec![row.number], ..Commit::default() });
+    assert_eq!(desk.effects(), []);
 }
 
 /// Of one follower and key, and no more than asked for.
@@ -176,10 +175,10 @@ pub fn parked_events_come_in_order_of_place<F: StoreFixture>() {
     let mut desk = Desk::<F>::new();
     let rows = [("f", "a", 3), ("f", "a", 1), ("f", "b", 2), ("g", "a", 4), ("f", "a", 12)];
     park(&mut desk, rows.map(|(follower, key, place)| parked(follower, key, place)));
-    let found = desk.store().parked("f", "a", 10).expect("parked are read");
+    let found = desk.store().parked("f", 0, "a", 10).expect("parked are read");
     assert_eq!(found, [1, 3, 12].map(|place| parked("f", "a", place)));
-    assert_eq!(desk.store().parked("f", "a", 2).expect("parked are read").len(), 2);
-    assert_eq!(desk.store().parked("g", "b", 2).expect("parked are read"), []);
+    assert_eq!(desk.store().parked("f", 0, "a", 2).expect("parked are read").len(), 2);
+    assert_eq!(desk.store().parked("g", 0, "b", 2).expect("parked are read"), []);
 }
 
 /// One head for each follower and key, whatever waits behind it.
@@ -188,7 +187,9 @@ pub fn the_head_of_each_parked_key_is_recovered<F: StoreFixture>() {
     let rows = [("f", "a", 3), ("f", "b", 2), ("f", "a", 5), ("g", "a", 1), ("g", "a", 10)];
     park(&mut desk, rows.map(|(follower, key, place)| parked(follower, key, place)));
     desk.reopen();
-    assert_eq!(desk.recovered().parked, [parked("f", "a", 3), parked("f", "b", 2), parked("g", "a", 1)]);
+    assert_eq!(desk.heads("f"), [parked("f", "a", 3), parked("f", "b", 2)]);
+    assert_eq!(desk.heads("g"), [parked("g", "a", 1)]);
+    assert_eq!(desk.heads("h"), []);
 }
 
 /// And after the last of them the key is no longer parked.
@@ -197,21 +198,73 @@ pub fn the_next_parked_event_becomes_the_head<F: StoreFixture>() {
     park(&mut desk, [parked("f", "a", 1), parked("f", "a", 2)]);
     release(&mut desk, "f", "a", 1);
     desk.reopen();
-    assert_eq!(desk.recovered().parked, [parked("f", "a", 2)]);
+    assert_eq!(desk.heads("f"), [parked("f", "a", 2)]);
     release(&mut desk, "f", "a", 2);
-    assert_eq!(desk.recovered().parked, []);
-    assert_eq!(desk.store().parked("f", "a", 10).expect("parked are read"), []);
+    assert_eq!(desk.heads("f"), []);
+    assert_eq!(desk.store().parked("f", 0, "a", 10).expect("parked are read"), []);
 }
 
 /// One attempt more, and at last a dead letter.
 pub fn a_parked_event_put_again_is_changed<F: StoreFixture>() {
     let mut desk = Desk::<F>::new();
     park(&mut desk, [parked("f", "a", 1)]);
-    let dead = ParkedRow { attempts: 8, dead: true, next_try_ms: 0, cause: "it never will".into(), ..parked("f", "a", 1) };
+    let dead = ParkedRow { attempts: 2, dead: true, next_try_ms: 0, cause: "it never will".into(), ..parked("f", "a", 1) };
     park(&mut desk, [dead.clone()]);
     desk.reopen();
-    assert_eq!(desk.store().parked("f", "a", 10).expect("parked are read"), std::slice::from_ref(&dead));
-    assert_eq!(desk.recovered().parked, [dead]);
+    assert_eq!(desk.store().parked("f", 0, "a", 10).expect("parked are read"), std::slice::from_ref(&dead));
+    assert_eq!(desk.heads("f"), [dead]);
+}
+
+/// The same key in two partitions is two queues, each with a head of its own.
+pub fn parked_events_belong_to_their_partitions<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let of = |partition, place| ParkedRow { partition, ..parked("f", "a", place) };
+    park(&mut desk, [of(1, 4), of(0, 4), of(1, 2), of(7, 1)]);
+    desk.reopen();
+    let store = desk.store();
+    assert_eq!(store.parked("f", 1, "a", 10).expect("parked are read"), [of(1, 2), of(1, 4)]);
+    let heads = [0, 1, 2, 7].map(|partition| store.parked_heads("f", partition).expect("parked are read"));
+    assert_eq!(heads, [vec![of(0, 4)], vec![of(1, 2)], vec![], vec![of(7, 1)]]);
+    release(&mut desk, "f", "a", 4);
+    let store = desk.store();
+    assert_eq!(store.parked("f", 0, "a", 10).expect("parked are read"), []);
+    assert_eq!(store.parked("f", 1, "a", 10).expect("parked are read"), [of(1, 2), of(1, 4)], "the other's is not released");
+}
+
+/// In each partition of each topic by itself; nowhere as long as it has not been there.
+pub fn a_follower_stands_in_each_partition_by_itself<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let of = |topic: &str, number| Partition { topic: topic.into(), number };
+    let places = [(own(), 7), (of("sample-events", 1), 0), (of("other-events", 1), 12)];
+    let to = |(partition, to): (Partition, u64)| PlaceMove { partition, ..moved("f", None, to) };
+    desk.commit(Commit { positions: places.clone().map(to).to_vec(), ..Commit::default() });
+    desk.reopen();
+    for (partition, position) in places {
+        let standing = desk.store().standing("f", &partition).expect("positions are read");
+        assert_eq!(standing, Some(Standing { position, numbers: vec![] }), "{partition}");
+    }
+    for (follower, partition) in [("f", of("other-events", 0)), ("f", of("sample-events", 2)), ("g", own())] {
+        assert_eq!(desk.store().standing(follower, &partition).expect("positions are read"), None);
+    }
+}
+
+/// What a move does not name stays; the same outbox in another partition is counted by itself.
+pub fn the_last_numbers_of_outboxes_are_kept_beside_the_position<F: StoreFixture>() {
+    let mut desk = Desk::<F>::new();
+    let numbers = |of: &[(&str, u64)]| of.iter().map(|(outbox, number)| ((*outbox).to_owned(), *number)).collect::<Vec<_>>();
+    let other = Partition { number: 1, ..own() };
+    let first = PlaceMove { numbers: numbers(&[("a", 5), ("b", 9)]), ..moved("f", None, 3) };
+    let beside = PlaceMove { numbers: numbers(&[("a", 2)]), partition: other.clone(), ..moved("f", None, 1) };
+    desk.commit(Commit { positions: vec![first, beside], ..Commit::default() });
+    let second = PlaceMove { numbers: numbers(&[("c", 1), ("a", 6)]), ..moved("f", Some(3), 8) };
+    desk.commit(Commit { positions: vec![second], ..Commit::default() });
+    desk.commit(Commit { positions: vec![moved("f", Some(8), 9)], ..Commit::default() });
+    desk.reopen();
+    let mut there = desk.store().standing("f", &own()).expect("positions are read").expect("it stands there");
+    there.numbers.sort();
+    assert_eq!(there, Standing { position: 9, numbers: numbers(&[("a", 6), ("b", 9), ("c", 1)]) });
+    let there = desk.store().standing("f", &other).expect("positions are read");
+    assert_eq!(there, Some(Standing { position: 1, numbers: numbers(&[("a", 2)]) }));
 }
 
 /// All of them, or the dead ones.

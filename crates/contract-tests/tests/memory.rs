@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use contract_tests::sample::depot;
-use contract_tests::{BrokerFixture, RowsFixture, StoreFixture};
+use contract_tests::{BrokerFixture, PublisherFixture, RowsFixture, StoreFixture};
 use runtime::Model;
-use runtime::memory::{Counting, ManualClock, MemoryBroker, MemoryRows, MemoryStore, Topics};
-use runtime::ports::{Broker, Clock, Commit, Ids, Reader, Record, Rows, Store};
+use runtime::memory::{Counting, ManualClock, MemoryBroker, MemoryRows, MemoryStore, MemoryTopics, Topics};
+use runtime::ports::{Broker, Clock, Commit, Ids, Partition, Publisher, Reader, Record, Rows, Store};
 
 struct Memory(MemoryStore);
 
@@ -55,6 +55,30 @@ impl BrokerFixture for ByHand {
     }
 }
 
+/// Topics of three partitions.
+struct Parted(MemoryTopics);
+
+impl BrokerFixture for Parted {
+    fn fresh() -> Self {
+        Self(MemoryTopics::new(3))
+    }
+    fn broker(&self) -> &dyn Broker {
+        &self.0
+    }
+    fn publish(&self, topic: &str, record: Record) {
+        self.0.publish(topic, None, record);
+    }
+    fn partitions(&self, topic: &str) -> Vec<Partition> {
+        self.0.partitions(topic)
+    }
+}
+
+impl PublisherFixture for Parted {
+    fn publisher(&self) -> Box<dyn Publisher> {
+        Box::new(self.0.publisher())
+    }
+}
+
 /// Topics over the logs of stores: publishing is committing.
 struct Embedded {
     topics: Topics,
@@ -86,6 +110,12 @@ impl BrokerFixture for Embedded {
 contract_tests::store_suite!(Memory);
 contract_tests::rows_suite!(Kept);
 contract_tests::broker_suite!(ByHand);
+contract_tests::publisher_suite!(Parted);
+
+mod parted {
+    use super::*;
+    contract_tests::broker_suite!(Parted);
+}
 
 mod embedded {
     use super::*;
@@ -123,6 +153,10 @@ fn every_check_is_on_a_list() {
         include_str!("../src/totals.rs"),
         include_str!("../src/rows.rs"),
         include_str!("../src/broker.rs"),
+        include_str!("../src/publisher.rs"),
+        include_str!("../src/shared.rs"),
+        include_str!("../src/instances.rs"),
+        include_str!("../src/outbox.rs"),
     ];
     let lines = parts.iter().flat_map(|part| part.lines());
     let checks = lines.filter_map(|line| line.strip_prefix("pub fn ")?.split('<').next());

@@ -35,7 +35,7 @@ impl Ground {
     fn new() -> Self {
         let model = Model::of(office()).unwrap();
         let reader = MemoryStore::new(&model);
-        let store = Fickle::around(reader.clone());
+        let store = Fickle::around(Box::new(reader.clone()));
         let (broker, clock) = (MemoryBroker::default(), ManualClock::at_ms(START_MS));
         Self { store, reader, clock, broker, model, channels: BTreeMap::new(), limits: Limits::default() }
     }
@@ -51,6 +51,7 @@ impl Ground {
             limits: self.limits.clone(),
             channels: self.channels.clone(),
             broker: Some(Arc::new(self.broker.clone())),
+            group: None,
         })
         .unwrap()
     }

@@ -6,7 +6,8 @@ mod common;
 use common::store::Fate;
 use common::system::NEWS;
 use common::world::{World, said};
-use runtime::{Input, Limits};
+use runtime::Limits;
+use runtime::ports::Partition;
 
 const LISTENERS: &str = "office.listeners";
 const VIEW: &str = "office.listeners.news";
@@ -21,11 +22,11 @@ fn heard(world: &World, key: &str) -> Vec<String> {
 fn follow(world: &mut World, end: u64) {
     for _ in 0..1_000 {
         let wanted = world.core.wants();
-        for (topic, after, limit) in &wanted {
-            assert_eq!(topic, NEWS);
+        for (partition, after, limit) in &wanted {
+            assert_eq!(*partition, Partition::only(NEWS));
             let upto = end.min(after + *limit as u64);
             let records = (after + 1..=upto).map(|seq| said(seq, &seq.to_string())).collect();
-            world.input(Input::Foreign { topic: topic.clone(), records });
+            world.deliver(partition, records);
         }
         if !world.turn().more && world.core.wants() == wanted {
             return;
@@ -41,7 +42,8 @@ fn numbers(of: std::ops::RangeInclusive<u64>) -> Vec<String> {
 #[test]
 fn another_systems_events_reach_policies_and_views() {
     let mut world = World::new();
-    assert_eq!(world.core.wants().first().map(|(topic, after, _)| (topic.as_str(), *after)), Some((NEWS, 0)));
+    let wanted = world.core.wants().first().cloned();
+    assert_eq!(wanted.map(|(partition, after, _)| (partition, after)), Some((Partition::only(NEWS), 0)));
     world.said(1, &["one", "two"]);
     world.run();
     assert_eq!(heard(&world, "everything"), ["one", "two"]);
@@ -59,6 +61,7 @@ fn records_that_come_twice_are_taken_once() {
     world.run();
     assert_eq!(heard(&world, "everything"), ["one", "two", "three"]);
     world.restart();
+    world.run();
     world.said(1, &["one", "two", "three", "four"]);
     world.run();
     assert_eq!(heard(&world, "everything"), ["one", "two", "three", "four"]);
@@ -67,7 +70,7 @@ fn records_that_come_twice_are_taken_once() {
 #[test]
 fn records_of_a_topic_that_nobody_follows_are_nothing() {
     let mut world = World::new();
-    world.input(Input::Foreign { topic: "gossip".into(), records: vec![said(1, "one")] });
+    world.deliver(&Partition::only("gossip"), vec![said(1, "one")]);
     world.run();
     assert_eq!((heard(&world, "everything"), world.position(LISTENERS)), (vec![], 0));
 }
@@ -76,7 +79,7 @@ fn records_of_a_topic_that_nobody_follows_are_nothing() {
 fn a_policy_from_now_on_begins_at_the_end_and_stays_there_through_a_restart() {
     let mut world = World::following(Limits::default(), vec![(NEWS.into(), 5)]);
     assert_eq!(world.position("office.listeners@now"), 5);
-    world.ends = vec![(NEWS.into(), 8)];
+    world.ends = vec![(Partition::only(NEWS), 8)];
     world.restart();
     follow(&mut world, 8);
     assert_eq!(heard(&world, "everything"), numbers(1..=8));

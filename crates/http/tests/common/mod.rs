@@ -233,6 +233,7 @@ pub fn engine_with(
         limits: Limits { batch_items: BATCH_ITEMS, ..Limits::default() },
         channels: BTreeMap::new(),
         broker: None,
+        group: None,
     };
     Engine::start(options).unwrap()
 }

@@ -1,11 +1,13 @@
-//! The store in memory, with faults that a test orders in advance.
+//! A store in memory, with faults that a test orders in advance.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use runtime::memory::MemoryStore;
+use runtime::TableId;
 use runtime::ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Record, Recovered, RowRef, Store, StoreError, StoredRow, TimerRow,
+    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
+    StoredRow, TimerRow,
 };
 
 /// What becomes of a commit.
@@ -36,8 +38,12 @@ pub struct Plan {
     pub refused_key: Option<String>,
     /// Rows of such a key cannot be read.
     pub damaged_key: Option<String>,
-    /// Others write, too.
+    /// Others write, too, though the store is an exclusive one.
     pub shared: bool,
+    /// The last ids that were given where others write, too.
+    pub ids: BTreeMap<TableId, u64>,
+    /// What others do between the batches of the next commits and the commits.
+    pub meanwhile: VecDeque<Box<dyn FnOnce() + Send>>,
     /// Commits that were asked for.
     pub commits: usize,
     /// Loads that were asked for.
@@ -47,14 +53,24 @@ pub struct Plan {
 /// The store. Clones share everything.
 #[derive(Clone)]
 pub struct Fickle {
-    inner: MemoryStore,
+    inner: Arc<Mutex<Box<dyn Store>>>,
     plan: Arc<Mutex<Plan>>,
 }
 
 impl Fickle {
     /// Around a store in memory, without faults yet.
-    pub fn around(inner: MemoryStore) -> Self {
-        Self { inner, plan: Arc::default() }
+    pub fn around(inner: Box<dyn Store>) -> Self {
+        Self { inner: Arc::new(Mutex::new(inner)), plan: Arc::default() }
+    }
+
+    /// The process has died, and another connects.
+    pub fn reconnect(&self, inner: Box<dyn Store>) {
+        *self.inner() = inner;
+    }
+
+    /// What is behind the faults.
+    pub fn inner(&self) -> MutexGuard<'_, Box<dyn Store>> {
+        self.inner.lock().unwrap()
     }
 
     /// What goes wrong.
@@ -83,7 +99,14 @@ impl Fickle {
 
 impl Store for Fickle {
     fn recover(&mut self) -> Result<Recovered, StoreError> {
-        self.inner.recover()
+        self.inner().recover()
+    }
+    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
+        self.read()?;
+        self.inner().standing(follower, partition)
+    }
+    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner().parked_heads(follower, partition)
     }
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
         self.read()?;
@@ -92,18 +115,18 @@ impl Store for Fickle {
         if damaged.is_some_and(|key| wanted.iter().any(|row| row.key == key)) {
             return Err(StoreError::Corrupt("a row is damaged".into()));
         }
-        self.inner.load(wanted)
+        self.inner().load(wanted)
     }
     fn answer(&mut self, scope: &str, key: &str) -> Result<Option<AnswerRow>, StoreError> {
-        self.inner.answer(scope, key)
+        self.inner().answer(scope, key)
     }
     fn log_after(&mut self, seq: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
         self.read()?;
-        self.inner.log_after(seq, limit)
+        self.inner().log_after(seq, limit)
     }
     fn timers_due(&mut self, until_ms: i64, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
         self.read()?;
-        self.inner.timers_due(until_ms, limit)
+        self.inner().timers_due(until_ms, limit)
     }
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
         let left = self.plan().silent_about_timers;
@@ -111,21 +134,25 @@ impl Store for Fickle {
             self.plan().silent_about_timers = left - 1;
             return Err(StoreError::Unavailable("it does not read".into()));
         }
-        self.inner.next_timer()
+        self.inner().next_timer()
     }
     fn effects_after(&mut self, number: u64, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
-        self.inner.effects_after(number, limit)
+        self.inner().effects_after(number, limit)
     }
-    fn parked(&mut self, follower: &str, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        self.inner.parked(follower, key, limit)
+    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner().parked(follower, partition, key, limit)
     }
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        let meanwhile = self.plan().meanwhile.pop_front();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         match self.fate(commit)? {
-            Fate::Fine => self.inner.commit(commit),
+            Fate::Fine => self.inner().commit(commit),
             Fate::Full => Err(CommitError::Unavailable("the disk is full".into())),
             Fate::LostUnheard => Err(CommitError::Unknown("no answer".into())),
             Fate::AppliedUnheard => {
-                self.inner.commit(commit)?;
+                self.inner().commit(commit)?;
                 Err(CommitError::Unknown("no answer".into()))
             }
         }
@@ -136,12 +163,30 @@ impl Store for Fickle {
             self.plan().failing_questions = left - 1;
             return Err(StoreError::Unavailable("it does not answer".into()));
         }
-        self.inner.last_commit()
+        self.inner().last_commit()
     }
     fn prune(&mut self, before_ms: i64, upto_seq: u64, now_ms: i64, limit: usize) -> Result<u64, StoreError> {
-        self.inner.prune(before_ms, upto_seq, now_ms, limit)
+        self.inner().prune(before_ms, upto_seq, now_ms, limit)
     }
     fn exclusive(&self) -> bool {
-        !self.plan().shared
+        !self.plan().shared && self.inner().exclusive()
+    }
+    fn lease_ms(&self) -> Option<i64> {
+        self.inner().lease_ms()
+    }
+    fn ids(&mut self, table: TableId, count: u64) -> Result<Range<u64>, StoreError> {
+        if !self.inner().exclusive() {
+            return self.inner().ids(table, count);
+        }
+        let given = self.inner().recover()?.last_ids[table.0];
+        let mut plan = self.plan();
+        let last = plan.ids.entry(table).or_default();
+        let first = given.max(*last) + 1;
+        *last = first + count - 1;
+        Ok(first..first + count)
+    }
+    fn adopt(&mut self, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
+        self.read()?;
+        self.inner().adopt(limit)
     }
 }

@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 use kernel::event::Cause;
 use kernel::{Aggregate, Later, Reaction, Timestamp};
 use runtime::core::{Idempotency, Wait};
-use runtime::memory::MemoryStore;
-use runtime::ports::{ParkedRow, Reader, Record};
+use runtime::memory::{MemoryStore, SharedMemory};
+use runtime::ports::{Delivery, ParkedRow, Partition, Reader, Record, Store};
 use runtime::{Action, Core, Done, Failure, FarJob, Input, Limits, Model, Parts, Request, Status, Turn};
 use serde_json::Value;
 
@@ -35,12 +35,14 @@ pub struct World {
     pub now_ms: i64,
     /// Bounds, from the next restart on.
     pub limits: Limits,
-    /// Ends of other topics, from the next restart on.
-    pub ends: Vec<(String, u64)>,
+    /// Partitions of a broker that are its own from the next restart on, each with its end.
+    pub ends: Vec<(Partition, u64)>,
     /// Answers, by ticket.
     pub replies: BTreeMap<u64, Result<Done, Failure>>,
     /// Calls that nobody has looked at yet.
     pub calls: Vec<FarJob>,
+    connect: Box<dyn Fn() -> Box<dyn Store> + Send>,
+    by_broker: bool,
     attempts: BTreeMap<u64, u32>,
     tickets: u64,
 }
@@ -60,18 +62,65 @@ impl World {
     pub fn following(limits: Limits, ends: Vec<(String, u64)>) -> Self {
         let model = Model::of(office()).unwrap();
         let reader = MemoryStore::new(&model);
-        let store = Fickle::around(reader.clone());
-        let core = core(&model, &store, &limits, &ends);
-        let (replies, calls, attempts) = (BTreeMap::new(), Vec::new(), BTreeMap::new());
-        let mut world = Self { model, reader, store, core, now_ms: START_MS, limits, ends, replies, calls, attempts, tickets: 0 };
-        world.run();
+        let connect = reader.clone();
+        let ends = if ends.is_empty() { vec![(NEWS.to_owned(), 0)] } else { ends };
+        let ends = ends.into_iter().map(|(topic, end)| (Partition::only(&topic), end)).collect();
+        let mut world = Self::over(model, reader, Box::new(move || Box::new(connect.clone())), limits, false);
+        world.own(ends);
         world
+    }
+
+    /// A process of those that share a database, and a broker for all topics; no partition is its own yet.
+    pub fn beside(shared: &SharedMemory, limits: Limits) -> Self {
+        let (model, connect) = (Model::of(office()).unwrap(), shared.clone());
+        Self::over(model, shared.reader().clone(), Box::new(move || Box::new(connect.connect())), limits, true)
+    }
+
+    fn over(
+        model: Arc<Model>,
+        reader: MemoryStore,
+        connect: Box<dyn Fn() -> Box<dyn Store> + Send>,
+        limits: Limits,
+        by_broker: bool,
+    ) -> Self {
+        let store = Fickle::around(connect());
+        let core = core(&model, &store, &limits, by_broker);
+        Self {
+            model,
+            reader,
+            store,
+            core,
+            now_ms: START_MS,
+            limits,
+            ends: Vec::new(),
+            replies: BTreeMap::new(),
+            calls: Vec::new(),
+            connect,
+            by_broker,
+            attempts: BTreeMap::new(),
+            tickets: 0,
+        }
+    }
+
+    /// These partitions are its own, after a restart too.
+    pub fn own(&mut self, ends: Vec<(Partition, u64)>) {
+        self.ends.clone_from(&ends);
+        self.input(Input::Assigned { partitions: ends });
+        self.run();
+    }
+
+    /// These are not any more.
+    pub fn lose(&mut self, partitions: &[Partition]) {
+        self.ends.retain(|(partition, _)| !partitions.contains(partition));
+        self.input(Input::Revoked { partitions: partitions.to_vec() });
     }
 
     /// The process dies and starts again: what was in memory is gone.
     pub fn restart(&mut self) {
-        self.core = core(&self.model, &self.store, &self.limits, &self.ends);
+        self.store.reconnect((self.connect)());
+        self.core = core(&self.model, &self.store, &self.limits, self.by_broker);
         self.calls.clear();
+        self.input(Input::Assigned { partitions: self.ends.clone() });
     }
 
     fn now(&self) -> Timestamp {
@@ -224,7 +273,13 @@ impl World {
     /// The other system says something, from this position on.
     pub fn said(&mut self, from: u64, texts: &[&str]) {
         let records = texts.iter().zip(from..).map(|(text, seq)| said(seq, text)).collect();
-        self.input(Input::Foreign { topic: NEWS.into(), records });
+        self.deliver(&Partition::only(NEWS), records);
+    }
+
+    /// Records of a partition, without stamps.
+    pub fn deliver(&mut self, partition: &Partition, records: Vec<Record>) {
+        let deliveries = records.into_iter().map(|record| Delivery { record, stamp: None }).collect();
+        self.input(Input::Delivered { partition: partition.clone(), deliveries });
     }
 
     /// A row as JSON, `Null` where there is none.
@@ -280,7 +335,7 @@ impl World {
     }
 }
 
-fn core(model: &Arc<Model>, store: &Fickle, limits: &Limits, ends: &[(String, u64)]) -> Core {
+fn core(model: &Arc<Model>, store: &Fickle, limits: &Limits, by_broker: bool) -> Core {
     let far_sides = model.system.services.iter().flat_map(|service| &service.far_sides);
     let parts = Parts {
         model: model.clone(),
@@ -288,7 +343,7 @@ fn core(model: &Arc<Model>, store: &Fickle, limits: &Limits, ends: &[(String, u6
         zone: TimeZone::UTC,
         limits: limits.clone(),
         ports: far_sides.map(|def| (def.port.to_owned(), def.repeat)).collect(),
-        ends: ends.to_vec(),
+        by_broker,
     };
     Core::new(parts).unwrap()
 }
