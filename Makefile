@@ -2,10 +2,10 @@
 CARGO ?= cargo
 SEEDS ?= 1000
 
-.PHONY: run test check sim bench fuzz printed clean
+.PHONY: run test check sim bench fuzz printed infra infra-down test-distributed clean
 
-run: ## build and run everything on embedded defaults; the console line tells what to try first
-	$(CARGO) run --release --bin pabal -- run $(SYSTEMS)
+run: ## build and run everything on embedded defaults, without the cluster's drivers; the console line tells what to try first
+	$(CARGO) run --release -p pabal --no-default-features --bin pabal -- run $(SYSTEMS)
 
 test: ## all tests that need nothing but this repository
 	$(CARGO) test --workspace --doc
@@ -18,7 +18,7 @@ check: ## format, lints, purity of the business, licences
 	scripts/licences
 
 sim: ## the simulation, e.g. make sim SEEDS=100000; SEED=n replays one
-	SEEDS=$(SEEDS) $(CARGO) test --release -p sim --test rcs -- --nocapture
+	SEEDS=$(SEEDS) $(CARGO) test --release -p sim --test rcs --test cluster -- --nocapture
 
 bench: ## side-by-side measurements into bench/results, e.g. make bench BENCH=--quick
 	$(CARGO) build --release --bin pabal
@@ -29,6 +29,15 @@ printed: ## the printed commands of the systems' pages, verbatim, against the re
 
 fuzz: ## the HTTP interface, fuzzed from its own OpenAPI document
 	scripts/fuzz-http
+
+infra: ## real Apache Kafka and PostgreSQL on free ports, with their data in .infra
+	scripts/infra up
+
+infra-down: ## stops them; their data stays
+	scripts/infra down
+
+test-distributed: ## all tests that need these servers, on fresh ones
+	scripts/test-distributed
 
 clean:
 	$(CARGO) clean

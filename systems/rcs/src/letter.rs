@@ -16,10 +16,10 @@ pub struct Letter {
     #[serde(default)]
     pub user_contact: String,
     /// The recipient's carrier as the sender named it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub mno: Option<String>,
     /// When it is to be sent, as it was written; absent means at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub send_time: Option<String>,
     /// The chatbot in whose name it is sent: national digits, or the text as it was written.
     #[serde(default)]

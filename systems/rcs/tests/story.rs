@@ -10,7 +10,7 @@ use rcs::letter::Category;
 use rcs::message::Command;
 use rcs::views::my_messages::{MyMessage, ResultWord};
 use runtime::ports::Reader;
-use sim::{Faults, World, WorldOptions};
+use sim::{Faults, Installation, World, WorldOptions};
 
 const MINUTE: i64 = 60_000;
 const DAY: i64 = 24 * 60 * MINUTE;
@@ -42,11 +42,11 @@ fn to(number: &str) -> Draft {
 }
 
 fn send(world: &mut World, draft: Draft) {
-    world.send(0, "send", ("message", "message"), "msg-1", Arc::new(Command::Send(Box::new(draft))), false);
+    world.send(0, "send", ("message", "message"), Some("msg-1"), Arc::new(Command::Send(Box::new(draft))), false);
 }
 
 fn cancel(world: &mut World) {
-    world.send(0, "cancel", ("message", "message"), "msg-1", Arc::new(Command::Cancel), true);
+    world.send(0, "cancel", ("message", "message"), Some("msg-1"), Arc::new(Command::Cancel), true);
 }
 
 fn shown(world: &World) -> MyMessage {
@@ -104,11 +104,11 @@ fn a_cancel_that_is_too_late_leaves_the_message_sent_and_says_so() {
         let mut world = at_noon();
         send(&mut world, to(number));
         world.run(0, 5_000);
-        world.send(0, "cancel", ("message", "message"), "msg-1", Arc::new(Command::Cancel), true);
+        world.send(0, "cancel", ("message", "message"), Some("msg-1"), Arc::new(Command::Cancel), true);
         world.run(0, 5_000);
         let row = shown(&world);
         assert_eq!(row.result, ResultWord::SendSucceed, "{number}");
-        let refused = world.answers.iter().any(|answer| answer.name == "cancel" && answer.result.is_err());
+        let refused = world.answers().iter().any(|answer| answer.name == "cancel" && answer.result.is_err());
         let in_history = events(&row).contains(&"RecallRefused");
         assert!(refused || in_history, "{number}: a person can see that it was too late: {row:?}");
     }

@@ -1,4 +1,5 @@
 //! The processes: one or more of each service, and a gateway before them.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,6 +30,11 @@ pub struct Cluster {
 impl Cluster {
     /// One process of each service, and the gateway. None where there are no servers.
     pub async fn start() -> Option<Self> {
+        Self::of(&SERVICES).await
+    }
+
+    /// The same of some services.
+    pub async fn of(services: &[&str]) -> Option<Self> {
         let [Ok(kafka), Ok(postgres), Ok(infra)] = ["KAFKA", "POSTGRES", "INFRA"].map(std::env::var) else {
             println!("skipped: KAFKA, POSTGRES and INFRA are not set; `make test-distributed` sets them");
             return None;
@@ -39,10 +45,15 @@ impl Cluster {
         let gateway = Running::of(pabal(dir.path(), &["serve", "gateway", "--port", "0"]));
         let ledger = dir.path().join("handset.jsonl");
         let mut cluster = Self { gateway, postgres, ledger, dir, replicas: BTreeMap::new(), infra: infra.into() };
-        for service in SERVICES {
+        for service in services {
             cluster.add(service).await;
         }
         Some(cluster)
+    }
+
+    /// Where its settings are.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
     }
 
     /// One more process of a service.
