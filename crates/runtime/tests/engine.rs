@@ -52,6 +52,7 @@ impl Ground {
             channels: self.channels.clone(),
             broker: Some(Arc::new(self.broker.clone())),
             group: None,
+            follow_later: false,
         })
         .unwrap()
     }

@@ -86,6 +86,10 @@ pub async fn wired(config: &Config, chosen: Chosen) -> Result<(), Failed> {
             seeds::sow(engine).await;
         }
     }
+    // Not before: events that wait are judged by the rows of a first run, too.
+    for engine in &served.engines {
+        engine.follow().map_err(|error| Failed::unavailable(error.to_string()))?;
+    }
     warm::up(&served.engines);
     let port = opened.first().map_or(0, |door| door.port);
     let names = served.engines.iter().map(|engine| name_of(engine.model())).collect::<Vec<_>>();
@@ -223,6 +227,7 @@ impl Served {
             channels: channels(config, &model)?,
             broker: Some(broker.clone() as Arc<dyn Broker>),
             group: Some(name.clone()),
+            follow_later: true,
         };
         let engine = Engine::start(options).map_err(|error| Failed::unavailable(format!("{name}: {error}")))?;
         self.relays.push(Relaying::start(topic, outbox, Box::new(publisher))?);

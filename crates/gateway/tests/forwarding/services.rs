@@ -31,6 +31,7 @@ fn engine() -> Arc<Engine> {
         channels: BTreeMap::new(),
         broker: None,
         group: None,
+        follow_later: false,
     };
     Engine::start(options).unwrap()
 }

@@ -234,6 +234,7 @@ pub fn engine_with(
         channels: BTreeMap::new(),
         broker: None,
         group: None,
+        follow_later: false,
     };
     Engine::start(options).unwrap()
 }

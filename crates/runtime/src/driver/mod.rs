@@ -66,6 +66,8 @@ pub struct Engine {
     pub(crate) inbox: SyncSender<Message>,
     pub(crate) committed: watch::Receiver<u64>,
     pub(crate) status: watch::Receiver<Status>,
+    /// What is not followed yet.
+    pub(crate) following: std::sync::Mutex<Option<writer::Following>>,
 }
 
 /// How a running system is doing.

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
@@ -40,6 +40,8 @@ pub struct EngineOptions {
     /// The group under which the broker shares its partitions among the processes of this service. With one, the own topic
     /// comes from the broker, too; without, followers read the log itself.
     pub group: Option<String>,
+    /// Nothing of a broker is read before [`Engine::follow`]: what events are judged by may have to be there first.
+    pub follow_later: bool,
 }
 
 /// An engine did not start.
@@ -68,7 +70,7 @@ const STATUS_MS: i64 = 100;
 impl Engine {
     /// Starts the writer thread of one system. Must be called within a tokio runtime, on which slow channels run.
     pub fn start(options: EngineOptions) -> Result<Arc<Self>, StartError> {
-        let EngineOptions { model, store, reader, clock, ids, zone, limits, channels, broker, group } = options;
+        let EngineOptions { model, store, reader, clock, ids, zone, limits, channels, broker, group, follow_later } = options;
         let (inbox, messages) = sync_channel(limits.queue);
         let far_sides: HashMap<String, FarSideDef> = far_sides(&model);
         let mut ports: BTreeMap<String, Repeat> = far_sides.iter().map(|(port, def)| (port.clone(), def.repeat)).collect();
@@ -79,9 +81,12 @@ impl Engine {
             for topic in &topics {
                 broker.watch(topic, waker(&inbox));
             }
-            let group = group.clone().unwrap_or_else(|| model.system.name.to_owned());
-            broker.join(&group, &topics, Box::new(membership::Seat(inbox.clone())))?;
         }
+        let of_broker = broker.clone().map(|broker| Following {
+            broker,
+            group: group.clone().unwrap_or_else(|| model.system.name.to_owned()),
+            topics,
+        });
         let (committed_in, committed) = watch::channel(core.status().last_seq);
         let (status_in, status) = watch::channel(core.status());
         let writer = Writer {
@@ -105,7 +110,27 @@ impl Engine {
         };
         let name = format!("pabal-{}", model.system.name);
         std::thread::Builder::new().name(name).spawn(move || writer.run())?;
-        Ok(Arc::new(Self { model, reader, clock, ids, inbox, committed, status }))
+        let engine = Self { model, reader, clock, ids, inbox, committed, status, following: Mutex::new(of_broker) };
+        if !follow_later {
+            engine.follow()?;
+        }
+        Ok(Arc::new(engine))
+    }
+}
+
+/// What an engine is to follow.
+pub(crate) struct Following {
+    broker: Arc<dyn Broker>,
+    group: String,
+    topics: Vec<String>,
+}
+
+impl Engine {
+    /// Begins to read what comes from the broker; a second time nothing happens.
+    pub fn follow(&self) -> Result<(), StartError> {
+        let following = self.following.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some(Following { broker, group, topics }) = following else { return Ok(()) };
+        Ok(broker.join(&group, &topics, Box::new(membership::Seat(self.inbox.clone())))?)
     }
 }
 
