@@ -420,7 +420,8 @@ impl Cluster {
         let number = replicas[usize::try_from(self.chance.below(replicas.len() as u64)).unwrap_or(0)];
         let now = self.now();
         if self.replicas[number].process.is_none() || self.replicas[number].frozen_until_ms > self.now_ms {
-            let (after, sent) = self.clients.again(sent);
+            // Nobody opens: that is no try, however long it takes.
+            let after = 10 + self.chance.below(500);
             return self.plan(after, Planned::Send(sent));
         }
         if self.chance.strikes("request at two doors", self.faults.two_doors) {
