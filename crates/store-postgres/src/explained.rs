@@ -29,8 +29,9 @@ impl Explained {
         let name = format!("test_{}_{name}", std::process::id());
         let dial = Dial::new(&PostgresOptions::new(&url).unwrap(), &name, "test");
         let mut session = Session::new(Arc::new(dial)).unwrap();
-        let fields = ["a", "b"].map(|name| FieldInfo { name, ask: Ask::Filter }).to_vec();
-        let mut shape = Shape::new("s__t".into(), fields, Vec::new());
+        let fields = [("a", Ask::Filter), ("b", Ask::Filter), ("name", Ask::Key)];
+        let fields = fields.map(|(name, ask)| FieldInfo { name, ask }).to_vec();
+        let mut shape = Shape::new("s__t", fields, Vec::new());
         // One value of `a` in a hundred rows, one of `b` in most of them.
         let (before, behind) =
             if known { ("", "ANALYZE s__t") } else { ("ALTER TABLE s__t SET (autovacuum_enabled = off); ANALYZE s__t;", "") };
@@ -90,6 +91,7 @@ fn after(value: IndexValue) -> Start {
     Start::After(Cursor { value, id: 7 })
 }
 
+const KEYS: &str = "s__t_pkey";
 const IDS: &str = "s__t_id_idx";
 const INDEXES: [&str; 2] = ["s__t_f_a_id_idx", "s__t_f_b_id_idx"];
 
@@ -127,6 +129,23 @@ fn every_page_walks_an_index() {
                     walks(&table.page(&[other], order, start.clone(), &[10]), INDEXES[1 - field], true);
                 }
             }
+        }
+    }
+}
+
+#[test]
+fn what_is_the_key_walks_the_keys_own_index() {
+    for (known, name) in [(true, "key"), (false, "key_stale")] {
+        let Some(mut table) = Explained::with(60_000, known, name) else { return };
+        for descending in [false, true] {
+            for start in [START, after(IndexValue::Null)] {
+                let one = table.page(&[is(2, "k7")], by(None, descending), start.clone(), &[]);
+                assert!(one.contains("using s__t_pkey") && one.contains("Index Cond: (key ="), "{one}");
+                walks(&table.page(&[], by(Some(2), descending), start.clone(), &[]), KEYS, false);
+                walks(&table.page(&[is(0, "1")], by(Some(2), descending), start, &[10]), INDEXES[0], true);
+            }
+            walks(&table.page(&[], by(Some(2), descending), after("k7".into()), &[]), KEYS, false);
+            walks(&table.page(&[is(0, "1")], by(Some(2), descending), after("k7".into()), &[MANY]), KEYS, false);
         }
     }
 }

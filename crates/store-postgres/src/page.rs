@@ -122,8 +122,8 @@ async fn count(link: &mut Link, shape: &Shape, conditions: &[On], lead: usize) -
 /// A statement that counts up to a limit.
 pub(crate) fn counting(shape: &Shape, conditions: &[On], lead: usize) -> Select {
     let mut select = Select::of(format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE true", shape.table()));
-    for (place, (field, condition)) in conditions.iter().enumerate() {
-        select.meeting(&column(shape, *field, place == lead), condition, place == lead);
+    for (place, on) in conditions.iter().enumerate() {
+        select.meeting(shape, on, place == lead);
     }
     let _ = write!(select.sql, " LIMIT {}) AS found", COUNT_LIMIT + 1);
     select
@@ -132,6 +132,9 @@ pub(crate) fn counting(shape: &Shape, conditions: &[On], lead: usize) -> Select 
 /// The statement of a page; the sixth column is what it is sorted by.
 pub(crate) fn selected(shape: &Shape, query: &Query, conditions: &[On], walk: Walk) -> Select {
     let Query { sort, start, limit, .. } = query;
+    if let Some(field) = sort.field.filter(|field| shape.is_key(*field)) {
+        return by_key(shape, query, conditions, field, walk);
+    }
     let lead = match walk {
         Walk::Order => None,
         Walk::Along(lead) | Walk::Sorted(lead) => Some(lead),
@@ -147,14 +150,15 @@ pub(crate) fn selected(shape: &Shape, query: &Query, conditions: &[On], walk: Wa
         (Some(_), None) => "true".to_owned(),
     };
     let mut select = Select::of(format!("SELECT {ROW}, {shown} FROM {} WHERE {there}", shape.table()));
-    for (place, (field, condition)) in conditions.iter().enumerate() {
+    for (place, on) in conditions.iter().enumerate() {
         // A condition on what is sorted by is met in that order's own index.
-        let walked = lead == Some(place) || (in_order && sort.field == Some(*field));
-        select.meeting(&column(shape, *field, walked), condition, walked);
+        let walked = lead == Some(place) || (in_order && sort.field == Some(on.0));
+        select.meeting(shape, on, walked);
     }
     if let Start::After(cursor) = start {
         // Along one value the place behind it is that value's, and the id that of the cursor.
         let along = lead.filter(|_| in_order && by.is_none()).and_then(|lead| conditions.get(lead));
+        let along = along.filter(|(field, _)| !shape.is_key(*field));
         let value = match (&by, along) {
             (Some((_, walked)), _) => Some((walked.clone(), &cursor.value)),
             (None, Some((field, Condition::Is(value)))) => Some((shape.column(*field), value)),
@@ -170,6 +174,41 @@ pub(crate) fn selected(shape: &Shape, query: &Query, conditions: &[On], walk: Wa
     };
     // One more than asked for tells whether there is a next page.
     let _ = write!(select.sql, " ORDER BY {first}{id}{way} LIMIT {} OFFSET {passed}", i64::from(*limit) + 1);
+    select
+}
+
+/// The same in the order of keys, which are texts and each there once.
+fn by_key(shape: &Shape, query: &Query, conditions: &[On], field: usize, walk: Walk) -> Select {
+    let Query { sort, start, limit, .. } = query;
+    let (lead, sorted) = match walk {
+        Walk::Order => (None, false),
+        Walk::Along(lead) => (Some(lead).filter(|lead| conditions.get(*lead).is_some_and(|on| on.0 != field)), false),
+        Walk::Sorted(lead) => (Some(lead), true),
+    };
+    let order = if sorted { "(key || '')" } else { "key" };
+    let shown = format!("'\\x{:02x}'::bytea || convert_to(key, 'UTF8')", texts()[0]);
+    let mut select = Select::of(format!("SELECT {ROW}, {shown} FROM {} WHERE (id + 0) IS NOT NULL", shape.table()));
+    for (place, on) in conditions.iter().enumerate() {
+        select.meeting(shape, on, lead == Some(place));
+    }
+    let (way, operator) = if sort.descending { (" DESC", "<") } else { ("", ">") };
+    let passed = match start {
+        Start::Offset(rows) => most(*rows),
+        Start::After(cursor) => {
+            match &cursor.value {
+                IndexValue::Text(key) => {
+                    let key = key.split('\0').next().unwrap_or_default().to_owned();
+                    select.values.push((Box::new(key), Type::TEXT));
+                    let _ = write!(select.sql, " AND {order} {operator} ${}", select.values.len());
+                }
+                // All texts stand behind all else.
+                _ if sort.descending => select.sql.push_str(" AND false"),
+                _ => {}
+            }
+            0
+        }
+    };
+    let _ = write!(select.sql, " ORDER BY {order}{way} LIMIT {} OFFSET {passed}", i64::from(*limit) + 1);
     select
 }
 
@@ -193,13 +232,18 @@ impl Select {
     // Writing to a text cannot fail, here and everywhere below.
     fn and(&mut self, column: &str, (operator, function): (&str, &str), value: Vec<u8>, walked: bool) {
         let place = self.bind(value);
-        let _ = match walked {
-            true => write!(self.sql, " AND {column} {operator} ${place}"),
-            false => write!(self.sql, " AND {function}({column}, ${place})"),
+        let _ = if walked {
+            write!(self.sql, " AND {column} {operator} ${place}")
+        } else {
+            write!(self.sql, " AND {function}({column}, ${place})")
         };
     }
 
-    fn meeting(&mut self, column: &str, condition: &Condition, walked: bool) {
+    fn meeting(&mut self, shape: &Shape, (field, condition): &On, walked: bool) {
+        if shape.is_key(*field) {
+            return self.meeting_key(condition);
+        }
+        let column = &column(shape, *field, walked);
         match condition {
             Condition::Is(value) => self.and(column, ("=", "byteaeq"), encoded(value), walked),
             Condition::Within(from, until) => {
@@ -207,6 +251,18 @@ impl Select {
                 self.and(column, (">=", "byteage"), from.as_ref().map_or_else(numbers, encoded), walked);
                 self.and(column, ("<", "bytealt"), until.as_ref().map_or_else(texts, encoded), walked);
             }
+        }
+    }
+
+    /// The key is a text, and there is one row with it at most: no index finds fewer.
+    fn meeting_key(&mut self, condition: &Condition) {
+        match condition {
+            // One with the letter that the database does not take is not there.
+            Condition::Is(IndexValue::Text(key)) if !key.contains('\0') => {
+                self.values.push((Box::new(key.clone()), Type::TEXT));
+                let _ = write!(self.sql, " AND key = ${} AND (id + 0) IS NOT NULL", self.values.len());
+            }
+            _ => self.sql.push_str(" AND false"),
         }
     }
 

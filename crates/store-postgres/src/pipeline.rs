@@ -49,7 +49,7 @@ impl<'a> Pipeline<'a> {
 
     /// Runs them. `more` is said behind BEGIN.
     pub async fn run(&self, link: &mut Link, more: &str) -> Ending {
-        let begin = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {more}");
+        let opening = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {more}");
         let mut ready = Vec::with_capacity(self.steps.len());
         for (sql, values) in &self.steps {
             match link.prepared(sql).await {
@@ -61,7 +61,7 @@ impl<'a> Pipeline<'a> {
             return Ending::RolledBack(Failed::Lost("the connection was lost before".into()));
         }
         let client = &link.client;
-        let mut begun = Box::pin(client.batch_execute(&begin));
+        let mut begun = Box::pin(client.batch_execute(&opening));
         let mut steps: Vec<_> = ready.iter().map(|(statement, values)| Box::pin(client.query(statement, values))).collect();
         let mut ended = Box::pin(client.batch_execute("COMMIT"));
         // The first look at each sends it, and the order of these looks is the order in which the database takes them.

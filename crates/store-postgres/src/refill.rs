@@ -30,6 +30,7 @@ struct Lacking {
     listed: bool,
     shape: i32,
     filled: i32,
+    /// What its columns say about each field.
     columns: Vec<Option<IndexValue>>,
     index: Vec<IndexValue>,
 }
@@ -109,11 +110,11 @@ async fn lacking(link: &mut Link, shape: &Shape, keys: Option<&[&str]>) -> Resul
 fn read(row: &Row, table: &Table, shape: &Shape) -> Result<Lacking, OpenError> {
     let key: String = get(row, 0)?;
     let (listed, schema, data): (bool, i32, &[u8]) = (get(row, 1)?, get(row, 4)?, get(row, 5)?);
-    let columns = (0..shape.columns.len()).map(|place| {
+    let mut columns = vec![listed.then(|| IndexValue::from(&key)); shape.fields.len()];
+    for (place, field) in shape.own.iter().enumerate() {
         let bytes: Option<&[u8]> = get(row, 6 + place)?;
-        Ok::<_, Failed>(bytes.and_then(decoded))
-    });
-    let columns = columns.collect::<Result<_, _>>()?;
+        columns[*field] = bytes.and_then(decoded);
+    }
     let index = if listed {
         let state = table.decode(u16::try_from(schema).unwrap_or(u16::MAX), data).map_err(|cause| OpenError::Unreadable {
             table: shape.name.clone(),
@@ -158,8 +159,8 @@ fn write<'a>(work: &mut Pipeline<'a>, shape: &Shape, rows: &'a [Lacking]) {
         number = shape.number
     );
     let mut bound: Vec<Value<'a>> = values![rows.iter().map(|row| row.key.as_str()).collect::<Vec<_>>()];
-    for place in 0..shape.columns.len() {
-        bound.push(Box::new(rows.iter().map(|row| row.index.get(place).map(encoded)).collect::<Vec<_>>()));
+    for field in &shape.own {
+        bound.push(Box::new(rows.iter().map(|row| row.index.get(*field).map(encoded)).collect::<Vec<_>>()));
     }
     work.add(sql, bound);
 }

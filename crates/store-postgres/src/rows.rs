@@ -103,8 +103,8 @@ fn arrays<'a>(shape: &Shape, rows: &[&'a RowWrite]) -> Result<Vec<Value<'a>>, Fa
         each(rows, |row| Ok(i32::from(row.schema)))?,
         each(rows, |row| Ok(row.data.as_deref().unwrap_or_default()))?,
     ];
-    for place in 0..shape.columns.len() {
-        let value = |row: &&RowWrite| row.id.and_then(|_| row.index.get(place)).map(encoded);
+    for field in &shape.own {
+        let value = |row: &&RowWrite| row.id.and_then(|_| row.index.get(*field)).map(encoded);
         arrays.push(Box::new(rows.iter().map(value).collect::<Vec<_>>()));
     }
     Ok(arrays)

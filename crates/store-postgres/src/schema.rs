@@ -179,7 +179,7 @@ mod tests {
 
     fn shape(fields: &[&'static str]) -> Shape {
         let fields = fields.iter().map(|name| FieldInfo { name, ask: Ask::Counted }).collect();
-        Shape::new("t".into(), fields, Vec::new())
+        Shape::new("t", fields, Vec::new())
     }
 
     fn recorded(number: i32, fields: &[&'static str]) -> Declared {

@@ -1,5 +1,7 @@
 //! A row table as the store knows it: its columns, and the statements that never change.
 
+use std::fmt::Write as _;
+
 use kernel::field::{Ask, FieldInfo};
 use runtime::Model;
 use runtime::model::{Table, TableId};
@@ -24,7 +26,7 @@ const LONGEST_NAME: usize = 63;
 ///     version  bigint NOT NULL,
 ///     schema   integer NOT NULL,
 ///     shape    integer NOT NULL,  -- which fields its writer knew
-///     "f_status" bytea,           -- a declared field, see `value`; `f_status__counted` if it is counted
+///     "f_status" bytea,           -- a declared field that is not the key, see `value`; `f_status__counted` if it is counted
 ///     data     bytea NOT NULL     -- kept byte by byte
 /// );
 /// CREATE UNIQUE INDEX ON "message__my_messages" (id) WHERE id IS NOT NULL;
@@ -38,7 +40,9 @@ pub(crate) struct Shape {
     pub fields: Vec<FieldInfo>,
     /// Pairs of them that are counted.
     pub crossed: Vec<(usize, usize)>,
-    /// Their columns, unquoted.
+    /// The places of those that have a column of their own: all but one that is the row's key.
+    pub own: Vec<usize>,
+    /// The columns of these, unquoted.
     pub columns: Vec<String>,
     /// The number of this declaration among those that the table has had; written beside each row.
     pub number: i32,
@@ -50,13 +54,14 @@ pub(crate) struct Shape {
 
 impl Shape {
     fn of(table: &Table) -> Self {
-        Self::new(table.sql_name.clone(), table.fields.clone(), table.crossed.clone())
+        Self::new(&table.sql_name, table.fields.clone(), table.crossed.clone())
     }
 
     /// A table with that name, fields and pairs.
-    pub fn new(name: String, fields: Vec<FieldInfo>, crossed: Vec<(usize, usize)>) -> Self {
-        let columns = (0..fields.len()).map(|place| column(&fields, &crossed, place)).collect();
-        Self { name: fitting(&name), fields, crossed, columns, number: 1, newest: true, others: false }
+    pub fn new(name: &str, fields: Vec<FieldInfo>, crossed: Vec<(usize, usize)>) -> Self {
+        let own: Vec<usize> = (0..fields.len()).filter(|place| fields[*place].ask != Ask::Key).collect();
+        let columns = own.iter().map(|place| column(&fields, &crossed, *place)).collect();
+        Self { name: fitting(name), fields, crossed, own, columns, number: 1, newest: true, others: false }
     }
 
     /// The table's name in a statement.
@@ -64,14 +69,20 @@ impl Shape {
         quoted(&self.name)
     }
 
-    /// A field's column in a statement.
-    pub fn column(&self, field: usize) -> String {
-        self.columns.get(field).map(|column| quoted(column)).unwrap_or_default()
+    /// Whether a field is the row's key.
+    pub fn is_key(&self, field: usize) -> bool {
+        self.fields.get(field).is_some_and(|field| field.ask == Ask::Key)
     }
 
-    /// The fields' columns, each with what a function makes of it.
+    /// A field's column in a statement.
+    pub fn column(&self, field: usize) -> String {
+        let own = self.own.iter().position(|place| *place == field);
+        own.and_then(|own| self.columns.get(own)).map_or_else(|| "key".to_owned(), |column| quoted(column))
+    }
+
+    /// The fields' own columns, each with what a function makes of it and its place among them.
     pub fn each_column(&self, mut each: impl FnMut(usize, String) -> String) -> String {
-        (0..self.columns.len()).map(|place| each(place, self.column(place))).collect()
+        self.columns.iter().enumerate().map(|(place, column)| each(place, quoted(column))).collect()
     }
 
     /// Whether there may be many rows that lack fields of this declaration.
@@ -123,7 +134,8 @@ fn column(fields: &[FieldInfo], crossed: &[(usize, usize)], place: usize) -> Str
         column.push_str("__counted");
     }
     for (a, b) in crossed.iter().filter(|(a, b)| [*a, *b].contains(&place)) {
-        column.push_str(&format!("__{}_{}", name(*a), name(*b)));
+        // Writing to a text cannot fail.
+        let _ = write!(column, "__{}_{}", name(*a), name(*b));
     }
     fitting(&column)
 }

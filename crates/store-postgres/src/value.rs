@@ -18,7 +18,7 @@ pub(crate) type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 /// Arguments of a statement.
 macro_rules! values {
     ($($value:expr),* $(,)?) => {
-        vec![$(Box::new($value) as $crate::value::Value<'_>),*]
+        Vec::from([$(Box::new($value) as $crate::value::Value<'_>),*])
     };
 }
 pub(crate) use values;

@@ -62,7 +62,9 @@ fn readers_share_their_connections_and_say_when_there_is_none_left() {
         assert!(matches!(none, Err(StoreError::Unavailable(_))), "{none:?}");
         assert!(started.elapsed() < Duration::from_secs(2));
         look.run("COMMIT");
-        busy.into_iter().for_each(|reading| assert!(reading.join().unwrap().unwrap().is_some()));
+        for reading in busy {
+            assert!(reading.join().unwrap().unwrap().is_some());
+        }
     });
 }
 

@@ -71,7 +71,7 @@ impl Wire {
     }
 
     fn carry_up(&self) {
-        let mut bytes = [0; 65_536];
+        let mut bytes = [0; 16_384];
         while let Ok(some @ 1..) = (&self.client).read(&mut bytes) {
             let mut said = self.said.lock().expect("whole");
             if said.is_empty() {
@@ -87,7 +87,7 @@ impl Wire {
     }
 
     fn carry_down(&self) {
-        let mut bytes = [0; 65_536];
+        let mut bytes = [0; 16_384];
         while let Ok(some @ 1..) = (&self.server).read(&mut bytes) {
             if !self.hold_down.load(Ordering::SeqCst) && (&self.client).write_all(&bytes[..some]).is_err() {
                 break;

@@ -76,7 +76,7 @@ impl Worker {
 
 /// Tries until it succeeds.
 pub fn patiently<T, E: std::fmt::Debug>(mut attempt: impl FnMut() -> Result<T, E>) -> T {
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + Duration::from_mins(1);
     loop {
         match attempt() {
             Ok(done) => return done,
@@ -109,9 +109,8 @@ pub fn said(key: &str, version: u64) -> Record {
 
 /// Everything that an outbox has, taken as a relay takes it.
 pub fn drained(outbox: &mut PostgresOutbox) -> Vec<(u64, Record)> {
-    let leased = |outbox: &mut PostgresOutbox| {
-        patiently(|| outbox.lease().map(|sent| sent.ok_or("another relay")).unwrap_or(Err("no answer")))
-    };
+    let leased =
+        |outbox: &mut PostgresOutbox| patiently(|| outbox.lease().map_or(Err("no answer"), |sent| sent.ok_or("another relay")));
     let mut all = Vec::new();
     loop {
         // After an error a relay begins again with its lease, and with what is marked.
