@@ -127,16 +127,17 @@ fn batches(options: &PostgresOptions, size: u64, writers: u64, relaying: bool) {
         }
         for old_version in [0, 1] {
             let started = Instant::now();
-            let writing: Vec<_> = stores
-                .iter_mut()
-                .zip(0..)
-                .zip(&most)
-                .map(|((store, writer), most)| {
-                    let (model, first) = (&model, writer << 32);
-                    scope.spawn(move || write(store, model, size, first, old_version, *most))
-                })
-                .collect();
-            most = writing.into_iter().map(|writing| writing.join().expect("writes")).collect();
+            // A scope of their own, within that of the relay.
+            most = std::thread::scope(|scope| {
+                let writers = stores.iter_mut().zip(0..).zip(&most);
+                let writing: Vec<_> = writers
+                    .map(|((store, writer), most)| {
+                        let model = &model;
+                        scope.spawn(move || write(store, model, size, writer << 32, old_version, *most))
+                    })
+                    .collect();
+                writing.into_iter().map(|writing| writing.join().expect("writes")).collect()
+            });
             rates.push(per_second(most.iter().sum(), started.elapsed()));
         }
         done.store(true, Ordering::SeqCst);

@@ -88,7 +88,7 @@ fn in_order_by_key(records: &[(u64, Record)]) {
 fn a_cursor_over_positions_loses_what_commits_late_and_the_outbox_does_not() {
     let schema = Schema::new();
     let mut options = schema.options();
-    (options.lease, options.relay_lease) = (Duration::from_mins(1), Duration::from_secs(60));
+    (options.lease, options.relay_lease) = (Duration::from_mins(1), Duration::from_mins(1));
     let mut workers: Vec<_> = (0..WRITERS).map(|_| Worker::join(&options)).collect();
     let mut relay = Worker::join(&options);
     let eye = Worker::join(&options);

@@ -168,7 +168,7 @@ fn start(config: &Config, zone: &TimeZone, services: &[System], stop: &AtomicBoo
     for system in services {
         let model = model(config, system.clone())?;
         let opened = insist(stop, "PostgreSQL", || open(config, &model))?;
-        served.put(config, zone, model, opened)?;
+        served.put(config, zone, &model, opened)?;
     }
     Ok(served)
 }
@@ -210,10 +210,10 @@ impl Served {
         &mut self,
         config: &Config,
         zone: &TimeZone,
-        model: Arc<Model>,
+        model: &Arc<Model>,
         (store, reader, outbox): Opened,
     ) -> Result<(), Failed> {
-        let (name, topic) = (name_of(&model), model.system.topic);
+        let (name, topic) = (name_of(model), model.system.topic);
         let broker = Arc::new(KafkaBroker::new(&config.kafka).map_err(|error| Failed::config(error.to_string()))?);
         let publisher = KafkaPublisher::new(&config.kafka).map_err(|error| Failed::config(error.to_string()))?;
         let options = EngineOptions {
@@ -224,7 +224,7 @@ impl Served {
             ids: Arc::new(Uuids),
             zone: zone.clone(),
             limits: limits(config),
-            channels: channels(config, &model)?,
+            channels: channels(config, model)?,
             broker: Some(broker.clone() as Arc<dyn Broker>),
             group: Some(name.clone()),
             follow_later: true,

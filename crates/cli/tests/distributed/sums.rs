@@ -9,7 +9,7 @@ use super::cluster::Cluster;
 use super::load::Ledger;
 
 /// The longest time that a backlog takes to drain, leases and retries of events included.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// Waits until everything has come to an end, and compares.
 pub async fn agree(cluster: &Cluster, ledger: &Ledger) {

@@ -18,7 +18,7 @@ use cluster::Cluster;
 use serde_json::Value;
 
 /// A JVM on a busy machine takes its time.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The group of the Java service, as existing ones call themselves.
 const GROUP: &str = "validator";
