@@ -228,7 +228,29 @@ impl Core {
         self.pulse();
         let ended = self.effects.adopt(left);
         self.ended.extend(ended);
+        self.look_after_parked()?;
         self.next_look_ms = now_ms.saturating_add(LOOK_MS);
+        Ok(())
+    }
+
+    /// A process that had a partition before may have handled, as its last deed, what is parked there: a key must not be
+    /// held for the sake of an event that is gone.
+    fn look_after_parked(&mut self) -> Result<(), Stop> {
+        for number in 0..self.places.len() {
+            let held = self.parking.of(number);
+            if held.is_empty() || !self.places[number].works() {
+                continue;
+            }
+            let (name, partition) = (self.follower_at(number).name.clone(), self.places[number].partition.number);
+            let heads = self.store.parked_heads(&name, partition).map_err(Stop::Store)?;
+            for key in held.iter().filter(|key| heads.iter().all(|head| head.key != **key)) {
+                self.parking.release(number, key);
+            }
+            // What had come behind it stands first now. A dead head may have been redriven here, which the store does not know.
+            for head in heads.iter().filter(|head| !head.dead) {
+                self.parking.note(number, head);
+            }
+        }
         Ok(())
     }
 
