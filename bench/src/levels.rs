@@ -19,7 +19,7 @@ use crate::preload::Feeder;
 const BATCH: usize = 256;
 /// Messages that are fed in the order of their keys: with five million in any order at all, filling takes half an hour. The
 /// later ones come in between, so that the pages of indexes end as they do in use: split, and partly empty.
-const DAY: usize = 500_000;
+const SORTED_RUN: usize = 500_000;
 /// Says that a directory is filled, and by whom.
 const DONE: &str = "filled";
 
@@ -98,8 +98,8 @@ fn fill(args: &Run, stored: u64, dir: &Path, book: &mut Book) -> Result<(), Fail
     let (store, _reader) = SqliteStore::open(lock.file_of(model.system.name), &model).map_err(failed)?;
     let mut feeder = Feeder::new(Box::new(store), &model, args.keys, BATCH)?;
     feeder.seed()?;
-    for first in (0..stored).step_by(DAY) {
-        let upto = stored.min(first + DAY as u64);
+    for first in (0..stored).step_by(SORTED_RUN) {
+        let upto = stored.min(first + SORTED_RUN as u64);
         for numbers in letters::sorted(args.keys, first..upto).chunks(BATCH) {
             feeder.send(numbers)?;
         }

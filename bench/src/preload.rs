@@ -9,7 +9,7 @@ use kernel::event::Cause;
 use kernel::service::FarSideDef;
 use kernel::{FarCall, Reaction, Timestamp};
 use runtime::ports::Store;
-use runtime::{Action, Core, FarJob, Input, Limits, Model, Parts, Request, TableId};
+use runtime::{Action, Core, FarJob, Input, Limits, Model, Order, Parts, Request, TableId};
 
 use crate::args::Keys;
 use crate::failed::{Failed, failed};
@@ -110,8 +110,7 @@ impl Feeder {
             causation: String::new(),
             trace: format!("00-{number:032x}-{number:016x}-01"),
         };
-        let request = Request {
-            ticket: number,
+        let order = Order {
             table,
             key,
             give_id: None,
@@ -122,6 +121,7 @@ impl Feeder {
             idempotency: None,
             wait: None,
         };
+        let request = Request { ticket: number, order };
         match self.core.accept(Input::Command(Box::new(request)), now()) {
             Some(action) => self.act(action),
             None => Ok(()),

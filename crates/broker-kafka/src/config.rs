@@ -96,15 +96,14 @@ pub struct Topics {
     pub partitions: u32,
     /// Copies of a topic that is made; 0 = as the broker has it.
     pub replication: u16,
-    /// Which generation of existing services lives on a topic, where it is not known by its name.
+    /// Which generation of existing services lives on a topic; the new one where nothing is said.
     pub generation: BTreeMap<String, Generation>,
 }
 
 impl Topics {
-    /// The generation of services on a topic. `mailbox` and `ipTVShopProject` are known to be old.
+    /// The generation of services on a topic.
     pub fn generation(&self, topic: &str) -> Generation {
-        let by_name = || if matches!(topic, "mailbox" | "ipTVShopProject") { Generation::Old } else { Generation::New };
-        self.generation.get(topic).copied().unwrap_or_else(by_name)
+        self.generation.get(topic).copied().unwrap_or(Generation::New)
     }
 }
 
@@ -214,11 +213,9 @@ mod tests {
     }
 
     #[test]
-    fn topics_are_known_by_name_unless_it_is_said_otherwise() {
+    fn a_topic_is_of_the_new_generation_unless_it_is_said_otherwise() {
         let topics = Topics { generation: BTreeMap::from([("orders".into(), Generation::Old)]), ..Topics::default() };
-        let old = ["mailbox", "ipTVShopProject", "orders"].map(|topic| topics.generation(topic));
-        assert_eq!(old, [Generation::Old; 3]);
-        assert_eq!(topics.generation("messagesenderlhg"), Generation::New);
+        assert_eq!(["orders", "offers"].map(|topic| topics.generation(topic)), [Generation::Old, Generation::New]);
     }
 
     #[test]

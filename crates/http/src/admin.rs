@@ -85,7 +85,7 @@ pub(crate) async fn answer(
     match admin {
         Admin::Events => events(site, parts, &params).await,
         Admin::Followers => {
-            let status = |engine: &Arc<Engine>| json!({"system": engine.model().system.name, "status": engine.status()});
+            let status = |engine: &Arc<Engine>| json!({"system": engine.model().system.name, "name": engine.name(), "status": engine.status()});
             let systems: Vec<Value> = site.engines.iter().map(status).collect();
             Ok(json_answer(StatusCode::OK, &json!({"systems": systems})))
         }
@@ -115,15 +115,27 @@ pub(crate) fn tell(engine: &Engine, input: Input) -> Result<Response<Body>, Prob
     Ok(json_answer(StatusCode::ACCEPTED, &json!({"accepted": true})))
 }
 
-/// The system that is named, or the only one.
-pub(crate) fn engine_named<'a>(site: &'a Site, system: Option<&str>) -> Result<&'a Arc<Engine>, Problem> {
-    match (system, site.engines.as_slice()) {
-        (None, [only]) => Ok(only),
-        (None, _) => Err(Problem::field("system", "missing", "is required where several systems run")),
-        (Some(name), engines) => {
-            let found = engines.iter().find(|engine| engine.model().system.name == name);
-            found.ok_or_else(|| Problem::field("system", "enum", format!("there is no system `{name}`")))
+/// The system that is named, or the only one; where its services stand alone, the one of them.
+pub(crate) fn engine_named<'a>(site: &'a Site, system: Option<&str>, service: Option<&str>) -> Result<&'a Arc<Engine>, Problem> {
+    let mut left: Vec<&Arc<Engine>> = site.engines.iter().collect();
+    if let Some(name) = system {
+        left.retain(|engine| engine.model().system.name == name);
+        if left.is_empty() {
+            return Err(Problem::field("system", "enum", format!("there is no system `{name}`")));
         }
+    }
+    if let Some(name) = service {
+        left.retain(|engine| engine.model().system.services.iter().any(|service| service.name == name));
+        if left.is_empty() {
+            return Err(Problem::field("service", "enum", format!("there is no service `{name}`")));
+        }
+    }
+    match left.as_slice() {
+        [only] => Ok(only),
+        [first, rest @ ..] if rest.iter().all(|engine| engine.model().system.name == first.model().system.name) => {
+            Err(Problem::field("service", "missing", "is required where several services stand alone"))
+        }
+        _ => Err(Problem::field("system", "missing", "is required where several systems run")),
     }
 }
 
@@ -145,7 +157,7 @@ pub(crate) fn limit(params: &Params) -> Result<usize, Problem> {
 
 /// `GET /admin/events`: records of the log in order, or, as `text/event-stream`, those to come.
 async fn events(site: &Site, parts: &Parts, params: &Params) -> Result<Response<Body>, Problem> {
-    let engine = engine_named(site, params.get("system"))?;
+    let engine = engine_named(site, params.get("system"), params.get("service"))?;
     let instant = |name: &str| params.get(name).map(|text| read_instant(name, text, &site.options.zone)).transpose();
     let query = LogQuery {
         after: params.number("after")?.unwrap_or(0),
@@ -158,7 +170,7 @@ async fn events(site: &Site, parts: &Parts, params: &Params) -> Result<Response<
     };
     let accept = parts.headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     if accept.contains("text/event-stream") {
-        return tail::follow(engine, query, &parts.headers, params.get("after").is_some(), site.options.ready.clone());
+        return tail::follow(engine, query, &parts.headers, params.get("after").is_some(), site.options.ready.clone()).await;
     }
     let (reader, full) = (engine.reader().clone(), query.limit);
     let read =

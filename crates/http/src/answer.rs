@@ -93,7 +93,7 @@ async fn serve(call: &Call<'_>, spot: Spot, method: &Method, body: Body) -> Resu
     match (method.as_str(), spot) {
         ("OPTIONS", _) => options(&thing.allow(spot)),
         ("GET" | "HEAD", Spot::Collection) => read::list(call).await,
-        ("GET" | "HEAD", Spot::Entity(id)) => read::entity(call, id),
+        ("GET" | "HEAD", Spot::Entity(id)) => read::entity(call, id).await,
         ("GET" | "HEAD", Spot::Totals) => read::totals(call).await,
         ("GET" | "HEAD", Spot::SearchIndex) => Ok(read::search_index(call)),
         ("GET" | "HEAD", Spot::Search(field)) => read::search(call, field).await,

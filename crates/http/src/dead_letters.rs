@@ -41,9 +41,9 @@ pub(crate) fn letter_schema(discard: bool) -> Value {
 /// `GET /admin/dead-letters`: dead ones, with `?parked=true` also those that wait.
 pub(crate) async fn list(site: &Site, params: &Params) -> Result<Response<Body>, Problem> {
     let (dead_only, limit) = (!params.flag("parked")?, limit(params)?);
-    let engines = match params.get("system") {
-        Some(name) => vec![engine_named(site, Some(name))?.clone()],
-        None => site.engines.clone(),
+    let engines = match (params.get("system"), params.get("service")) {
+        (None, None) => site.engines.clone(),
+        (system, service) => vec![engine_named(site, system, service)?.clone()],
     };
     let read = tokio::task::spawn_blocking(move || {
         let mut letters = Vec::new();
@@ -82,7 +82,7 @@ pub(crate) async fn decide(
 ) -> Result<Response<Body>, Problem> {
     let letter = body::read(&parts.headers, body, site.options.body_limit_bytes).await?;
     let letter = Shape::of(&letter_schema(discard)).fit(letter).map_err(Problem::fields)?;
-    let engine = engine_named(site, letter.get("system").and_then(Value::as_str))?;
+    let engine = engine_of(site, &letter)?;
     let text = |name: &str| letter.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (follower, key) = (text("follower"), text("key"));
     let place = letter.get("place").and_then(Value::as_u64).filter(|_| discard);
@@ -103,6 +103,19 @@ pub(crate) async fn decide(
             None => Input::Redrive { follower, key },
         },
     )
+}
+
+/// Whose it is: the system says it, and the follower's name the service, where services stand alone.
+fn engine_of<'a>(site: &'a Site, letter: &Value) -> Result<&'a Arc<Engine>, Problem> {
+    let system = letter.get("system").and_then(Value::as_str);
+    let follower = letter.get("follower").and_then(Value::as_str);
+    match engine_named(site, system, None) {
+        Err(unclear) => {
+            let service = follower.and_then(|follower| follower.split('.').nth(1));
+            service.map_or(Err(unclear), |service| engine_named(site, system, Some(service)))
+        }
+        found => found,
+    }
 }
 
 /// So many parked events are looked through; whether something is parked behind them, only the writer knows.

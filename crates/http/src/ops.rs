@@ -108,7 +108,7 @@ fn stuck(site: &Site) -> Vec<String> {
         // Before its first round a writer is starting, which is the start-up probe's business.
         pulse_ms > 0 && engine.now().as_millisecond() - pulse_ms > site.options.stuck_after_ms
     };
-    site.engines.iter().filter(is_stuck).map(|engine| format!("{} does not go round", engine.model().system.name)).collect()
+    site.engines.iter().filter(is_stuck).map(|engine| format!("{} does not go round", engine.name())).collect()
 }
 
 fn unready(site: &Site) -> Vec<String> {
@@ -121,12 +121,12 @@ fn unready(site: &Site) -> Vec<String> {
 
 fn unstarted(site: &Site) -> Vec<String> {
     let starting = site.engines.iter().filter(|engine| engine.status().pulse_ms == 0);
-    starting.map(|engine| format!("{} is starting", engine.model().system.name)).collect()
+    starting.map(|engine| format!("{} is starting", engine.name())).collect()
 }
 
 fn trouble(engine: &Engine, status: &Status) -> Option<String> {
     let why = status.trouble.as_deref().unwrap_or("it is starting");
-    (!status.healthy).then(|| format!("{}: {why}", engine.model().system.name))
+    (!status.healthy).then(|| format!("{}: {why}", engine.name()))
 }
 
 fn verdict(reasons: &[String]) -> Response<Body> {
@@ -140,8 +140,11 @@ fn health(site: &Site) -> Response<Body> {
     let component = |engine: &std::sync::Arc<Engine>| {
         let status = engine.status();
         let word = if status.healthy { "UP" } else { "DOWN" };
-        let details = json!({"lastSeq": status.last_seq, "deadKeys": status.dead_keys, "trouble": status.trouble});
-        (engine.model().system.name.to_owned(), json!({"status": word, "details": details}))
+        let mut details = json!({"lastSeq": status.last_seq, "deadKeys": status.dead_keys, "trouble": status.trouble});
+        if let Some(Value::Object(more)) = site.options.details.as_ref().and_then(|more| more(engine.name())) {
+            more.into_iter().for_each(|(name, value)| details[name] = value);
+        }
+        (engine.name().to_owned(), json!({"status": word, "details": details}))
     };
     let components: serde_json::Map<String, Value> = site.engines.iter().map(component).collect();
     let up = unready(site).is_empty() && stuck(site).is_empty();

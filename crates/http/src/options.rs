@@ -5,9 +5,13 @@ use std::sync::atomic::AtomicBool;
 
 use axum::Router;
 use jiff::tz::TimeZone;
+use serde_json::Value;
 
 /// Writes the metrics as a Prometheus scrape.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What is told of an engine in `/actuator/health` beside its own state, by its name.
+pub type Details = Arc<dyn Fn(&str) -> Option<Value> + Send + Sync>;
 
 /// The HTTP face's settings, with defaults for a laptop.
 #[derive(Clone)]
@@ -31,6 +35,8 @@ pub struct HttpOptions {
     pub stuck_after_ms: i64,
     /// The text of `/metrics`; without it there is no such route.
     pub metrics: Option<RenderMetrics>,
+    /// More for `/actuator/health`. It says nothing about whether the process is ready.
+    pub details: Option<Details>,
     /// Whether the admin API is served.
     pub admin: bool,
     /// Where `GET` of a path that is no resource goes; without it that is 404.
@@ -51,6 +57,7 @@ impl Default for HttpOptions {
             settle_within_ms: 5_000,
             stuck_after_ms: 15_000,
             metrics: None,
+            details: None,
             admin: true,
             front: None,
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -93,6 +93,9 @@ problem_types! {
     INTERNAL = INTERNAL_SERVER_ERROR "internal":
         "A fault of the program. It has been logged.",
         "Tell whoever runs this the `requestId`; the log has the rest under it.";
+    BAD_GATEWAY = BAD_GATEWAY "bad-gateway":
+        "The service behind this door broke the connection off before it had answered; `detail` says whether something may have happened.",
+        "Repeat with the same `Idempotency-Key`, or read first what has come of it.";
     OVERLOADED = SERVICE_UNAVAILABLE "overloaded":
         "More is asked at once than the service takes on. Nothing has changed.",
         "Come again after `Retry-After` seconds.";
@@ -105,6 +108,12 @@ problem_types! {
     TIMED_OUT = SERVICE_UNAVAILABLE "timed-out":
         "The answer took too long. What was asked may still come about.",
         "Read before asking again, or repeat with the same `Idempotency-Key`.";
+    SERVICE_UNAVAILABLE = SERVICE_UNAVAILABLE "service-unavailable":
+        "The service behind this door cannot be reached now; `detail` says whether something may have happened. The others go on.",
+        "Come again after `Retry-After` seconds.";
+    GATEWAY_TIMEOUT = GATEWAY_TIMEOUT "gateway-timeout":
+        "The service behind this door did not answer in time. What was asked may still come about.",
+        "Repeat with the same `Idempotency-Key`, or read first what has come of it.";
 }
 
 /// The one of that slug.

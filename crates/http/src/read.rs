@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::header::{ACCEPT, ETAG};
 use axum::http::{Response, StatusCode};
 use kernel::field::Ask;
-use runtime::ports::{Reader, StoreError};
+use runtime::ports::{Reader, StoreError, StoredRow};
 use serde_json::{Value, json};
 
 use crate::answer::Call;
@@ -20,9 +20,8 @@ use crate::site::Served;
 use crate::thing::Thing;
 
 /// `GET /things/{id}`.
-pub(crate) fn entity(call: &Call<'_>, id: u64) -> Result<Response<Body>, Problem> {
-    // One row by its key is too short a read to be worth another thread.
-    let row = call.thing.engine.reader().by_id(call.thing.table, id)?.ok_or_else(|| nothing(call.thing, id))?;
+pub(crate) async fn entity(call: &Call<'_>, id: u64) -> Result<Response<Body>, Problem> {
+    let row = row(call.thing, id).await?;
     if is_known(call.headers, row.version) {
         let mut response = Response::new(Body::empty());
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -32,9 +31,16 @@ pub(crate) fn entity(call: &Call<'_>, id: u64) -> Result<Response<Body>, Problem
     Entity::of_row(call.thing, &row, id)?.respond(call.thing, &call.address(), StatusCode::OK)
 }
 
-/// 404 for an id.
-pub(crate) fn nothing(thing: &Thing, id: u64) -> Problem {
-    Problem::absent(format!("there is no {id} in {}", thing.name))
+/// One row by its id, 404 where there is none.
+pub(crate) async fn row(thing: &Arc<Served>, id: u64) -> Result<StoredRow, Problem> {
+    let table = thing.table;
+    let found = if thing.engine.reader().is_remote() {
+        blocking(thing, move |reader| reader.by_id(table, id)).await?
+    } else {
+        // Too short a read to be worth another thread.
+        thing.engine.reader().by_id(table, id)?
+    };
+    found.ok_or_else(|| Problem::absent(format!("there is no {id} in {}", thing.name)))
 }
 
 /// `GET /things`.

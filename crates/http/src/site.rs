@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::http::{HeaderMap, Uri};
 use runtime::Engine;
 
-use crate::address::host;
 use crate::options::HttpOptions;
+use crate::origin::host_of;
 use crate::thing::{Spot, Thing, things_of};
 
 /// Everything a request may find.
@@ -101,7 +101,7 @@ impl Site {
             return Some(only);
         }
         let by_header = headers.get("x-pabal-system").and_then(|system| system.to_str().ok());
-        let by_host = host(uri, headers, &self.options).and_then(|host| host.split(['.', ':']).next());
+        let by_host = host_of(uri, headers, self.options.trust_forwarded).and_then(|host| host.split(['.', ':']).next());
         let named = [by_header, by_host, self.options.default_system.as_deref()];
         named.into_iter().flatten().find_map(|system| candidates.iter().find(|thing| thing.system == system))
     }

@@ -22,7 +22,7 @@ const RECORDS_AT_ONCE: usize = 200;
 const LOOK_UP: Duration = Duration::from_secs(1);
 
 /// Streams the records that meet the query: after `Last-Event-ID`, else after what the query says, else from now on.
-pub(crate) fn follow(
+pub(crate) async fn follow(
     engine: &Arc<Engine>,
     query: LogQuery,
     headers: &HeaderMap,
@@ -33,7 +33,10 @@ pub(crate) fn follow(
     let after = match seen {
         Some(seen) => seen,
         None if from_query => query.after,
-        None => engine.reader().last_seq()?,
+        None => {
+            let reader = engine.reader().clone();
+            tokio::task::spawn_blocking(move || reader.last_seq()).await.map_err(|error| Problem::fault(&error))??
+        }
     };
     let query = LogQuery { after, limit: RECORDS_AT_ONCE, ..query };
     let events = records(engine.clone(), query, ready).map(|record| {
@@ -66,6 +69,10 @@ fn records(
             while let Err(_quiet) = tokio::time::timeout(LOOK_UP, committed.changed()).await {
                 if !ready.load(Ordering::Relaxed) {
                     return Ok(None);
+                }
+                // Of what other processes commit to a shared store nobody tells.
+                if engine.reader().is_remote() {
+                    break;
                 }
             }
             // The engine has ended; its last records have been read.

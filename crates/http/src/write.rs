@@ -14,7 +14,7 @@ use crate::hal::{Entity, members};
 use crate::idempotency;
 use crate::problem::Problem;
 use crate::problem_types;
-use crate::read::nothing;
+use crate::read::row;
 use crate::thing::Change;
 
 /// A change that lost a race to another one is merged anew so often.
@@ -47,7 +47,7 @@ pub(crate) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
 
 /// `PUT /things/{id}`.
 pub(crate) async fn replace(call: &Call<'_>, body: Body, id: u64) -> Result<Response<Body>, Problem> {
-    let row = present(call, id)?;
+    let row = present(call, id).await?;
     let insists = expected(call.headers, row.version)?;
     let body = body::read(call.headers, body, call.site.options.body_limit_bytes).await?;
     let command = command_of(call.thing.replace.as_ref(), body)?;
@@ -58,10 +58,10 @@ pub(crate) async fn replace(call: &Call<'_>, body: Body, id: u64) -> Result<Resp
 /// `PATCH /things/{id}`: the present body with these members, as `PUT` would bring it.
 pub(crate) async fn merge(call: &Call<'_>, body: Body, id: u64) -> Result<Response<Body>, Problem> {
     // Whether there is something to change comes before whether the change reads well.
-    present(call, id)?;
+    present(call, id).await?;
     let patch = body::read(call.headers, body, call.site.options.body_limit_bytes).await?;
     for last in (0..MERGE_TRIES).rev() {
-        let row = present(call, id)?;
+        let row = present(call, id).await?;
         let insists = expected(call.headers, row.version)?;
         let mut merged = Value::Object(members(call.thing, &row, id)?);
         merge_into(&mut merged, &patch);
@@ -76,7 +76,7 @@ pub(crate) async fn merge(call: &Call<'_>, body: Body, id: u64) -> Result<Respon
 
 /// `DELETE /things/{id}`.
 pub(crate) async fn delete(call: &Call<'_>, id: u64) -> Result<Response<Body>, Problem> {
-    let row = present(call, id)?;
+    let row = present(call, id).await?;
     let insists = expected(call.headers, row.version)?;
     let command = command_of(call.thing.delete.as_ref(), Value::Null)?;
     change(call, row.key, command, insists, None).await?;
@@ -87,7 +87,7 @@ pub(crate) async fn delete(call: &Call<'_>, id: u64) -> Result<Response<Body>, P
 pub(crate) async fn act(call: &Call<'_>, body: Body, id: u64, action: usize, method: &Method) -> Result<Response<Body>, Problem> {
     let action = &call.thing.actions[action];
     let name = action.def.name;
-    let row = present(call, id)?;
+    let row = present(call, id).await?;
     let insists = expected(call.headers, row.version)?;
     let body = body::read(call.headers, body, call.site.options.body_limit_bytes).await?;
     let path = format!("{}/{id}/{name}", call.thing.path);
@@ -115,8 +115,8 @@ fn wait(call: &Call<'_>) -> Option<Wait> {
     Some(Wait { settled, deadline_ms })
 }
 
-fn present(call: &Call<'_>, id: u64) -> Result<StoredRow, Problem> {
-    let row = call.thing.engine.reader().by_id(call.thing.table, id)?.ok_or_else(|| nothing(call.thing, id))?;
+async fn present(call: &Call<'_>, id: u64) -> Result<StoredRow, Problem> {
+    let row = row(call.thing, id).await?;
     call.trail.concerns(&row.key);
     Ok(row)
 }

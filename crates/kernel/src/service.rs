@@ -54,6 +54,8 @@ pub struct System {
     pub warm_ups: Vec<fn()>,
     /// How records of other programs on its topic are read.
     pub foreign: Option<ForeignDef>,
+    /// Existing readers of its topic choke on headers that are declared to be text: fewer are written for them.
+    pub bare_headers: bool,
 }
 
 /// One row that a first run has.
@@ -89,6 +91,7 @@ impl System {
             seeds: Vec::new(),
             warm_ups: Vec::new(),
             foreign: None,
+            bare_headers: false,
         }
     }
 
@@ -112,6 +115,12 @@ impl System {
     /// Declares how records of other programs on its topic are read.
     pub fn foreign<F: Foreign>(mut self) -> Self {
         self.foreign = Some(ForeignDef::of::<F>());
+        self
+    }
+
+    /// Says that existing readers of its topic choke on headers that are declared to be text (Spring Boot 2.1's generation).
+    pub fn bare_headers(mut self) -> Self {
+        self.bare_headers = true;
         self
     }
 

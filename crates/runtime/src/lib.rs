@@ -7,7 +7,9 @@ pub mod model;
 pub mod ports;
 pub mod relay;
 
-pub use crate::core::{Action, Core, Done, Failure, FarJob, Idempotency, Input, Limits, Parts, Request, Turn, Typed, Wait};
-pub use crate::driver::{Engine, EngineOptions, Order, StartError, Status};
+pub use crate::core::{
+    Action, Core, Done, Failure, FarJob, Idempotency, Input, Limits, Order, Parts, Request, Turn, Typed, Wait,
+};
+pub use crate::driver::{Engine, EngineOptions, StartError, Status};
 pub use crate::model::{Model, Table, TableId};
 pub use crate::relay::{Relay, RelayError, Relayed};

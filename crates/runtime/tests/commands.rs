@@ -36,7 +36,7 @@ fn a_private_event_changes_the_state_and_stays_out_of_the_log() {
 fn what_must_exist_and_does_not_is_absent() {
     let mut world = World::new();
     let mut request = world.request::<Note>("a", Do::Write("one".into()));
-    request.must_exist = true;
+    request.order.must_exist = true;
     assert_eq!(world.done(request), Err(Failure::Absent));
     assert_eq!(world.note("a"), None);
 }
@@ -47,7 +47,7 @@ fn another_version_than_expected_is_stale() {
     world.write("a", "one").unwrap();
     for (expected, text, stale) in [(2, "two", true), (1, "three", false), (1, "four", true)] {
         let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.expected_version = Some(expected);
+        request.order.expected_version = Some(expected);
         assert_eq!(world.done(request).err(), stale.then_some(Failure::Stale), "{text}");
     }
     assert_eq!(world.note("a").as_deref(), Some("three"));
@@ -59,7 +59,7 @@ fn the_second_of_two_writers_of_one_batch_is_stale() {
     world.write("a", "one").unwrap();
     let tickets = ["two", "three"].map(|text| {
         let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.expected_version = Some(1);
+        request.order.expected_version = Some(1);
         world.hand_in(request)
     });
     world.run();
@@ -103,7 +103,7 @@ fn a_repeated_request_gets_its_first_answer_again() {
     let mut world = World::new();
     let send = |world: &mut World, text: &str, key: &str| {
         let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.idempotency = Some(once(key, text));
+        request.order.idempotency = Some(once(key, text));
         world.done(request)
     };
     let first = send(&mut world, "one", "k").unwrap();
@@ -121,7 +121,7 @@ fn a_refusal_is_remembered_and_what_may_succeed_later_is_not() {
     let mut world = World::new();
     let send = |world: &mut World, command: Do, must_exist: bool, key: &str| {
         let mut request = world.request::<Note>("a", command);
-        (request.idempotency, request.must_exist) = (Some(once(key, "same")), must_exist);
+        (request.order.idempotency, request.order.must_exist) = (Some(once(key, "same")), must_exist);
         world.done(request)
     };
     assert!(matches!(send(&mut world, Do::Refuse, false, "refused"), Err(Failure::Refused(_))));
@@ -137,7 +137,7 @@ fn an_idempotency_key_is_forgotten_after_its_time() {
     let mut world = World::new();
     let send = |world: &mut World, text: &str| {
         let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.idempotency = Some(once("k", text));
+        request.order.idempotency = Some(once("k", text));
         world.done(request)
     };
     send(&mut world, "one").unwrap();
@@ -152,7 +152,7 @@ fn the_same_key_twice_within_one_batch_is_done_once() {
     let mut world = World::new();
     let tickets = ["one", "one", "two"].map(|text| {
         let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.idempotency = Some(once("k", text));
+        request.order.idempotency = Some(once("k", text));
         world.hand_in(request)
     });
     world.run();
@@ -195,12 +195,12 @@ fn what_is_created_and_removed_in_one_batch_leaves_its_events_only() {
 fn a_given_id_is_kept_and_counting_goes_on_behind_it() {
     let mut world = World::new();
     let mut request = world.request::<Note>("a", Do::Write("one".into()));
-    request.give_id = Some(70);
+    request.order.give_id = Some(70);
     assert_eq!(world.done(request).unwrap().id, 70);
     world.restart();
     assert_eq!(world.write("b", "one").unwrap().id, 71);
     let mut request = world.request::<Note>("a", Do::Write("two".into()));
-    request.give_id = Some(99);
+    request.order.give_id = Some(99);
     assert_eq!(world.done(request).unwrap().id, 70, "one that exists has its id already");
 }
 
@@ -210,7 +210,7 @@ fn a_taken_id_is_told_to_its_giver_and_to_nobody_else() {
     world.write("a", "one").unwrap();
     let others: Vec<u64> = (0..5).map(|place| world.ask_to_write(&format!("n-{place}"), "one")).collect();
     let mut request = world.request::<Note>("b", Do::Write("mine".into()));
-    request.give_id = Some(1);
+    request.order.give_id = Some(1);
     let taken = world.hand_in(request);
     let more: Vec<u64> = (5..9).map(|place| world.ask_to_write(&format!("n-{place}"), "one")).collect();
     world.run();
@@ -226,7 +226,7 @@ fn a_taken_id_is_told_to_its_giver_and_to_nobody_else() {
 fn an_id_given_in_vain_does_not_use_up_the_ids_before_it() {
     let mut world = World::new();
     let mut request = world.request::<Note>("a", Do::Write("one".into()));
-    request.give_id = Some(u64::MAX);
+    request.order.give_id = Some(u64::MAX);
     world.store.plan().refused_key = Some("a".into());
     assert_eq!(world.done(request), Err(Failure::IdTaken));
     assert_eq!(world.write("b", "one").unwrap().id, 1);
@@ -236,7 +236,7 @@ fn an_id_given_in_vain_does_not_use_up_the_ids_before_it() {
 fn where_the_last_id_is_given_no_more_come_to_be() {
     let mut world = World::new();
     let mut request = world.request::<Note>("a", Do::Write("one".into()));
-    request.give_id = Some(u64::MAX);
+    request.order.give_id = Some(u64::MAX);
     assert!(world.done(request).is_ok());
     assert!(matches!(world.write("b", "one"), Err(Failure::Fault(cause)) if cause.contains("ids")));
     assert!(world.write("a", "two").is_ok());
@@ -256,7 +256,7 @@ fn more_commands_than_the_queue_holds_are_refused_at_once() {
 fn a_request_that_waits_is_answered_when_its_aggregate_is_settled() {
     let mut world = World::new();
     let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-    request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
+    request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
     let ticket = world.hand_in(request);
     world.run();
     assert!(world.replies.is_empty(), "it is committed, and not settled");
@@ -272,7 +272,7 @@ fn a_request_that_waits_is_answered_even_where_no_row_is_kept_in_memory() {
         let mut world = World::with(Limits { rows, ..Limits::default() });
         world.store.plan().shared = shared;
         let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-        request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
+        request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
         let ticket = world.hand_in(request);
         world.run();
         world.write("b", "one").unwrap();
@@ -285,7 +285,7 @@ fn a_request_that_waits_is_answered_even_where_no_row_is_kept_in_memory() {
 fn a_request_that_waits_too_long_is_told_so_and_its_work_goes_on() {
     let mut world = World::new();
     let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-    request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
+    request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
     let ticket = world.hand_in(request);
     world.pass(999);
     assert!(world.replies.is_empty());
@@ -301,7 +301,7 @@ fn a_request_that_waits_for_what_is_settled_already_is_answered_at_once() {
     world.send_out::<Errand>("a", 1);
     world.answer(1, "done");
     let mut request = world.request::<Errand>("a", Go::BackSilently);
-    request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
+    request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
     assert!(world.done(request).is_ok());
 }
 
@@ -310,8 +310,8 @@ fn while_the_first_request_waits_a_repetition_is_told_that_it_is_in_flight() {
     let mut world = World::new();
     let waiting = |world: &mut World| {
         let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-        request.wait = Some(until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000));
-        request.idempotency = Some(once("k", "out"));
+        request.order.wait = Some(until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000));
+        request.order.idempotency = Some(once("k", "out"));
         world.hand_in(request)
     };
     let (first, at_once) = (waiting(&mut world), waiting(&mut world));
@@ -335,8 +335,8 @@ fn a_repetition_after_a_restart_waits_for_the_end_as_the_first_would_have() {
     let mut world = World::new();
     let waiting = |world: &mut World| {
         let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-        request.wait = Some(until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000));
-        request.idempotency = Some(once("k", "out"));
+        request.order.wait = Some(until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000));
+        request.order.idempotency = Some(once("k", "out"));
         world.hand_in(request)
     };
     waiting(&mut world);
@@ -354,7 +354,7 @@ fn a_repetition_after_a_restart_waits_for_the_end_as_the_first_would_have() {
 fn who_waits_is_not_told_what_may_never_have_been_committed() {
     let mut world = World::new();
     let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-    request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 10_000));
+    request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 10_000));
     let ticket = world.hand_in(request);
     world.run();
     world.store.plan().fates.push_back(Fate::LostUnheard);

@@ -49,7 +49,7 @@ fn events_of_a_key_reach_policies_and_views_in_their_order() {
 fn what_follows_from_an_event_names_it_as_its_cause() {
     let mut world = World::new();
     let mut request = world.request::<Note>("a", Do::Write("finish".into()));
-    (request.cause.actor, request.cause.trace) = ("somebody".into(), "a trace".into());
+    (request.order.cause.actor, request.order.cause.trace) = ("somebody".into(), "a trace".into());
     world.done(request).unwrap();
     let all = runtime::ports::LogQuery { limit: 100, ..Default::default() };
     let log = runtime::ports::Reader::log(&world.reader, &all).unwrap();

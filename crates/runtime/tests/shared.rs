@@ -58,7 +58,7 @@ fn a_command_that_expected_a_version_is_stale_once_another_was_first() {
     let racing = one.clone();
     other.meanwhile(move || drop(racing.write("a", "second").unwrap()));
     let mut request = other.world().request::<Note>("a", Do::Write("third".into()));
-    request.expected_version = Some(1);
+    request.order.expected_version = Some(1);
     assert_eq!(other.world().done(request), Err(Failure::Stale));
     assert_eq!(one.world().note("a").as_deref(), Some("second"));
 }
@@ -99,7 +99,7 @@ fn an_idempotency_key_that_both_are_given_is_carried_out_once() {
     let [one, other] = two(&crowd);
     let send = |process: &Process, fingerprint: &str| {
         let mut request = process.world().request::<Copied>("a", CopyDo::Take("x".into()));
-        request.idempotency = Some(once("key", fingerprint));
+        request.order.idempotency = Some(once("key", fingerprint));
         process.world().done(request)
     };
     other.meanwhile(move || {
@@ -118,7 +118,7 @@ fn an_idempotency_key_for_another_row_is_carried_out_once_too() {
     let [one, other] = two(&crowd);
     let send = |process: &Process, key: &str| {
         let mut request = process.world().request::<Copied>(key, CopyDo::Take("x".into()));
-        request.idempotency = Some(once("key", "same"));
+        request.order.idempotency = Some(once("key", "same"));
         process.world().done(request).unwrap()
     };
     other.meanwhile(move || drop(send(&one, "a")));
@@ -297,7 +297,7 @@ fn who_waits_is_answered_though_another_settles_it() {
     let ticket = {
         let mut world = one.world();
         let mut request = world.request::<Errand>("a", Go::Remind(due_ms));
-        request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 60_000));
+        request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 60_000));
         world.hand_in(request)
     };
     one.run();

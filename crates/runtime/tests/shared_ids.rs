@@ -13,7 +13,7 @@ use runtime::{Done, Failure, Limits};
 /// Writes a note under an id that the client gives.
 fn write_as(process: &Process, key: &str, id: u64) -> Result<Done, Failure> {
     let mut request = process.world().request::<Note>(key, Do::Write("as asked".into()));
-    request.give_id = Some(id);
+    request.order.give_id = Some(id);
     process.world().done(request)
 }
 
@@ -61,7 +61,7 @@ fn an_id_that_a_client_gives_beside_new_things_in_one_batch_is_not_given_again()
     let [one, other] = [crowd.join(), crowd.join()];
     one.write("a", "x").unwrap();
     let mut request = one.world().request::<Note>("given", Do::Write("as asked".into()));
-    request.give_id = Some(50);
+    request.order.give_id = Some(50);
     let given = one.world().hand_in(request);
     let beside = one.world().ask_to_write("beside", "x");
     one.run();

@@ -54,7 +54,7 @@ fn a_repetition_after_unavailable_is_carried_out() {
     let mut world = World::new();
     let send = |world: &mut World| {
         let mut request = world.request::<Note>("a", Do::Write("one".into()));
-        request.idempotency = Some(once("k", "one"));
+        request.order.idempotency = Some(once("k", "one"));
         world.done(request)
     };
     world.store.plan().fates.push_back(Fate::Full);
@@ -109,7 +109,7 @@ fn a_refused_event_is_parked_and_the_command_that_led_to_it_is_not_blamed() {
         world.write("a", "one").unwrap();
         assert!(world.write("b", "same-id").is_ok(), "the view has that id already");
         let mut request = world.request::<Note>("c", Do::Write("same-id".into()));
-        request.give_id = Some(33);
+        request.order.give_id = Some(33);
         assert_eq!(world.done(request).unwrap().id, 33);
         let parked = world.parked(BOOK);
         assert!(parked.len() == 2 && parked.iter().all(|row| row.dead && row.cause.contains("taken")), "{parked:?}");

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kernel::context::Opaque;
 use kernel::event::Cause;
-use runtime::{Done, Failure, Idempotency, Request, TableId};
+use runtime::{Done, Failure, Idempotency, Order, Request, TableId};
 
 use crate::chance::{Chance, Faults};
 
@@ -53,8 +53,7 @@ impl Clients {
     pub fn request(&mut self, sent: Sent, table: TableId) -> Request {
         self.next_ticket += 1;
         let ticket = self.next_ticket;
-        let request = Request {
-            ticket,
+        let order = Order {
             table,
             key: sent.key.clone().unwrap_or_else(|| format!("made-{ticket}")),
             give_id: None,
@@ -71,7 +70,7 @@ impl Clients {
             wait: None,
         };
         self.open.insert(ticket, sent);
-        request
+        Request { ticket, order }
     }
 
     /// What the client does with an answer: the next request, and after how many milliseconds.

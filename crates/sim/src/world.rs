@@ -270,7 +270,7 @@ impl World {
             return self.plan(after_ms, Planned::Send(sent));
         };
         let request = self.clients.request(sent, table);
-        let line = format!("send {} as {}", request.cause.request, request.ticket);
+        let line = format!("send {} as {}", request.order.cause.request, request.ticket);
         let refused = core.accept(Input::Command(Box::new(request)), now);
         self.log(line);
         if let Some(action) = refused {

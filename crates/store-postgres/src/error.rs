@@ -76,6 +76,13 @@ pub enum OpenError {
     Unavailable(String),
 }
 
+impl OpenError {
+    /// Trying again later may help; all else is for a person to mend.
+    pub fn may_pass(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::Unavailable(_))
+    }
+}
+
 impl From<Failed> for OpenError {
     fn from(failed: Failed) -> Self {
         Self::Unavailable(failed.to_string())

@@ -51,6 +51,10 @@ impl PostgresReader {
 }
 
 impl Reader for PostgresReader {
+    fn is_remote(&self) -> bool {
+        true
+    }
+
     fn by_id(&self, table: TableId, id: u64) -> Result<Option<StoredRow>, StoreError> {
         // Larger ones cannot be stored, so they are not there.
         let Ok(id) = whole(id) else { return Ok(None) };

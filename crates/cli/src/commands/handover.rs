@@ -17,7 +17,7 @@ pub fn handover(args: &Handover, config: &Config, systems: &[System]) -> Result<
         (None, None) => return Err(Failed::config(format!("say --from GROUP or --to GROUP: the other one is ours, {ours}"))),
         (from, to) => (from.clone().unwrap_or_else(|| ours.clone()), to.clone().unwrap_or_else(|| ours.clone())),
     };
-    let admin = Admin::new(&config.kafka).map_err(|error| Failed::unavailable(error.to_string()))?;
+    let admin = Admin::new(&config.kafka).map_err(|error| Failed::config(format!("`kafka`: {error}")))?;
     let topics = [model.system.topic.to_owned()];
     let copied = admin.handover(&from, &to, &topics).map_err(|error| Failed::no(error.to_string()))?;
     for (partition, position) in &copied {

@@ -2,6 +2,7 @@
 
 mod engines;
 mod front;
+mod gauges;
 mod greeting;
 mod ledger;
 mod ports;
@@ -24,6 +25,7 @@ use store_sqlite::DataDir;
 use crate::config::Config;
 use crate::failed::Failed;
 use crate::logs;
+use gauges::Gauges;
 
 /// Runs systems until it is told to stop. A system that runs alone also opens each service on its own port.
 pub fn run(config: &Config, systems: Vec<System>, named: bool) -> Result<u8, Failed> {
@@ -54,7 +56,7 @@ async fn wired(config: &Config, systems: Vec<System>, named: bool) -> Result<(),
     let zone = TimeZone::get(&config.zone).map_err(|error| Failed::config(error.to_string()))?;
     let ready = Arc::new(AtomicBool::new(true));
     let engines = engines::start(config, &dir, &zone, systems)?;
-    let options = serve::http_options(config, &opened, zone, &engines, ready.clone())?;
+    let options = serve::http_options(config, &opened, zone, &engines, Gauges::of(&engines, Vec::new()), ready.clone())?;
     watch::disk(config, &dir);
     if config.seed {
         for engine in &engines {

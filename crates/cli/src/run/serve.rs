@@ -13,6 +13,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use runtime::Engine;
 
 use super::front::front;
+use super::gauges::Gauges;
 use super::greeting::shown_host;
 use super::ports::Door;
 use crate::config::Config;
@@ -27,6 +28,7 @@ pub fn http_options(
     opened: &[Door],
     zone: TimeZone,
     engines: &[Arc<Engine>],
+    gauges: Gauges,
     ready: Arc<AtomicBool>,
 ) -> Result<HttpOptions, Failed> {
     let port = opened.first().map_or(config.http.port, |door| door.port);
@@ -44,7 +46,8 @@ pub fn http_options(
         ready,
         settle_within_ms: settle_within_ms(config),
         stuck_after_ms: config.limits.stuck_after_ms,
-        metrics: Some(metrics()?),
+        metrics: Some(metrics(gauges.clone())?),
+        details: Some(Arc::new(move |engine| gauges.details(engine))),
         admin: config.http.admin,
         front: Some(front(engines, opened, config.http.admin)),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -98,7 +101,7 @@ fn public_url(config: &Config, port: u16) -> String {
     config.http.public_url.trim_end_matches('/').to_owned()
 }
 
-fn metrics() -> Result<http_api::RenderMetrics, Failed> {
+fn metrics(gauges: Gauges) -> Result<http_api::RenderMetrics, Failed> {
     let handle = PrometheusBuilder::new().install_recorder().map_err(|error| Failed::no(error.to_string()))?;
     let upkeep = handle.clone();
     tokio::spawn(async move {
@@ -107,7 +110,10 @@ fn metrics() -> Result<http_api::RenderMetrics, Failed> {
             upkeep.run_upkeep();
         }
     });
-    Ok(Arc::new(move || handle.render()))
+    Ok(Arc::new(move || {
+        gauges.put_down();
+        handle.render()
+    }))
 }
 
 /// Ends when somebody wants the process to: an orchestrator by SIGTERM, a person by ctrl-c.

@@ -1,10 +1,11 @@
 //! `pabal serve`: services that stand alone, each with a store of its own, and Apache Kafka between them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use broker_kafka::{Admin, KafkaBroker, KafkaPublisher};
+use broker_kafka::{Admin, Generation, KafkaBroker, KafkaPublisher, TopicState};
 use gateway::{ForwardOptions, Forwarding, Remote};
 use http_api::HttpOptions;
 use jiff::tz::TimeZone;
@@ -16,9 +17,10 @@ use runtime::{Engine, Model};
 use store_postgres::{PostgresOptions, PostgresStore};
 
 use super::engines::{channels, limits};
+use super::gauges::Gauges;
 use super::serve::{self, Told};
 use super::{ports, seeds, warm};
-use crate::config::Config;
+use crate::config::{Config, Postgres};
 use crate::failed::Failed;
 
 /// What one process of a cluster is to run.
@@ -69,7 +71,7 @@ pub async fn wired(config: &Config, chosen: Chosen) -> Result<(), Failed> {
     let zone = TimeZone::get(&config.zone).map_err(|error| Failed::config(error.to_string()))?;
     let stop = Arc::new(AtomicBool::new(false));
     let starting = {
-        let (config, zone, services, stop) = (config.clone(), zone.clone(), chosen.services.clone(), stop.clone());
+        let (config, zone, services, stop) = (as_declared(config, &chosen), zone.clone(), chosen.services.clone(), stop.clone());
         tokio::task::spawn_blocking(move || start(&config, &zone, &services, &stop))
     };
     let served = tokio::select! {
@@ -80,7 +82,8 @@ pub async fn wired(config: &Config, chosen: Chosen) -> Result<(), Failed> {
         }
     };
     let ready = Arc::new(AtomicBool::new(true));
-    let options = serve::http_options(config, &opened, zone, &served.engines, ready.clone())?;
+    let gauges = served.gauges();
+    let options = serve::http_options(config, &opened, zone, &served.engines, gauges, ready.clone())?;
     if config.seed {
         for engine in &served.engines {
             seeds::sow(engine).await;
@@ -92,7 +95,7 @@ pub async fn wired(config: &Config, chosen: Chosen) -> Result<(), Failed> {
     }
     warm::up(&served.engines);
     let port = opened.first().map_or(0, |door| door.port);
-    let names = served.engines.iter().map(|engine| name_of(engine.model())).collect::<Vec<_>>();
+    let names = served.engines.iter().map(|engine| engine.name()).collect::<Vec<_>>();
     tracing::info!(services = names.join(","), gateway = chosen.gateway, host = config.http.host, port, "running");
     let mut doors = serve::doors(opened, &served.engines, &options);
     if chosen.gateway {
@@ -105,6 +108,15 @@ pub async fn wired(config: &Config, chosen: Chosen) -> Result<(), Failed> {
     served.stop(Duration::from_millis(config.gateway.grace_period_ms)).await;
     tracing::info!("stopped");
     ended.map_err(|error| Failed::unavailable(error.to_string()))
+}
+
+/// The settings, with what the systems say themselves where the settings say nothing.
+fn as_declared(config: &Config, chosen: &Chosen) -> Config {
+    let mut config = config.clone();
+    for system in chosen.services.iter().filter(|system| system.bare_headers) {
+        config.kafka.topics.generation.entry(system.topic.to_owned()).or_insert(Generation::Old);
+    }
+    config
 }
 
 /// The way to the services that run elsewhere: all that the settings name and this process does not run itself.
@@ -156,31 +168,47 @@ fn start(config: &Config, zone: &TimeZone, services: &[System], stop: &AtomicBoo
     if services.is_empty() {
         return Ok(served);
     }
-    let topics: Vec<String> = services.iter().map(|system| system.topic.to_owned()).collect();
-    insist(stop, "Kafka", || {
-        for topic in Admin::new(&config.kafka)?.ensure(&topics)? {
-            if let Some(warning) = topic.warning() {
-                tracing::warn!("{warning}");
-            }
-        }
-        Ok::<_, runtime::ports::BrokerError>(())
-    })?;
+    let topics: BTreeSet<String> = services.iter().map(|system| system.topic.to_owned()).collect();
+    let topics: Vec<String> = topics.into_iter().collect();
+    let admin = Admin::new(&config.kafka).map_err(|error| Failed::config(format!("`kafka`: {error}")))?;
+    let found = insist(stop, "Kafka", || admin.ensure(&topics).map_err(Trouble::later))?;
+    for warning in found.iter().filter_map(TopicState::warning) {
+        tracing::warn!("{warning}");
+    }
     for system in services {
         let model = model(config, system.clone())?;
-        let opened = insist(stop, "PostgreSQL", || open(config, &model))?;
+        let options = postgres_options(&config.postgres)?;
+        let opened = insist(stop, "PostgreSQL", || open(&options, &model))?;
         served.put(config, zone, &model, opened)?;
     }
     Ok(served)
 }
 
-/// Until it works, or until nobody wants it any more.
-fn insist<T, E: std::fmt::Display>(stop: &AtomicBool, what: &str, mut work: impl FnMut() -> Result<T, E>) -> Result<T, Failed> {
+/// Why a server cannot be worked with.
+enum Trouble {
+    /// It may pass.
+    Later(String),
+    /// It does not without a person.
+    Settings(String),
+}
+
+impl Trouble {
+    fn later(error: impl std::fmt::Display) -> Self {
+        Self::Later(error.to_string())
+    }
+}
+
+/// Until it works, until nobody wants it any more, or until it is clear that waiting does not help.
+fn insist<T>(stop: &AtomicBool, what: &str, mut work: impl FnMut() -> Result<T, Trouble>) -> Result<T, Failed> {
     let mut pause = RETRY.0;
     loop {
         match work() {
             Ok(done) => return Ok(done),
-            Err(error) if stop.load(Ordering::Acquire) => return Err(Failed::unavailable(format!("{what}: {error}"))),
-            Err(error) => tracing::warn!(%error, "{what} is not ready; trying again"),
+            Err(Trouble::Settings(error)) => return Err(Failed::config(format!("{what}: {error}"))),
+            Err(Trouble::Later(error)) if stop.load(Ordering::Acquire) => {
+                return Err(Failed::unavailable(format!("{what}: {error}")));
+            }
+            Err(Trouble::Later(error)) => tracing::warn!(error, "{what} is not ready; trying again"),
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(RETRY.1);
@@ -193,15 +221,20 @@ fn model(config: &Config, system: System) -> Result<Arc<Model>, Failed> {
     model.map_err(|error| Failed::config(error.to_string()))
 }
 
-fn open(config: &Config, model: &Model) -> Result<Opened, Failed> {
-    let ours = &config.postgres;
+fn postgres_options(ours: &Postgres) -> Result<PostgresOptions, Failed> {
     let mut options = PostgresOptions::new(&ours.url).map_err(|error| Failed::config(format!("`postgres.url`: {error}")))?;
     options.readers = ours.readers;
     options.lease = Duration::from_millis(ours.lease_ms);
     options.relay_lease = options.lease;
     options.statement_timeout = Duration::from_millis(ours.statement_timeout_ms);
-    let opened = PostgresStore::connect(&options, model);
-    let (store, reader, outbox) = opened.map_err(|error| Failed::unavailable(error.to_string()))?;
+    Ok(options)
+}
+
+fn open(options: &PostgresOptions, model: &Model) -> Result<Opened, Trouble> {
+    let opened = PostgresStore::connect(options, model);
+    let (store, reader, outbox) = opened.map_err(|error| {
+        if error.may_pass() { Trouble::Later(error.to_string()) } else { Trouble::Settings(error.to_string()) }
+    })?;
     Ok((Box::new(store), Arc::new(reader), Box::new(outbox)))
 }
 
@@ -234,6 +267,11 @@ impl Served {
         self.engines.push(engine);
         self.brokers.push(broker);
         Ok(())
+    }
+
+    fn gauges(&self) -> Gauges {
+        let names = self.engines.iter().map(|engine| engine.name().to_owned());
+        Gauges::of(&self.engines, names.zip(self.relays.iter().map(Relaying::watch)).collect())
     }
 
     /// Partitions are handed back, engines answer what they have accepted, and the relays publish what they can in time; the

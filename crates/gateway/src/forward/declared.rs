@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, Uri};
+use http_api::host_of;
 use kernel::System;
 
 use super::admin;
 use super::options::ForwardOptions;
-use super::origin::host;
 
 /// Every resource and view that is declared.
 pub(crate) struct Declared {
@@ -124,7 +124,7 @@ fn choose<'a>(candidates: &'a [Thing], uri: &Uri, headers: &HeaderMap, options: 
         return Some(only);
     }
     let by_header = headers.get("x-pabal-system").and_then(|system| system.to_str().ok());
-    let by_host = host(uri, headers, options.trust_forwarded).and_then(|host| host.split(['.', ':']).next());
+    let by_host = host_of(uri, headers, options.trust_forwarded).and_then(|host| host.split(['.', ':']).next());
     let named = [by_header, by_host, options.default_system.as_deref()];
     named.into_iter().flatten().find_map(|system| candidates.iter().find(|thing| thing.place.system == system))
 }

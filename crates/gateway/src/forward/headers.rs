@@ -4,9 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::http::header::{CONNECTION, EXPECT, FORWARDED, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
-use http_api::RequestContext;
-
-use super::origin::Origin;
+use http_api::{Origin, RequestContext};
 
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");

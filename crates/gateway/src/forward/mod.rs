@@ -9,7 +9,6 @@ mod held;
 mod load;
 mod measure;
 mod options;
-mod origin;
 mod pool;
 mod probes;
 mod problems;
@@ -24,7 +23,7 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderName, HeaderValue, Response};
-use http_api::{Problem, RequestContext, problem_types};
+use http_api::{Origin, Problem, RequestContext, problem_types};
 use kernel::System;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -35,7 +34,6 @@ use crate::guard::Peer;
 use declared::{Declared, Goal, Spot, Thing};
 use headers::Vouched;
 use load::Load;
-use origin::Origin;
 use pool::Pool;
 use send::Sending;
 
@@ -150,7 +148,7 @@ impl Shared {
         let options = &self.options;
         let until = Instant::now() + options.overall;
         let (mut parts, body) = request.into_parts();
-        let vouched = Vouched::from(Origin::of(&parts.uri, &parts.headers, options));
+        let vouched = Vouched::from(Origin::of(&parts.uri, &parts.headers, &options.public_url, options.trust_forwarded));
         let peer = parts.extensions.get::<Peer>().map(|peer| peer.0);
         headers::onward(&mut parts.headers, &vouched, peer, options.trust_forwarded, context);
         // Before it takes a place among those in flight: a client may be slow, and that is not the service's doing.
@@ -163,7 +161,7 @@ impl Shared {
 
     /// 300 with the doors that lead to one of them each.
     fn several(&self, request: &Request, things: &[Thing]) -> Problem {
-        let url = Origin::of(request.uri(), request.headers(), &self.options).url();
+        let url = Origin::of(request.uri(), request.headers(), &self.options.public_url, self.options.trust_forwarded).url();
         let door = |thing: &Thing| {
             let system = thing.place.system;
             json!({"system": system, "href": format!("{url}/{system}/{}", thing.name)})

@@ -21,17 +21,17 @@ pub(crate) fn unanswered(pool: &Pool, failure: Failure, unsure: bool) -> Problem
             let wait = pool.opens_in(std::time::Instant::now()).as_secs_f64().ceil();
             #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a few seconds, never below nothing
             let wait = (wait as u64).clamp(1, LONGEST_WAIT_S);
-            let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, "service-unavailable", detail);
+            let problem = Problem::of(problem_types::SERVICE_UNAVAILABLE, detail);
             problem.retry_after(u32::try_from(wait).unwrap_or(1))
         }
         Failure::Busy => overloaded(&name),
         Failure::TimedOut => {
             let detail = format!("{name} did not answer in time; {outcome}");
-            Problem::new(StatusCode::GATEWAY_TIMEOUT, "gateway-timeout", detail).retry_after(1)
+            Problem::of(problem_types::GATEWAY_TIMEOUT, detail).retry_after(1)
         }
         Failure::Broken => {
             let detail = format!("{name} broke the connection off before it answered; {outcome}");
-            Problem::new(StatusCode::BAD_GATEWAY, "bad-gateway", detail)
+            Problem::of(problem_types::BAD_GATEWAY, detail)
         }
     };
     named(problem, pool)

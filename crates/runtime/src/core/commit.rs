@@ -397,7 +397,7 @@ impl Core {
         for item in items.work {
             match item {
                 Work::Command(request) => {
-                    let taken = refused && request.give_id.is_some();
+                    let taken = refused && request.order.give_id.is_some();
                     let failure = if taken { Failure::IdTaken } else { Failure::Fault(cause.to_owned()) };
                     turn.actions.push(Action::Reply { ticket: request.ticket, result: Err(failure) });
                 }

@@ -50,7 +50,7 @@ use waiters::Waiters;
 use work::Work;
 
 pub use limits::Limits;
-pub use request::{Action, Done, Failure, FarJob, Idempotency, Input, Request, Typed, Wait};
+pub use request::{Action, Done, Failure, FarJob, Idempotency, Input, Order, Request, Typed, Wait};
 
 /// Rounds of loading after which one item is to blame: more than any chain of look-ups needs.
 const ROUNDS: usize = 64;
@@ -235,7 +235,7 @@ impl Core {
     pub fn accept(&mut self, input: Input, now: Timestamp) -> Option<Action> {
         match input {
             Input::Command(request) => {
-                let paused = self.is_paused(self.service_of(request.table));
+                let paused = self.is_paused(self.service_of(request.order.table));
                 if paused || self.commands.len() >= self.limits.queue {
                     let failure = if paused { Failure::Unavailable("the service is paused".into()) } else { Failure::Overloaded };
                     return Some(Action::Reply { ticket: request.ticket, result: Err(failure) });

@@ -11,10 +11,16 @@ use serde::{Deserialize, Serialize};
 use crate::model::TableId;
 use crate::ports::{Delivery, Partition};
 
-/// A command for one aggregate, and what its sender expects.
+/// An order, and where its answer goes.
 pub struct Request {
     /// The driver's number for the answer.
     pub ticket: u64,
+    /// What is wanted.
+    pub order: Order,
+}
+
+/// A command for one aggregate, and what its sender expects.
+pub struct Order {
     /// The aggregate's table.
     pub table: TableId,
     /// The aggregate's business key.

@@ -57,7 +57,7 @@ impl Core {
     /// The rows that an item will certainly need: loaded for all items of a batch at once.
     pub(super) fn foresee(&self, item: &Work) -> Vec<RowRef> {
         match item {
-            Work::Command(request) => vec![RowRef { table: request.table, key: request.key.clone() }],
+            Work::Command(request) => vec![RowRef { table: request.order.table, key: request.order.key.clone() }],
             Work::Ended(ended) => vec![RowRef { table: ended.row.table, key: ended.row.key.clone() }],
             Work::Timer(timer) => vec![RowRef { table: timer.table, key: timer.key.clone() }],
             Work::Event { place, record, .. } => self.foresee_event(*place, record),
@@ -66,31 +66,32 @@ impl Core {
     }
 
     fn command(&mut self, batch: &mut Batch, request: &Request) -> Result<(), Stop> {
-        let Some(slot) = self.rows.get(request.table, &request.key).cloned() else {
-            return Err(Stop::Missing(vec![RowRef { table: request.table, key: request.key.clone() }]));
+        let Some(slot) = self.rows.get(request.order.table, &request.order.key).cloned() else {
+            return Err(Stop::Missing(vec![RowRef { table: request.order.table, key: request.order.key.clone() }]));
         };
-        let idempotency = request.idempotency.as_ref().map(|key| (key.scope.clone(), key.key.clone()));
-        let held_for = request.wait.clone();
-        let held_for = held_for.map(|wait| HeldFor { table: request.table, key: request.key.clone(), wait, idempotency });
-        let remembered = request.idempotency.as_ref().map(|key| self.remembered(batch, key)).transpose()?;
+        let idempotency = request.order.idempotency.as_ref().map(|key| (key.scope.clone(), key.key.clone()));
+        let held_for = request.order.wait.clone();
+        let held_for =
+            held_for.map(|wait| HeldFor { table: request.order.table, key: request.order.key.clone(), wait, idempotency });
+        let remembered = request.order.idempotency.as_ref().map(|key| self.remembered(batch, key)).transpose()?;
         if let Some(result) = remembered.flatten() {
             // Who waits is told how it ended, the second time too.
             batch.replies.push(Reply { ticket: request.ticket, result, held_for });
             return Ok(());
         }
-        let fails = if request.must_exist && slot.state.is_none() {
+        let fails = if request.order.must_exist && slot.state.is_none() {
             Some(Failure::Absent)
-        } else if request.expected_version.is_some_and(|expected| expected != slot.version) {
+        } else if request.order.expected_version.is_some_and(|expected| expected != slot.version) {
             Some(Failure::Stale)
         } else {
             None
         };
         let step = Step {
-            table: request.table,
-            key: &request.key,
-            give_id: request.give_id,
-            command: &request.command,
-            cause: &request.cause,
+            table: request.order.table,
+            key: &request.order.key,
+            give_id: request.order.give_id,
+            command: &request.order.command,
+            cause: &request.order.cause,
         };
         let result = match fails {
             Some(failure) => Err(failure),
@@ -158,7 +159,7 @@ impl Core {
 
     /// What was done and what was refused is remembered with the commit; what may succeed another time is not.
     fn remember(&self, batch: &mut Batch, request: &Request, result: &Result<Done, Failure>) {
-        let Some(key) = &request.idempotency else { return };
+        let Some(key) = &request.order.idempotency else { return };
         if !matches!(result, Ok(_) | Err(Failure::Refused(_))) {
             return;
         }

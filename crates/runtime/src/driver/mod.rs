@@ -8,38 +8,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 
 use kernel::Timestamp;
-use kernel::context::Opaque;
-use kernel::event::Cause;
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
-use crate::core::{Done, Failure, Idempotency, Input, Wait};
-use crate::model::{Model, TableId};
+use crate::core::{Done, Failure, Input, Order};
+use crate::model::Model;
 use crate::ports::{Clock, Ids, Partition, Reader};
-pub use relaying::{RelayStatus, Relaying};
+pub use relaying::{RelayStatus, RelayWatch, Relaying};
 pub use writer::{EngineOptions, StartError};
-
-/// A command for one aggregate, from an inbound adapter.
-pub struct Order {
-    /// The aggregate's table.
-    pub table: TableId,
-    /// The aggregate's business key.
-    pub key: String,
-    /// The id that it gets if it comes to be now, where the client may say so.
-    pub give_id: Option<u64>,
-    /// The typed command.
-    pub command: Opaque,
-    /// Who and what caused it.
-    pub cause: Cause,
-    /// Only if the aggregate exists.
-    pub must_exist: bool,
-    /// Only if it has this version (`If-Match`).
-    pub expected_version: Option<u64>,
-    /// The client's idempotency key.
-    pub idempotency: Option<Idempotency>,
-    /// Answer only when the state is settled.
-    pub wait: Option<Wait>,
-}
 
 /// What the writer thread is sent.
 pub(crate) enum Message {
@@ -49,8 +25,8 @@ pub(crate) enum Message {
     Input(Box<Input>),
     /// Look again: something outside has changed.
     Wake,
-    /// Partitions of a broker are this process's from now on.
-    Assigned(Vec<Partition>),
+    /// Partitions of a broker are this process's from now on: where each ends, and where a handover has put the group.
+    Assigned { ends: Vec<(Partition, u64)>, handed: Vec<(Partition, u64)> },
     /// They are about to be another's; it is said when nothing is done with them any more.
     Revoked(Vec<Partition>, SyncSender<()>),
     /// Answer what was accepted, then end.
@@ -59,6 +35,7 @@ pub(crate) enum Message {
 
 /// A running system.
 pub struct Engine {
+    pub(crate) name: String,
     pub(crate) model: Arc<Model>,
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -141,6 +118,11 @@ pub struct FollowerStatus {
 }
 
 impl Engine {
+    /// What it is called among others: its system, or its group where a service stands alone.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// The declarations it runs.
     pub fn model(&self) -> &Arc<Model> {
         &self.model

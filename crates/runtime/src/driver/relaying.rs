@@ -51,6 +51,23 @@ pub struct RelayStatus {
     pub leading: bool,
 }
 
+/// Tells how a relay is doing.
+#[derive(Clone)]
+pub struct RelayWatch(Arc<Told>);
+
+impl RelayWatch {
+    /// Now.
+    pub fn status(&self) -> RelayStatus {
+        let Told { sent, errors, failing, leading } = &*self.0;
+        RelayStatus {
+            sent: sent.load(Ordering::Relaxed),
+            errors: errors.load(Ordering::Relaxed),
+            failing: failing.load(Ordering::Relaxed),
+            leading: leading.load(Ordering::Relaxed),
+        }
+    }
+}
+
 impl Relaying {
     /// Starts the thread.
     pub fn start(topic: &str, mut outbox: Box<dyn Outbox>, mut publisher: Box<dyn Publisher>) -> Result<Self, std::io::Error> {
@@ -90,14 +107,9 @@ impl Relaying {
         ring(&self.wake);
     }
 
-    /// How it is doing.
-    pub fn status(&self) -> RelayStatus {
-        RelayStatus {
-            sent: self.told.sent.load(Ordering::Relaxed),
-            errors: self.told.errors.load(Ordering::Relaxed),
-            failing: self.told.failing.load(Ordering::Relaxed),
-            leading: self.told.leading.load(Ordering::Relaxed),
-        }
+    /// For who wants to know how it is doing.
+    pub fn watch(&self) -> RelayWatch {
+        RelayWatch(self.told.clone())
     }
 
     /// Ends it after the turn that is under way.

@@ -12,7 +12,7 @@ use kernel::{FarCall, Reaction, Repeat};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
-use super::{Engine, Message, Order, Status, membership};
+use super::{Engine, Message, Status, membership};
 use crate::core::{Action, Core, Done, Failure, FarJob, Input, Limits, Parts, Request};
 use crate::model::Model;
 use crate::ports::{Broker, Channel, Clock, Ids, Partition, Reader, Store, StoreError};
@@ -82,11 +82,8 @@ impl Engine {
                 broker.watch(topic, waker(&inbox));
             }
         }
-        let of_broker = broker.clone().map(|broker| Following {
-            broker,
-            group: group.clone().unwrap_or_else(|| model.system.name.to_owned()),
-            topics,
-        });
+        let name = group.clone().unwrap_or_else(|| model.system.name.to_owned());
+        let of_broker = broker.clone().map(|broker| Following { broker, group: group.clone(), topics });
         let (committed_in, committed) = watch::channel(core.status().last_seq);
         let (status_in, status) = watch::channel(core.status());
         let writer = Writer {
@@ -98,7 +95,6 @@ impl Engine {
             channels,
             broker,
             group,
-            without_end: Vec::new(),
             tickets: HashMap::new(),
             next_ticket: 0,
             reactions: Vec::new(),
@@ -108,9 +104,8 @@ impl Engine {
             stopping: None,
             handle: Handle::try_current().ok(),
         };
-        let name = format!("pabal-{}", model.system.name);
-        std::thread::Builder::new().name(name).spawn(move || writer.run())?;
-        let engine = Self { model, reader, clock, ids, inbox, committed, status, following: Mutex::new(of_broker) };
+        std::thread::Builder::new().name(format!("pabal-{name}")).spawn(move || writer.run())?;
+        let engine = Self { name, model, reader, clock, ids, inbox, committed, status, following: Mutex::new(of_broker) };
         if !follow_later {
             engine.follow()?;
         }
@@ -121,7 +116,7 @@ impl Engine {
 /// What an engine is to follow.
 pub(crate) struct Following {
     broker: Arc<dyn Broker>,
-    group: String,
+    group: Option<String>,
     topics: Vec<String>,
 }
 
@@ -130,7 +125,8 @@ impl Engine {
     pub fn follow(&self) -> Result<(), StartError> {
         let following = self.following.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Following { broker, group, topics }) = following else { return Ok(()) };
-        Ok(broker.join(&group, &topics, Box::new(membership::Seat(self.inbox.clone())))?)
+        let seat = membership::Seat::new(self.inbox.clone(), broker.clone(), group);
+        Ok(broker.join(&self.name, &topics, Box::new(seat))?)
     }
 }
 
@@ -163,8 +159,6 @@ struct Writer {
     channels: BTreeMap<String, Arc<dyn Channel>>,
     broker: Option<Arc<dyn Broker>>,
     group: Option<String>,
-    /// Assigned, and not handed to the core before their end is known: who begins now may begin there.
-    without_end: Vec<Partition>,
     tickets: HashMap<u64, oneshot::Sender<Result<Done, Failure>>>,
     next_ticket: u64,
     /// Answers of far sides that are pure functions: fed back with the next turn.
@@ -181,8 +175,6 @@ impl Writer {
         let mut wait = Duration::ZERO;
         loop {
             self.take_messages(wait);
-            let again = std::mem::take(&mut self.without_end);
-            self.assigned(again);
             let wanted = self.take_deliveries();
             for (number, attempt, reaction) in std::mem::take(&mut self.reactions) {
                 self.accept(Input::Far { number, attempt, reaction });
@@ -236,16 +228,18 @@ impl Writer {
             Message::Order(order, sender) => {
                 self.next_ticket += 1;
                 self.tickets.insert(self.next_ticket, sender);
-                let request = request(self.next_ticket, *order);
+                let request = Request { ticket: self.next_ticket, order: *order };
                 self.accept(Input::Command(Box::new(request)));
             }
             Message::Input(input) => self.accept(*input),
             Message::Wake => {}
-            Message::Assigned(partitions) => self.assigned(partitions),
+            Message::Assigned { ends, handed } => {
+                self.accept(Input::Handed { positions: handed });
+                self.accept(Input::Assigned { partitions: ends });
+            }
             Message::Revoked(partitions, done) => {
                 // Between two turns nothing is under way: what is not committed by now never will be.
                 self.report();
-                self.without_end.retain(|partition| !partitions.contains(partition));
                 self.accept(Input::Revoked { partitions });
                 let _ = done.send(());
             }
@@ -258,29 +252,6 @@ impl Writer {
         if let Some(action) = self.core.accept(input, now) {
             self.act(action);
         }
-    }
-
-    fn assigned(&mut self, partitions: Vec<Partition>) {
-        let Some(broker) = self.broker.clone().filter(|_| !partitions.is_empty()) else { return };
-        let (mut known, mut handed) = (Vec::new(), Vec::new());
-        for partition in partitions {
-            let asked = broker.end(&partition).and_then(|end| {
-                let group = self.group.as_deref().map(|group| broker.handed(group, &partition)).transpose()?;
-                Ok((end, group.flatten()))
-            });
-            match asked {
-                Ok((end, before)) => {
-                    handed.extend(before.map(|position| (partition.clone(), position)));
-                    known.push((partition, end));
-                }
-                Err(error) => {
-                    tracing::error!(%partition, %error, "its end is not known; it is asked for again");
-                    self.without_end.push(partition);
-                }
-            }
-        }
-        self.accept(Input::Handed { positions: handed });
-        self.accept(Input::Assigned { partitions: known });
     }
 
     /// What is wanted of a broker: partition, position behind which, and how many records.
@@ -370,20 +341,5 @@ async fn give(inbox: &SyncSender<Message>, mut message: Message) {
     while let Err(std::sync::mpsc::TrySendError::Full(back)) = inbox.try_send(message) {
         message = back;
         tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-fn request(ticket: u64, order: Order) -> Request {
-    Request {
-        ticket,
-        table: order.table,
-        key: order.key,
-        give_id: order.give_id,
-        command: order.command,
-        cause: order.cause,
-        must_exist: order.must_exist,
-        expected_version: order.expected_version,
-        idempotency: order.idempotency,
-        wait: order.wait,
     }
 }

@@ -75,12 +75,17 @@ impl Record {
     }
 }
 
+/// Whether there is a `timestamp`, be it `null`: a member must not stand there twice.
 fn is_timed(data: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Timed {
-        timestamp: Option<serde::de::IgnoredAny>,
+        #[serde(default, deserialize_with = "there")]
+        timestamp: bool,
     }
-    serde_json::from_slice::<Timed>(data).is_ok_and(|value| value.timestamp.is_some())
+    fn there<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| true)
+    }
+    serde_json::from_slice::<Timed>(data).is_ok_and(|value| value.timestamp)
 }
 
 /// Payloads are JSON already; where a record itself is written as JSON they stand in it as text.
@@ -129,7 +134,8 @@ mod tests {
 
     #[test]
     fn a_time_that_is_there_already_stays() {
-        let data = r#"{"eventType":"SendSuccess","timestamp":5}"#;
-        assert_eq!(value(data), data);
+        for data in [r#"{"eventType":"SendSuccess","timestamp":5}"#, r#"{"eventType":"SendSuccess","timestamp":null}"#] {
+            assert_eq!(value(data), data);
+        }
     }
 }

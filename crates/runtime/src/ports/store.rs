@@ -85,6 +85,10 @@ pub trait Reader: Send + Sync {
     fn all_parked(&self, dead_only: bool, limit: usize) -> Result<Vec<ParkedRow>, StoreError>;
     /// Bytes on disk, 0 in memory.
     fn size_bytes(&self) -> u64;
+    /// Each call takes a round trip to another process, so that even one row is nothing to wait for where others wait, too.
+    fn is_remote(&self) -> bool {
+        false
+    }
 }
 
 /// The store did not do what it was asked, and nothing has changed.

@@ -9,7 +9,7 @@ use kernel::{Aggregate, Later, Reaction, Timestamp};
 use runtime::core::{Idempotency, Wait};
 use runtime::memory::{MemoryStore, SharedMemory};
 use runtime::ports::{Delivery, ParkedRow, Partition, Reader, Record, Store};
-use runtime::{Action, Core, Done, Failure, FarJob, Input, Limits, Model, Parts, Request, Status, Turn};
+use runtime::{Action, Core, Done, Failure, FarJob, Input, Limits, Model, Order, Parts, Request, Status, Turn};
 use serde_json::Value;
 
 use super::store::Fickle;
@@ -130,8 +130,7 @@ impl World {
     /// A request as most are.
     pub fn request<A: Aggregate>(&mut self, key: &str, command: A::Command) -> Request {
         self.tickets += 1;
-        Request {
-            ticket: self.tickets,
+        let order = Order {
             table: self.model.by_type(std::any::TypeId::of::<A>()).unwrap(),
             key: key.to_owned(),
             give_id: None,
@@ -141,7 +140,8 @@ impl World {
             expected_version: None,
             idempotency: None,
             wait: None,
-        }
+        };
+        Request { ticket: self.tickets, order }
     }
 
     /// Hands a request in and returns its ticket.

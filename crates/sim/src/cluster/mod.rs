@@ -428,7 +428,7 @@ impl Cluster {
             self.plan(0, Planned::Send(sent.clone()));
         }
         let request = self.clients.request(sent, table);
-        self.log(format!("send {} as {} to {number}", request.cause.request, request.ticket));
+        self.log(format!("send {} as {} to {number}", request.order.cause.request, request.ticket));
         self.asked.insert(request.ticket, number);
         self.replicas[number].wake_ms = self.now_ms;
         let process = self.replicas[number].process.as_mut();

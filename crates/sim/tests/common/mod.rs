@@ -4,6 +4,7 @@
 
 pub mod checks;
 pub mod mutants;
+pub mod seeds;
 pub mod witness;
 
 use std::sync::{Arc, Once};

@@ -1,26 +1,26 @@
-//! Under which address the client reached us: what the service behind makes its links of. The rules are those of the
-//! resources themselves, which read what is written here.
+//! Under which address the client reached us: what links begin with, and what a gateway tells the service behind it.
 
 use axum::http::header::{FORWARDED, HOST};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, Uri};
 
-use super::options::ForwardOptions;
-
 /// Scheme, host and, where a proxy named it apart, port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Origin<'a> {
+pub struct Origin<'a> {
+    /// `http` or `https`.
     pub scheme: &'a str,
+    /// The host, with its port where the client wrote one.
     pub host: &'a str,
+    /// The port, where only a proxy named it.
     pub port: Option<&'a str>,
 }
 
 impl<'a> Origin<'a> {
-    /// Of a request.
-    pub fn of(uri: &'a Uri, headers: &'a HeaderMap, options: &'a ForwardOptions) -> Self {
-        let (default_scheme, default_host) = options.public_url.split_once("://").unwrap_or(("http", &options.public_url));
-        let trusted = headers_of(headers, options.trust_forwarded);
-        let host = host(uri, headers, options.trust_forwarded).unwrap_or(default_host.trim_end_matches('/'));
+    /// Of a request. What it leaves open comes from `public_url`; headers of proxies count only where they are trusted.
+    pub fn of(uri: &'a Uri, headers: &'a HeaderMap, public_url: &'a str, trust_forwarded: bool) -> Self {
+        let (default_scheme, default_host) = public_url.split_once("://").unwrap_or(("http", public_url));
+        let trusted = headers_of(headers, trust_forwarded);
+        let host = host_of(uri, headers, trust_forwarded).unwrap_or(default_host.trim_end_matches('/'));
         let scheme = trusted.pair("proto").or_else(|| trusted.first("x-forwarded-proto"));
         let scheme = scheme.filter(|scheme| matches!(*scheme, "http" | "https")).unwrap_or(default_scheme);
         let port = trusted.first("x-forwarded-port").filter(|port| is_port(port));
@@ -38,8 +38,8 @@ impl<'a> Origin<'a> {
 }
 
 /// The host that the client used, if it is one: what stands in a link must not carry anything else.
-pub(crate) fn host<'a>(uri: &'a Uri, headers: &'a HeaderMap, trust: bool) -> Option<&'a str> {
-    let trusted = headers_of(headers, trust);
+pub fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap, trust_forwarded: bool) -> Option<&'a str> {
+    let trusted = headers_of(headers, trust_forwarded);
     let forwarded = trusted.pair("host").or_else(|| trusted.first("x-forwarded-host"));
     let named = forwarded.or_else(|| uri.authority().map(Authority::as_str));
     named.or_else(|| headers.get(HOST)?.to_str().ok()).filter(|host| is_host(host))
@@ -88,8 +88,7 @@ mod tests {
 
     fn url(uri: &str, pairs: &[(&'static str, &str)], trust_forwarded: bool) -> String {
         let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        let options = ForwardOptions { trust_forwarded, ..ForwardOptions::default() };
-        Origin::of(&uri.parse().unwrap(), &headers, &options).url()
+        Origin::of(&uri.parse().unwrap(), &headers, "http://localhost:8088", trust_forwarded).url()
     }
 
     #[test]
