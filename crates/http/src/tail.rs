@@ -10,7 +10,7 @@ use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use futures_util::{Stream, StreamExt, stream};
 use runtime::Engine;
-use runtime::ports::{LogQuery, Record};
+use runtime::ports::{LogQuery, Record, StoreError};
 
 use crate::admin::shown;
 use crate::problem::Problem;
@@ -56,10 +56,14 @@ fn records(
     let pages = stream::try_unfold((engine, query, committed, ready), |(engine, mut query, mut committed, ready)| async move {
         loop {
             // Marked as seen before the read, so that what comes during it wakes the next round.
-            let end = *committed.borrow_and_update();
+            let committed_here = *committed.borrow_and_update();
             let (reader, asked) = (engine.reader().clone(), query.clone());
-            let read = tokio::task::spawn_blocking(move || reader.log(&asked)).await.map_err(std::io::Error::other)?;
-            let records = read.map_err(|error| std::io::Error::other(error.to_string()))?;
+            let read = tokio::task::spawn_blocking(move || {
+                let end = if reader.is_remote() { reader.last_seq()? } else { committed_here };
+                Ok::<_, StoreError>((end, reader.log(&asked)?))
+            });
+            let read = read.await.map_err(std::io::Error::other)?;
+            let (end, records) = read.map_err(|error| std::io::Error::other(error.to_string()))?;
             if let Some(last) = records.last() {
                 query.after = last.seq;
                 return Ok(Some((records, (engine, query, committed, ready))));

@@ -32,6 +32,7 @@ mod refill;
 mod rows;
 mod schema;
 mod session;
+mod settled;
 mod shape;
 mod signal;
 mod store;

@@ -10,6 +10,7 @@ use tokio_postgres::Row;
 use crate::error::Failed;
 use crate::pool::Pool;
 use crate::session::Link;
+use crate::settled::Settled;
 use crate::shape::{Shape, stored};
 use crate::value::{Value, decoded, get, natural, values, whole};
 use crate::{counters, page, record, work};
@@ -20,11 +21,12 @@ pub struct PostgresReader {
     pool: Pool,
     shapes: Arc<[Shape]>,
     tables: Vec<Table>,
+    settled: Settled,
 }
 
 impl PostgresReader {
     pub(crate) fn new(pool: Pool, shapes: Arc<[Shape]>, tables: Vec<Table>) -> Self {
-        Self { pool, shapes, tables }
+        Self { pool, shapes, tables, settled: Settled::default() }
     }
 
     fn shape(&self, table: TableId) -> Result<&Shape, StoreError> {
@@ -90,15 +92,17 @@ impl Reader for PostgresReader {
     fn log(&self, query: &LogQuery) -> Result<Vec<Record>, StoreError> {
         let LogQuery { after, limit, event_type, key, request, from_ms, until_ms } = query;
         let all = event_type.is_none() && key.is_none() && request.is_none() && from_ms.is_none() && until_ms.is_none();
-        self.pool.read(
-            async |link| {
-                if all { record::after(link, *after, *limit).await } else { record::search(link, query).await }
-            },
-        )
+        self.pool.read(async |link| {
+            let upto = self.settled.upto(link).await?;
+            if all { record::after(link, *after, upto, *limit).await } else { record::search(link, query, upto).await }
+        })
     }
 
     fn last_seq(&self) -> Result<u64, StoreError> {
-        self.pool.read(async |link| Ok(record::ends(link).await?.1))
+        self.pool.read(async |link| {
+            let upto = self.settled.upto(link).await?;
+            Ok(record::ends(link).await?.1.min(upto))
+        })
     }
 
     fn first_seq(&self) -> Result<u64, StoreError> {

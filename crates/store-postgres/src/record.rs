@@ -50,10 +50,10 @@ pub(crate) fn append<'a>(work: &mut Pipeline<'a>, log: &'a [Record]) {
     );
 }
 
-/// Records after a position, in order.
-pub(crate) async fn after(link: &mut Link, seq: u64, rows: usize) -> Result<Vec<Record>, Failed> {
-    let sql = format!("SELECT {RECORD} FROM log l WHERE l.seq > $1 ORDER BY l.seq LIMIT $2");
-    link.rows(&sql, &values![most(seq), limit(rows)]).await?.iter().map(|row| record(row, 0)).collect()
+/// Records after a position up to another one, in order.
+pub(crate) async fn after(link: &mut Link, seq: u64, upto: u64, rows: usize) -> Result<Vec<Record>, Failed> {
+    let sql = format!("SELECT {RECORD} FROM log l WHERE l.seq > $1 AND l.seq <= $2 ORDER BY l.seq LIMIT $3");
+    link.rows(&sql, &values![most(seq), most(upto), limit(rows)]).await?.iter().map(|row| record(row, 0)).collect()
 }
 
 /// The first and the last position that the log has; of an empty one, as if the next had gone already.
@@ -67,13 +67,13 @@ pub(crate) async fn ends(link: &mut Link) -> Result<(u64, u64), Failed> {
 /// Positions that a search looks at in one statement.
 const STEP: u64 = 20_000;
 
-/// A search through the log. It goes in steps, each a short statement: there is no index but the order, because one on
+/// A search through the log up to a position. It goes in steps, each a short statement: there is no index but the order, because one on
 /// scattered keys is paid by every event, and who looks for one in history can wait.
-pub(crate) async fn search(link: &mut Link, query: &LogQuery) -> Result<Vec<Record>, Failed> {
-    let (first, last) = ends(link).await?;
+pub(crate) async fn search(link: &mut Link, query: &LogQuery, last: u64) -> Result<Vec<Record>, Failed> {
+    let (first, _) = ends(link).await?;
     let (mut at, mut found) = (query.after.max(first.saturating_sub(1)), Vec::new());
     while at < last && found.len() < query.limit {
-        let upto = at.saturating_add(STEP);
+        let upto = at.saturating_add(STEP).min(last);
         let (sql, bound) = between(query, at, upto, query.limit - found.len());
         for row in link.rows_once(&sql, &bound).await? {
             found.push(record(&row, 0)?);

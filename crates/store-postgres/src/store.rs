@@ -262,7 +262,7 @@ impl Store for PostgresStore {
     /// For one who reads history, and not for one who follows it: among several writers a position may become visible after
     /// larger ones. Who follows takes what the relay publishes.
     fn log_after(&mut self, seq: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
-        self.read(async |link, _| record::after(link, seq, limit).await)
+        self.read(async |link, _| record::after(link, seq, u64::MAX, limit).await)
     }
 
     fn timers_due(&mut self, until_ms: i64, limit: usize) -> Result<Vec<TimerRow>, StoreError> {

@@ -12,13 +12,14 @@ use super::binary::{Running, pabal};
 /// The services of rcs.
 pub const SERVICES: [&str; 4] = ["message", "validator", "device", "dashboard"];
 
-/// Doors of replicas: a service's first stands at 100 times its place.
+/// Doors of replicas: a service's first stands at 100 times its place. The gateway's stands before all of them.
 const FIRST_PORT: u16 = 17_000;
+const GATEWAY_PORT: &str = "16990";
 const REPLICAS: u16 = 4;
 
 /// All of it.
 pub struct Cluster {
-    pub gateway: Running,
+    gateway: Option<Running>,
     pub postgres: String,
     /// The far side's own record.
     pub ledger: PathBuf,
@@ -42,13 +43,25 @@ impl Cluster {
         let dir = tempfile::tempdir().unwrap();
         let settings = settings(&kafka, &postgres, dir.path());
         std::fs::write(dir.path().join("pabal.toml"), settings).unwrap();
-        let gateway = Running::of(pabal(dir.path(), &["serve", "gateway", "--port", "0"]));
+        let gateway = Some(gateway(dir.path()));
         let ledger = dir.path().join("handset.jsonl");
         let mut cluster = Self { gateway, postgres, ledger, dir, replicas: BTreeMap::new(), infra: infra.into() };
         for service in services {
             cluster.add(service).await;
         }
         Some(cluster)
+    }
+
+    /// The one door.
+    pub fn gateway(&self) -> &Running {
+        self.gateway.as_ref().unwrap()
+    }
+
+    /// SIGKILL for the gateway; another one takes its place.
+    pub fn kill_gateway(&mut self) {
+        println!("  kill the gateway");
+        self.gateway.take().unwrap().kill();
+        self.gateway = Some(gateway(self.dir.path()));
     }
 
     /// Where its settings are.
@@ -84,13 +97,17 @@ impl Cluster {
         }
     }
 
-    /// SIGSTOP for so long.
-    pub async fn hold_up(&mut self, service: &'static str, long: Duration, chance: &mut Chance) {
-        let number = self.any(service, chance);
-        println!("  hold {service} {number} up for {long:?}");
-        self.replicas[&(service, number)].signal("STOP");
-        tokio::time::sleep(long).await;
-        self.replicas[&(service, number)].signal("CONT");
+    /// SIGSTOP for one process of each service, a second between them, each for so long.
+    pub async fn hold_each_up(&mut self, long: Duration, chance: &mut Chance) {
+        let held = SERVICES.map(|service| (service, self.any(service, chance)));
+        println!("  hold up for {long:?}: {held:?}");
+        for (signal, pause) in [("STOP", long), ("CONT", Duration::ZERO)] {
+            for one in held {
+                self.replicas[&one].signal(signal);
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 
     /// SIGTERM for one process of a service, which ends in order.
@@ -116,17 +133,21 @@ impl Cluster {
     }
 
     /// Everything ends in order.
-    pub fn end(self) {
+    pub fn end(mut self) {
         for ((service, _), running) in self.replicas {
             assert_eq!(running.terminate(), 0, "{service} did not end in order");
         }
-        assert_eq!(self.gateway.terminate(), 0);
+        assert_eq!(self.gateway.take().unwrap().terminate(), 0);
     }
 
     fn any(&self, service: &str, chance: &mut Chance) -> u16 {
         let numbers: Vec<u16> = self.replicas.keys().filter(|(of, _)| *of == service).map(|(_, number)| *number).collect();
         numbers[usize::try_from(chance.below(numbers.len() as u64)).unwrap()]
     }
+}
+
+fn gateway(dir: &Path) -> Running {
+    Running::of(pabal(dir, &["serve", "gateway", "--port", GATEWAY_PORT]))
 }
 
 fn port_of(service: &str, number: u16) -> u16 {

@@ -41,8 +41,8 @@ impl Load {
         for client in 0..clients {
             let name = format!("load-{}-{load}-{client}", std::process::id());
             let (ledger, stopping, giving_up) = (started.ledger.clone(), started.stopping.clone(), started.giving_up.clone());
-            let url = format!("{}/messages", cluster.gateway.url);
-            let http = cluster.gateway.client.clone();
+            let url = format!("{}/messages", cluster.gateway().url);
+            let http = cluster.gateway().client.clone();
             started.clients.spawn(async move {
                 for number in 0.. {
                     if stopping.load(Ordering::Relaxed) {

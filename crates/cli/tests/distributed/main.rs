@@ -28,7 +28,7 @@ async fn a_cluster_loses_nothing_and_does_nothing_twice_whatever_dies() {
     let mut chance = Chance::new(std::env::var("SEED").ok().map_or(1, |seed| seed.parse().unwrap()));
     let load = Load::start(&cluster, 4);
     println!("more replicas under load");
-    for service in ["validator", "validator", "device", "device"] {
+    for service in ["validator", "validator", "device", "device", "message"] {
         cluster.add(service).await;
     }
     tokio::time::sleep(moments(5)).await;
@@ -39,9 +39,9 @@ async fn a_cluster_loses_nothing_and_does_nothing_twice_whatever_dies() {
             cluster.kill_one(service, &mut chance).await;
             tokio::time::sleep(Duration::from_millis(500 + chance.below(2_500))).await;
         }
-        let service = SERVICES[usize::try_from(chance.below(4)).unwrap()];
-        // Longer than its lease and than its group's patience: it comes back as a zombie.
-        cluster.hold_up(service, moments(14), &mut chance).await;
+        cluster.kill_gateway();
+        // Longer than a lease and than a group's patience: they come back as zombies.
+        cluster.hold_each_up(moments(14), &mut chance).await;
         cluster.infra(&["kill", "kafka"]);
         tokio::time::sleep(moments(3)).await;
         cluster.infra(&["start", "kafka"]);
@@ -50,9 +50,11 @@ async fn a_cluster_loses_nothing_and_does_nothing_twice_whatever_dies() {
         tokio::time::sleep(moments(2)).await;
         cluster.infra(&["start", "postgres"]);
         tokio::time::sleep(moments(3)).await;
-        cluster.infra(&["stop", "kafka"]);
-        tokio::time::sleep(moments(4)).await;
-        cluster.infra(&["cont", "kafka"]);
+        for server in ["kafka", "postgres"] {
+            cluster.infra(&["stop", server]);
+            tokio::time::sleep(moments(4)).await;
+            cluster.infra(&["cont", server]);
+        }
         cluster.remove("device", &mut chance);
         tokio::time::sleep(moments(2)).await;
         cluster.add("device").await;

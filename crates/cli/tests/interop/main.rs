@@ -62,12 +62,12 @@ impl Drop for Java {
 /// Sends so many messages and waits until each has arrived at its handset.
 async fn send(cluster: &Cluster, name: &str, messages: usize) {
     for number in 0..messages {
-        let answer = cluster.gateway.post("/messages", &message(&format!("{name}-{number}"))).await;
+        let answer = cluster.gateway().post("/messages", &message(&format!("{name}-{number}"))).await;
         assert_eq!(answer.status, 201, "{answer:?}");
     }
     let end = Instant::now() + PATIENCE;
     loop {
-        let shown = cluster.gateway.get("/myMessages?size=1000").await;
+        let shown = cluster.gateway().get("/myMessages?size=1000").await;
         let rows = shown["_embedded"]["myMessages"].as_array().cloned().unwrap_or_default();
         let mine = |row: &&Value| row["messageId"].as_str().is_some_and(|id| id.starts_with(name));
         if rows.iter().filter(mine).filter(|row| row["result"] == "send succeed").count() == messages {
@@ -107,7 +107,7 @@ async fn services_of_both_generations_take_our_validators_place_and_give_it_back
     }
     // What comes meanwhile waits, and is read once: by ours, which goes on where the Java service stood.
     for number in 0..3 {
-        assert_eq!(cluster.gateway.post("/messages", &message(&format!("between-{number}"))).await.status, 201);
+        assert_eq!(cluster.gateway().post("/messages", &message(&format!("between-{number}"))).await.status, 201);
     }
     let handed = said(cluster.dir(), &["handover", "rcs/validator", "--from", GROUP]);
     assert_eq!(handed.code, 0, "{handed:?}");

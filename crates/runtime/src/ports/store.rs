@@ -73,9 +73,9 @@ pub trait Reader: Send + Sync {
     fn total(&self, table: TableId, query: &Query) -> Result<Total, StoreError>;
     /// The counters of one name: value and number of rows.
     fn counters(&self, table: TableId, name: &str) -> Result<Vec<(String, u64)>, StoreError>;
-    /// Records of the log.
+    /// Records of the log, up to where nothing can come any more: who goes on after the last one misses none.
     fn log(&self, query: &LogQuery) -> Result<Vec<Record>, StoreError>;
-    /// The last position of the log.
+    /// The last position of the log up to which nothing can come any more.
     fn last_seq(&self) -> Result<u64, StoreError>;
     /// The first position that the log still has.
     fn first_seq(&self) -> Result<u64, StoreError>;

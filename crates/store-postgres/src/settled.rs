@@ -1,0 +1,121 @@
+//! Up to where the log is whole.
+//!
+//! Writers draw positions and commit in any order, so that below a position that can be seen another one may still come. Who
+//! goes on reading "after the last" would pass over it. What was drawn is whole once every transaction has ended that was
+//! under way then: each of ours has written, and so has a number, before it draws.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::error::Failed;
+use crate::session::Link;
+use crate::value::{get, natural};
+
+/// A transaction of ours has ended after so long, whatever else is under way in the database.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Most transactions last a few milliseconds: for those one waits.
+const LOOKS: u32 = 20;
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// What is known of it; shared by all readers of a process.
+#[derive(Default)]
+pub(crate) struct Settled(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    upto: u64,
+    waiting: Option<Mark>,
+}
+
+/// A position, and the number below which every transaction may have drawn at or below it.
+#[derive(Debug, Clone, Copy)]
+struct Mark {
+    drawn: u64,
+    next: i64,
+    since: Instant,
+}
+
+/// What the database says: the last position that was drawn, and then the oldest transaction under way and the next number.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    drawn: u64,
+    oldest: i64,
+    next: i64,
+}
+
+impl Settled {
+    /// The last position up to which nothing can come any more.
+    pub async fn upto(&self, link: &mut Link) -> Result<u64, Failed> {
+        let mut upto = 0;
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+            let said = ask(link).await?;
+            upto = self.0.lock().unwrap_or_else(PoisonError::into_inner).hear(said, Instant::now());
+            if upto >= said.drawn {
+                break;
+            }
+        }
+        Ok(upto)
+    }
+}
+
+/// In two statements: who has drawn by the first is known to the second.
+async fn ask(link: &mut Link) -> Result<Said, Failed> {
+    let lost = || Failed::Damaged("the database does not know its own transactions".into());
+    let drawn = link.row("SELECT last_value FROM log_seq", &[]).await?.ok_or_else(lost)?;
+    let sql = "SELECT pg_snapshot_xmin(now)::text::int8, pg_snapshot_xmax(now)::text::int8 FROM pg_current_snapshot() AS now";
+    let transactions = link.row(sql, &[]).await?.ok_or_else(lost)?;
+    Ok(Said { drawn: natural(&drawn, 0)?, oldest: get(&transactions, 0)?, next: get(&transactions, 1)? })
+}
+
+impl Known {
+    fn hear(&mut self, said: Said, now: Instant) -> u64 {
+        if said.oldest >= said.next {
+            self.upto = self.upto.max(said.drawn);
+        }
+        if let Some(mark) = self.waiting
+            && (said.oldest >= mark.next || now.saturating_duration_since(mark.since) >= LONGEST)
+        {
+            self.upto = self.upto.max(mark.drawn);
+            self.waiting = None;
+        }
+        if self.upto < said.drawn && self.waiting.is_none() {
+            self.waiting = Some(Mark { drawn: said.drawn, next: said.next, since: now });
+        }
+        self.upto
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(drawn: u64, oldest: i64, next: i64) -> Said {
+        Said { drawn, oldest, next }
+    }
+
+    #[test]
+    fn with_nobody_under_way_all_that_was_drawn_is_there() {
+        assert_eq!(Known::default().hear(said(7, 100, 100), Instant::now()), 7);
+    }
+
+    #[test]
+    fn what_was_drawn_is_whole_when_those_have_ended_who_were_under_way() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        assert_eq!(known.hear(said(7, 95, 100), now), 0);
+        assert_eq!(known.hear(said(9, 99, 104), now), 0, "99 may have drawn 6");
+        assert_eq!(known.hear(said(12, 101, 110), now), 7, "of 8 and 9 nothing is known yet");
+        assert_eq!(known.hear(said(12, 109, 111), now), 7);
+        assert_eq!(known.hear(said(13, 110, 112), now), 12);
+    }
+
+    #[test]
+    fn a_transaction_of_others_that_never_ends_holds_nothing_up_for_ever() {
+        let (mut known, now) = (Known::default(), Instant::now());
+        assert_eq!(known.hear(said(7, 95, 100), now), 0);
+        assert_eq!(known.hear(said(9, 95, 104), now + LONGEST), 7);
+    }
+}
