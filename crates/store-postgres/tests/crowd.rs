@@ -51,7 +51,7 @@ fn naive(look: &mut Look, done: &AtomicBool) -> BTreeSet<String> {
     followed(done, |after| {
         let some = look.one(&format!(
             "SELECT coalesce(string_agg(seq || ' ' || id, E'\\n'), '') \
-             FROM (SELECT seq, id FROM log WHERE seq > {after} ORDER BY seq LIMIT 1000) AS some"
+             FROM (SELECT seq, id FROM log WHERE seq > {after} ORDER BY seq LIMIT 1000) AS page"
         ));
         some.lines().map(|line| line.split_once(' ').unwrap()).map(|(seq, id)| (seq.parse().unwrap(), id.to_owned())).collect()
     })
