@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use runtime::ports::{CommitError, LogQuery, Outbox, Reader, Record, Store};
-use support::{Look, Schema};
 use support::worker::{Worker, change, drained, patiently, row, said};
+use support::{Look, Schema};
 
 const WRITERS: u64 = 24;
 

@@ -36,6 +36,36 @@ impl Cluster {
 
     /// The same of some services.
     pub async fn of(services: &[&str]) -> Option<Self> {
+        let mut cluster = Self::without_processes()?;
+        cluster.gateway = Some(gateway(cluster.dir.path()));
+        for service in services {
+            cluster.add(service).await;
+        }
+        Some(cluster)
+    }
+
+    /// Several services in one process: each stands at the port of the first that is named. The first process is the door.
+    pub async fn mixed(processes: &[&[&'static str]]) -> Option<Self> {
+        let mut cluster = Self::without_processes()?;
+        for services in processes {
+            let names: Vec<String> = services.iter().map(|service| format!("rcs/{service}")).collect();
+            let (first, dir) = (services[0], cluster.dir.path());
+            let port = if cluster.gateway.is_none() { GATEWAY_PORT.to_owned() } else { port_of(first, 0).to_string() };
+            let mut args = vec!["serve"];
+            args.extend(names.iter().map(String::as_str));
+            args.extend(if cluster.gateway.is_none() { &["gateway", "--port"][..] } else { &["--port"] });
+            args.push(&port);
+            let command = pabal(dir, &args);
+            let running = tokio::task::spawn_blocking(move || Running::of(command)).await.unwrap();
+            match cluster.gateway {
+                None => cluster.gateway = Some(running),
+                Some(_) => drop(cluster.replicas.insert((first, 0), running)),
+            }
+        }
+        Some(cluster)
+    }
+
+    fn without_processes() -> Option<Self> {
         let [Ok(kafka), Ok(postgres), Ok(infra)] = ["KAFKA", "POSTGRES", "INFRA"].map(std::env::var) else {
             println!("skipped: KAFKA, POSTGRES and INFRA are not set; `make test-distributed` sets them");
             return None;
@@ -43,13 +73,8 @@ impl Cluster {
         let dir = tempfile::tempdir().unwrap();
         let settings = settings(&kafka, &postgres, dir.path());
         std::fs::write(dir.path().join("pabal.toml"), settings).unwrap();
-        let gateway = Some(gateway(dir.path()));
         let ledger = dir.path().join("handset.jsonl");
-        let mut cluster = Self { gateway, postgres, ledger, dir, replicas: BTreeMap::new(), infra: infra.into() };
-        for service in services {
-            cluster.add(service).await;
-        }
-        Some(cluster)
+        Some(Self { gateway: None, postgres, ledger, dir, replicas: BTreeMap::new(), infra: infra.into() })
     }
 
     /// The one door.

@@ -84,3 +84,28 @@ async fn each_service_may_be_dead_for_the_whole_of_a_load() {
     }
     cluster.end();
 }
+
+/// The door with two services, one alone, and two that share a process; `validator` is among both of the others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn any_mix_of_services_in_processes_works() {
+    let Some(cluster) = Cluster::mixed(&[&["message", "dashboard"], &["validator"], &["device", "validator"]]).await else {
+        return;
+    };
+    let load = Load::start(&cluster, 2);
+    tokio::time::sleep(moments(4)).await;
+    let ledger = load.stop().await;
+    sums::agree(&cluster, &ledger).await;
+    assert!(ledger.accepted.len() > 20, "there was hardly any load: {}", ledger.accepted.len());
+    let health = cluster.gateway().get("/actuator/health").await;
+    for engine in ["rcs.message", "rcs.dashboard"] {
+        assert_eq!(health["components"][engine]["details"]["relay"]["status"], "UP", "{health}");
+    }
+    let metrics = cluster.gateway().client.get(format!("{}/metrics", cluster.gateway().url)).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for name in
+        ["pabal_up{service=\"rcs.message\"} 1", "pabal_relay_published_total{service=\"rcs.message\"}", "pabal_kafka_lag{"]
+    {
+        assert!(metrics.contains(name), "{name} is not in\n{metrics}");
+    }
+    cluster.end();
+}
