@@ -1,5 +1,6 @@
 //! A few connections that cannot write, made when they are first needed, and lent for one short read each.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,6 +23,9 @@ struct Held {
     idle: Vec<Session>,
     /// Those that are lent included.
     open: usize,
+    /// Who waits for one, by number, in the order in which they came: nobody overtakes.
+    queue: VecDeque<u64>,
+    last: u64,
 }
 
 impl Pool {
@@ -40,21 +44,33 @@ impl Pool {
     fn take(&self) -> Result<Session, Failed> {
         let until = Instant::now() + self.patience;
         let mut held = self.lock();
+        held.last += 1;
+        let number = held.last;
+        held.queue.push_back(number);
         loop {
-            if let Some(session) = held.idle.pop() {
-                return Ok(session);
-            }
-            if held.open < self.most {
-                let session = Session::new(Arc::clone(&self.dial))?;
-                held.open += 1;
-                return Ok(session);
-            }
             let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(Failed::Lost(format!("all {} reading connections are busy", self.most)));
+            let first = held.queue.front() == Some(&number);
+            let taken = if first { self.free(&mut held) } else { None };
+            if taken.is_some() || left.is_zero() {
+                held.queue.retain(|other| *other != number);
+                // Whoever is first now may have been waiting for just that.
+                self.freed.notify_all();
+                return taken.unwrap_or_else(|| Err(Failed::Lost(format!("all {} reading connections are busy", self.most))));
             }
             held = self.freed.wait_timeout(held, left).unwrap_or_else(PoisonError::into_inner).0;
         }
+    }
+
+    /// One that is idle, else a new one, unless there are as many as there may be.
+    fn free(&self, held: &mut Held) -> Option<Result<Session, Failed>> {
+        if let Some(session) = held.idle.pop() {
+            return Some(Ok(session));
+        }
+        (held.open < self.most).then(|| {
+            let session = Session::new(Arc::clone(&self.dial))?;
+            held.open += 1;
+            Ok(session)
+        })
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -72,6 +88,6 @@ impl Drop for Lent<'_> {
     fn drop(&mut self) {
         let mut held = self.pool.lock();
         held.idle.extend(self.session.take());
-        self.pool.freed.notify_one();
+        self.pool.freed.notify_all();
     }
 }

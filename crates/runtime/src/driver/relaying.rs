@@ -12,8 +12,8 @@ use crate::relay::{Relay, Relayed};
 /// Records published at once, at most.
 const BATCH: usize = 1_000;
 
-/// Without a word from the outbox it is looked at so often.
-const POLL: Duration = Duration::from_millis(50);
+/// Without a word from the outbox it is looked at so often, should one have been missed.
+const POLL: Duration = Duration::from_millis(500);
 
 /// While another relay has the lease it is asked for so often.
 const STANDBY: Duration = Duration::from_secs(1);
