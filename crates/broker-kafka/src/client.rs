@@ -70,6 +70,8 @@ pub fn config(options: &Options) -> Result<ClientConfig, BrokerError> {
     config.set("bootstrap.servers", &options.bootstrap);
     config.set("client.id", &options.client_id);
     config.set("socket.keepalive.enable", "true");
+    // Requests are small, and each is waited for.
+    config.set("socket.nagle.disable", "true");
     // A broker that comes back is found within a second.
     config.set("reconnect.backoff.ms", "50");
     config.set("reconnect.backoff.max.ms", "1000");
