@@ -10,13 +10,14 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 use runtime::ports::BrokerError;
 
-use crate::config::Options;
+use crate::config::{Options, Protocol, Security};
+use crate::refusal::{self, Ears, Refusal, in_our_words, is_refusal};
 use crate::seldom::Seldom;
 use crate::wire::Arrived;
 
-/// A client that has nothing to be asked about.
-#[derive(Debug, Clone, Copy)]
-pub struct Quiet;
+/// A client that has nothing to be asked about but why it is not let in.
+#[derive(Debug, Default)]
+pub struct Quiet(Refusal);
 
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -24,11 +25,18 @@ impl ClientContext for Quiet {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.0.heard(&error, reason);
         trouble(&error, reason);
     }
 }
 
 impl ConsumerContext for Quiet {}
+
+impl Ears for Quiet {
+    fn refusal(&self) -> &Refusal {
+        &self.0
+    }
+}
 
 /// The client's own lines. While a broker is away each connection has one: they are for those who look closely.
 pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -52,6 +60,9 @@ pub fn trouble(error: &KafkaError, reason: &str) {
     }
     metrics::counter!("pabal_kafka_errors_total").increment(1);
     match error.rdkafka_error_code() {
+        _ if is_refusal(error, reason) => {
+            tracing::warn!(target: "kafka", reason = in_our_words(reason), "there is no way in to a broker");
+        }
         Some(RDKafkaErrorCode::AllBrokersDown) => {
             if let Some(times) = DOWN.lock().unwrap_or_else(PoisonError::into_inner).now() {
                 tracing::warn!(target: "kafka", times, "no broker answers");
@@ -80,10 +91,8 @@ pub fn config(options: &Options) -> Result<ClientConfig, BrokerError> {
 
 fn secure(config: &mut ClientConfig, options: &Options) -> Result<(), BrokerError> {
     let security = &options.security;
+    check(security).map_err(BrokerError)?;
     config.set("security.protocol", security.protocol.name());
-    if security.protocol.is_encrypted() && !cfg!(feature = "tls") {
-        return Err(BrokerError("this program was built without TLS: build it with the feature `tls`".into()));
-    }
     if security.protocol.has_name() {
         config.set("sasl.mechanism", &security.mechanism);
         config.set("sasl.username", &security.username);
@@ -101,6 +110,45 @@ fn secure(config: &mut ClientConfig, options: &Options) -> Result<(), BrokerErro
         if !security.key_password.expose().is_empty() {
             config.set("ssl.key.password", security.key_password.expose());
         }
+    }
+    Ok(())
+}
+
+/// What the client would take for something else, or pass over: above all nobody who has asked for protection goes without.
+fn check(security: &Security) -> Result<(), String> {
+    let Security { protocol, mechanism, .. } = security;
+    let named = !security.username.is_empty() || !security.password.expose().is_empty();
+    let files = [&security.ca, &security.certificate, &security.key];
+    let scram = matches!(mechanism.as_str(), "SCRAM-SHA-256" | "SCRAM-SHA-512");
+    // The client's SCRAM comes with its TLS.
+    if !cfg!(feature = "tls") && (protocol.is_encrypted() || protocol.has_name() && scram) {
+        return Err("this program was built without TLS, which encryption and SCRAM need: build it with the feature `tls`".into());
+    }
+    if protocol.has_name() && !scram && mechanism != "PLAIN" {
+        return Err(format!("`kafka.security.mechanism` is `{mechanism}`; it is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"));
+    }
+    if protocol.has_name() && security.username.is_empty() {
+        return Err("`kafka.security.username` is empty".into());
+    }
+    let unused = |what: &str, wanted: [Protocol; 2]| {
+        let wanted = wanted.map(Protocol::name).join(" or ");
+        Err(format!("`kafka.security.protocol` is {}, which has no use for {what}: set it to {wanted}", protocol.name()))
+    };
+    if named && !protocol.has_name() {
+        return unused("a username and a password", [Protocol::SaslSsl, Protocol::SaslPlaintext]);
+    }
+    if files.iter().any(|file| !file.as_os_str().is_empty()) && !protocol.is_encrypted() {
+        return unused("authorities, certificates and keys", [Protocol::Ssl, Protocol::SaslSsl]);
+    }
+    for (name, file) in ["ca", "certificate", "key"].iter().zip(files) {
+        // The client would say that the system has not given it something, and not what.
+        if !file.as_os_str().is_empty() {
+            let opened = std::fs::File::open(file);
+            opened.map_err(|error| format!("`kafka.security.{name}`: {} cannot be read: {error}", file.display()))?;
+        }
+    }
+    if security.certificate.as_os_str().is_empty() != security.key.as_os_str().is_empty() {
+        return Err("of `kafka.security.certificate` and `kafka.security.key` only one is set".into());
     }
     Ok(())
 }
@@ -128,23 +176,38 @@ where
 pub fn failed(what: &str, error: &KafkaError) -> BrokerError {
     match error {
         KafkaError::ClientConfig(_, description, key, _) => BrokerError(format!("{what}: {key}: {description}")),
+        KafkaError::ClientCreation(why) => BrokerError(format!("{what}: {}", in_our_words(why))),
         error => BrokerError(format!("{what}: {error}")),
     }
 }
 
-/// The numbers of a topic's partitions; none where there is no such topic.
-pub fn partitions<C: ConsumerContext>(
+/// What became of a question to a broker; where nothing did, with why the client was not let in.
+pub fn answered<C: Ears, T>(
     consumer: &BaseConsumer<C>,
-    topic: &str,
-    within: Duration,
-) -> Result<Option<Vec<i32>>, BrokerError> {
-    let asked = format!("partitions of {topic}");
-    let metadata = consumer.fetch_metadata(Some(topic), within).map_err(|error| failed(&asked, &error))?;
+    asked: impl FnOnce() -> String,
+    answer: Result<T, KafkaError>,
+) -> Result<T, BrokerError> {
+    match answer {
+        Ok(answer) => {
+            consumer.context().refusal().is_over();
+            Ok(answer)
+        }
+        Err(error) => {
+            refusal::listen(consumer);
+            Err(consumer.context().refusal().explain(failed(&asked(), &error)))
+        }
+    }
+}
+
+/// The numbers of a topic's partitions; none where there is no such topic.
+pub fn partitions<C: Ears>(consumer: &BaseConsumer<C>, topic: &str, within: Duration) -> Result<Option<Vec<i32>>, BrokerError> {
+    let asked = || format!("partitions of {topic}");
+    let metadata = answered(consumer, asked, consumer.fetch_metadata(Some(topic), within))?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
     match found.error().map(RDKafkaErrorCode::from) {
         None => Ok(Some(found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())),
         Some(code) if is_unknown(code) => Ok(None),
-        Some(code) => Err(failed(&asked, &KafkaError::MetadataFetch(code))),
+        Some(code) => Err(failed(&asked(), &KafkaError::MetadataFetch(code))),
     }
 }
 
@@ -198,13 +261,15 @@ mod tests {
     use super::*;
     use crate::config::{Protocol, Secret, Security};
 
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml");
+
     fn secured(protocol: Protocol) -> Options {
         let security = Security {
             protocol,
             mechanism: "PLAIN".into(),
             username: "pabal".into(),
             password: Secret::new("s3cr3t"),
-            ca: "/ca.pem".into(),
+            ca: if protocol.is_encrypted() { FILE.into() } else { "".into() },
             ..Security::default()
         };
         Options { security, ..Options::default() }
@@ -222,9 +287,32 @@ mod tests {
     fn without_tls_there_is_a_plain_word_about_it() {
         let made = config(&secured(Protocol::SaslSsl));
         if cfg!(feature = "tls") {
-            assert_eq!(made.unwrap().get("ssl.ca.location"), Some("/ca.pem"));
+            assert_eq!(made.unwrap().get("ssl.ca.location"), Some(FILE));
         } else {
             assert!(made.unwrap_err().0.contains("without TLS"));
+        }
+    }
+
+    #[test]
+    fn settings_that_would_be_passed_over_are_refused() {
+        let refused = |protocol, change: fn(&mut Security)| {
+            let mut options = secured(protocol);
+            change(&mut options.security);
+            let error = config(&options).unwrap_err().0;
+            assert!(!error.contains("s3cr3t"), "{error}");
+            error
+        };
+        let open = refused(Protocol::Plaintext, |_| {});
+        assert!(open.contains("plaintext") && open.contains("sasl_ssl or sasl_plaintext"), "{open}");
+        assert!(refused(Protocol::SaslPlaintext, |security| security.ca = FILE.into()).contains("ssl or sasl_ssl"));
+        assert!(refused(Protocol::SaslPlaintext, |security| security.username.clear()).contains("kafka.security.username"));
+        assert!(refused(Protocol::SaslPlaintext, |security| security.mechanism.clear()).contains("kafka.security.mechanism"));
+        if cfg!(feature = "tls") {
+            assert!(refused(Protocol::Ssl, |_| {}).contains("sasl_ssl"), "a password that nobody would ask for");
+            assert!(refused(Protocol::SaslSsl, |security| security.key = FILE.into()).contains("only one is set"));
+            assert!(refused(Protocol::SaslSsl, |security| security.ca = "/no-such.pem".into()).contains("/no-such.pem"));
+        } else {
+            assert!(refused(Protocol::SaslPlaintext, |security| security.mechanism = "SCRAM-SHA-256".into()).contains("TLS"));
         }
     }
 
@@ -232,7 +320,7 @@ mod tests {
     fn an_error_does_not_tell_a_settings_value() {
         let mut config = ClientConfig::new();
         config.set("sasl.pasword", "s3cr3t");
-        let error = create::<_, BaseConsumer<Quiet>>(&config, Quiet).err().unwrap();
+        let error = create::<_, BaseConsumer<Quiet>>(&config, Quiet::default()).err().unwrap();
         assert!(error.0.contains("sasl.pasword") && !error.0.contains("s3cr3t"), "{error}");
     }
 }

@@ -20,6 +20,7 @@ mod client;
 mod config;
 mod consumer;
 mod publisher;
+mod refusal;
 mod seldom;
 pub mod wire;
 
