@@ -21,6 +21,7 @@ mod config;
 mod consumer;
 mod publisher;
 mod refusal;
+mod security;
 mod seldom;
 pub mod wire;
 
