@@ -84,7 +84,7 @@ pub struct Admin {
 impl Admin {
     /// The cluster need not answer yet. Fails over settings only.
     pub fn new(options: &Options) -> Result<Self, BrokerError> {
-        let client = client::create(&client::config(options)?, Quiet)?;
+        let client = client::create(&client::config(options)?, Quiet::default())?;
         Ok(Self { options: options.clone(), client })
     }
 
@@ -116,7 +116,7 @@ impl Admin {
 
     /// True even if another process was faster.
     fn make(&self, topic: &str, partitions: u32) -> Result<bool, BrokerError> {
-        let admin: AdminClient<Quiet> = client::create(&client::config(&self.options)?, Quiet)?;
+        let admin: AdminClient<Quiet> = client::create(&client::config(&self.options)?, Quiet::default())?;
         let replication = match i32::from(self.options.topics.replication) {
             0 => TopicReplication::Fixed(-1),
             copies => TopicReplication::Fixed(copies),
@@ -143,7 +143,7 @@ impl Admin {
         if partitions.len() < 2 {
             return Ok(false);
         }
-        let consumer: BaseConsumer<Quiet> = client::create(&client::reading(&self.options)?, Quiet)?;
+        let consumer: BaseConsumer<Quiet> = client::create(&client::reading(&self.options)?, Quiet::default())?;
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             let (low, high) = self.watermarks(topic, *partition)?;
@@ -177,8 +177,8 @@ impl Admin {
         if list.count() == 0 {
             return Ok(BTreeMap::new());
         }
-        let found = self.of_group(group)?.committed_offsets(list, self.options.request());
-        let found = found.map_err(|error| client::failed(&asked, &error))?;
+        let speaker = self.of_group(group)?;
+        let found = client::answered(&speaker, || asked.clone(), speaker.committed_offsets(list, self.options.request()))?;
         let mut positions = BTreeMap::new();
         for element in found.elements() {
             element.error().map_err(|error| client::failed(&asked, &error))?;
@@ -195,8 +195,8 @@ impl Admin {
         let asked = format!("handover to {group}");
         let mut list = TopicPartitionList::new();
         list.add_partition(&partition.topic, client::signed(partition.number));
-        let found = self.of_group(group)?.committed_offsets(list, self.options.request());
-        let found = found.map_err(|error| client::failed(&asked, &error))?;
+        let speaker = self.of_group(group)?;
+        let found = client::answered(&speaker, || asked.clone(), speaker.committed_offsets(list, self.options.request()))?;
         let handed = found.elements().into_iter().find(|element| element.metadata() == HANDED);
         Ok(handed.and_then(|element| match element.offset() {
             Offset::Offset(offset) => Some(client::unsigned(offset)),
@@ -207,7 +207,7 @@ impl Admin {
     /// How many members a group has now.
     pub fn members(&self, group: &str) -> Result<usize, BrokerError> {
         let list = self.client.fetch_group_list(Some(group), self.options.request());
-        let list = list.map_err(|error| client::failed(&format!("members of {group}"), &error))?;
+        let list = client::answered(&self.client, || format!("members of {group}"), list)?;
         let found = list.groups().iter().filter(|info| info.name() == group);
         Ok(found.map(|info| if matches!(info.state(), "Dead" | "Empty") { 0 } else { info.members().len().max(1) }).sum())
     }
@@ -262,8 +262,8 @@ impl Admin {
     }
 
     fn watermarks(&self, topic: &str, partition: i32) -> Result<(i64, i64), BrokerError> {
-        let asked = self.client.fetch_watermarks(topic, partition, self.options.request());
-        asked.map_err(|error| client::failed(&format!("the end of {topic}/{partition}"), &error))
+        let answer = self.client.fetch_watermarks(topic, partition, self.options.request());
+        client::answered(&self.client, || format!("the end of {topic}/{partition}"), answer)
     }
 
     /// A client that may ask and speak for a group, without being a member.
@@ -271,6 +271,6 @@ impl Admin {
         let mut config = client::config(&self.options)?;
         config.set("group.id", group);
         config.set("enable.auto.commit", "false");
-        client::create(&config, Quiet)
+        client::create(&config, Quiet::default())
     }
 }

@@ -11,12 +11,14 @@ use rdkafka::message::{BorrowedMessage, Headers, Message};
 use runtime::ports::BrokerError;
 
 use crate::config::Options;
+use crate::refusal::{self, Ears, Refusal, in_our_words, is_refusal};
+use crate::security;
 use crate::seldom::Seldom;
 use crate::wire::Arrived;
 
-/// A client that has nothing to be asked about.
-#[derive(Debug, Clone, Copy)]
-pub struct Quiet;
+/// A client that has nothing to be asked about but why it is not let in.
+#[derive(Debug, Default)]
+pub struct Quiet(Refusal);
 
 impl ClientContext for Quiet {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -24,11 +26,18 @@ impl ClientContext for Quiet {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.0.heard(&error, reason);
         trouble(&error, reason);
     }
 }
 
 impl ConsumerContext for Quiet {}
+
+impl Ears for Quiet {
+    fn refusal(&self) -> &Refusal {
+        &self.0
+    }
+}
 
 /// The client's own lines. While a broker is away each connection has one: they are for those who look closely.
 pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -52,6 +61,9 @@ pub fn trouble(error: &KafkaError, reason: &str) {
     }
     metrics::counter!("pabal_kafka_errors_total").increment(1);
     match error.rdkafka_error_code() {
+        _ if is_refusal(error, reason) => {
+            tracing::warn!(target: "kafka", reason = in_our_words(reason), "there is no way in to a broker");
+        }
         Some(RDKafkaErrorCode::AllBrokersDown) => {
             if let Some(times) = DOWN.lock().unwrap_or_else(PoisonError::into_inner).now() {
                 tracing::warn!(target: "kafka", times, "no broker answers");
@@ -76,35 +88,8 @@ pub fn config(options: &Options) -> Result<ClientConfig, BrokerError> {
     config.set("reconnect.backoff.ms", "50");
     config.set("reconnect.backoff.max.ms", "1000");
     config.set("topic.metadata.refresh.interval.ms", options.times.metadata_ms.to_string());
-    secure(&mut config, options)?;
+    security::secure(&mut config, &options.security)?;
     Ok(config)
-}
-
-fn secure(config: &mut ClientConfig, options: &Options) -> Result<(), BrokerError> {
-    let security = &options.security;
-    config.set("security.protocol", security.protocol.name());
-    if security.protocol.is_encrypted() && !cfg!(feature = "tls") {
-        return Err(BrokerError("this program was built without TLS: build it with the feature `tls`".into()));
-    }
-    if security.protocol.has_name() {
-        config.set("sasl.mechanism", &security.mechanism);
-        config.set("sasl.username", &security.username);
-        config.set("sasl.password", security.password.expose());
-    }
-    if security.protocol.is_encrypted() {
-        let files = [
-            ("ssl.ca.location", &security.ca),
-            ("ssl.certificate.location", &security.certificate),
-            ("ssl.key.location", &security.key),
-        ];
-        for (name, path) in files.into_iter().filter(|(_, path)| !path.as_os_str().is_empty()) {
-            config.set(name, path.to_string_lossy());
-        }
-        if !security.key_password.expose().is_empty() {
-            config.set("ssl.key.password", security.key_password.expose());
-        }
-    }
-    Ok(())
 }
 
 /// Settings of a client that reads. It has a group's name because the client asks for one; it never joins or commits.
@@ -130,23 +115,38 @@ where
 pub fn failed(what: &str, error: &KafkaError) -> BrokerError {
     match error {
         KafkaError::ClientConfig(_, description, key, _) => BrokerError(format!("{what}: {key}: {description}")),
+        KafkaError::ClientCreation(why) => BrokerError(format!("{what}: {}", in_our_words(why))),
         error => BrokerError(format!("{what}: {error}")),
     }
 }
 
-/// The numbers of a topic's partitions; none where there is no such topic.
-pub fn partitions<C: ConsumerContext>(
+/// What became of a question to a broker; where nothing did, with why the client was not let in.
+pub fn answered<C: Ears, T>(
     consumer: &BaseConsumer<C>,
-    topic: &str,
-    within: Duration,
-) -> Result<Option<Vec<i32>>, BrokerError> {
-    let asked = format!("partitions of {topic}");
-    let metadata = consumer.fetch_metadata(Some(topic), within).map_err(|error| failed(&asked, &error))?;
+    asked: impl FnOnce() -> String,
+    answer: Result<T, KafkaError>,
+) -> Result<T, BrokerError> {
+    match answer {
+        Ok(answer) => {
+            consumer.context().refusal().is_over();
+            Ok(answer)
+        }
+        Err(error) => {
+            refusal::listen(consumer);
+            Err(consumer.context().refusal().explain(failed(&asked(), &error)))
+        }
+    }
+}
+
+/// The numbers of a topic's partitions; none where there is no such topic.
+pub fn partitions<C: Ears>(consumer: &BaseConsumer<C>, topic: &str, within: Duration) -> Result<Option<Vec<i32>>, BrokerError> {
+    let asked = || format!("partitions of {topic}");
+    let metadata = answered(consumer, asked, consumer.fetch_metadata(Some(topic), within))?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
     match found.error().map(RDKafkaErrorCode::from) {
         None => Ok(Some(found.partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect())),
         Some(code) if is_unknown(code) => Ok(None),
-        Some(code) => Err(failed(&asked, &KafkaError::MetadataFetch(code))),
+        Some(code) => Err(failed(&asked(), &KafkaError::MetadataFetch(code))),
     }
 }
 
@@ -198,43 +198,12 @@ pub fn arrived<'a>(message: &'a BorrowedMessage<'_>) -> Arrived<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Protocol, Secret, Security};
-
-    fn secured(protocol: Protocol) -> Options {
-        let security = Security {
-            protocol,
-            mechanism: "PLAIN".into(),
-            username: "pabal".into(),
-            password: Secret::new("s3cr3t"),
-            ca: "/ca.pem".into(),
-            ..Security::default()
-        };
-        Options { security, ..Options::default() }
-    }
-
-    #[test]
-    fn settings_of_security_reach_the_client() {
-        let config = config(&secured(Protocol::SaslPlaintext)).unwrap();
-        let names = ["security.protocol", "sasl.mechanism", "sasl.username", "sasl.password"];
-        assert_eq!(names.map(|name| config.get(name).unwrap()), ["sasl_plaintext", "PLAIN", "pabal", "s3cr3t"]);
-        assert_eq!(config.get("ssl.ca.location"), None);
-    }
-
-    #[test]
-    fn without_tls_there_is_a_plain_word_about_it() {
-        let made = config(&secured(Protocol::SaslSsl));
-        if cfg!(feature = "tls") {
-            assert_eq!(made.unwrap().get("ssl.ca.location"), Some("/ca.pem"));
-        } else {
-            assert!(made.unwrap_err().0.contains("without TLS"));
-        }
-    }
 
     #[test]
     fn an_error_does_not_tell_a_settings_value() {
         let mut config = ClientConfig::new();
         config.set("sasl.pasword", "s3cr3t");
-        let error = create::<_, BaseConsumer<Quiet>>(&config, Quiet).err().unwrap();
+        let error = create::<_, BaseConsumer<Quiet>>(&config, Quiet::default()).err().unwrap();
         assert!(error.0.contains("sasl.pasword") && !error.0.contains("s3cr3t"), "{error}");
     }
 }

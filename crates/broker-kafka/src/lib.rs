@@ -20,6 +20,8 @@ mod client;
 mod config;
 mod consumer;
 mod publisher;
+mod refusal;
+mod security;
 mod seldom;
 pub mod wire;
 

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, ThreadedProducer};
+use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 use runtime::ports::{BrokerError, Publisher, Record, Stamp};
 
 use self::acks::{Acks, Batch};
@@ -52,6 +52,7 @@ impl KafkaPublisher {
     fn send(&mut self, topic: &str, records: &[(Stamp, Record)]) -> Result<(), BrokerError> {
         let generation = self.options.topics.generation(topic);
         let within = Duration::from_millis(self.options.times.delivery_ms) + GRACE;
+        let request = self.options.request();
         let producer = self.producer()?;
         let deadline = Instant::now() + within;
         let batch = Arc::new(Batch::default());
@@ -75,7 +76,17 @@ impl KafkaPublisher {
                 out = back;
             }
         }
-        batch.done(deadline).map_err(|error| BrokerError(format!("{topic}: {error}")))
+        let refusal = &producer.client().context().refusal;
+        // Whoever is not let in need not wait for as long as somebody whose record is under way.
+        batch.wait(request);
+        let outcome = if batch.is_open() && refusal.now().is_some() { Err(batch.unanswered()) } else { batch.done(deadline) };
+        match outcome {
+            Ok(()) => {
+                refusal.is_over();
+                Ok(())
+            }
+            Err(error) => Err(refusal.explain(BrokerError(format!("{topic}: {}", error.0)))),
+        }
     }
 }
 
@@ -128,5 +139,5 @@ fn produce(options: &Options) -> Result<ThreadedProducer<Acks>, BrokerError> {
     config.set("compression.codec", &options.compression);
     config.set("queue.buffering.max.messages", "100000");
     config.set("queue.buffering.max.kbytes", "65536");
-    client::create(&config, Acks)
+    client::create(&config, Acks::default())
 }

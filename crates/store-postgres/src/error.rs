@@ -4,6 +4,8 @@ use runtime::ports::{CommitError, StoreError};
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
 
+use crate::tls;
+
 /// A store that cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -71,21 +73,47 @@ pub enum OpenError {
         /// The schema.
         schema: String,
     },
+    /// The way there cannot be protected as it should.
+    #[error("the connection cannot be encrypted as the database's address wants it ({0})")]
+    Encryption(String),
+    /// The server does not show that it is the one that is meant.
+    #[error(
+        "the database does not show who it is ({0}); name its authority by `sslrootcert` in its address, and its host as its \
+         certificate does"
+    )]
+    Untrusted(String),
+    /// The server does not let us in.
+    #[error("the database does not let this user in ({0}); correct the user, the password or the database in its address")]
+    Denied(String),
     /// It does not work now.
     #[error("the database does not answer ({0}); check its address, that it runs and that this user may work in it")]
     Unavailable(String),
 }
 
 impl OpenError {
-    /// Trying again later may help; all else is for a person to mend.
+    /// Whether it may work later without anybody changing a setting, a program or what is in the database.
     pub fn may_pass(&self) -> bool {
-        matches!(self, Self::Busy { .. } | Self::Unavailable(_))
+        matches!(self, Self::Unavailable(_) | Self::Busy { .. })
     }
 }
 
 impl From<Failed> for OpenError {
     fn from(failed: Failed) -> Self {
-        Self::Unavailable(failed.to_string())
+        let said = failed.to_string();
+        let Failed::Sql(error) = &failed else { return Self::Unavailable(said) };
+        match tls::mistrust(error) {
+            Some(true) => return Self::Untrusted(said),
+            Some(false) => return Self::Encryption(said),
+            None => {}
+        }
+        // A wrong password or no right to come in at all; a database that does not exist. And a password that the server
+        // asks for and the address does not have, for which the driver has no code.
+        let code = error.code().map(SqlState::code).unwrap_or_default();
+        let silent = error.as_db_error().is_none() && said == "invalid configuration: password missing";
+        if code.starts_with("28") || code == SqlState::INVALID_CATALOG_NAME.code() || silent {
+            return Self::Denied(said);
+        }
+        Self::Unavailable(said)
     }
 }
 

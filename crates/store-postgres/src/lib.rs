@@ -12,6 +12,7 @@
 //! Who commits says what it has seen, and the database itself checks it while it holds the rows: a commit that comes too
 //! late fails whole. `ARCHITECTURE.md` has the promises; how each is kept stands where it is kept.
 
+mod address;
 mod commit;
 mod counters;
 mod effects;

@@ -5,13 +5,17 @@ use std::time::Duration;
 use runtime::Model;
 use tokio_postgres::Config;
 
+use crate::address;
 use crate::error::OpenError;
+use crate::tls::Encryption;
 
 /// Where a service's store is and how it behaves.
 #[derive(Debug, Clone)]
 pub struct PostgresOptions {
     /// Without the password in its `Debug`.
     pub(crate) config: Config,
+    /// How the way to it is protected.
+    pub(crate) encryption: Encryption,
     /// The schema; none for `<system>_<service>`, or `<system>` where one process holds several services.
     pub schema: Option<String>,
     /// An instance that is not heard of for so long is dead, and others take its effects over.
@@ -39,16 +43,14 @@ pub struct PostgresOptions {
 }
 
 impl PostgresOptions {
-    /// For a database at `postgres://user:password@host:port/database`, with everything else as it is meant to be.
+    /// For a database at `postgres://user:password@host:port/database`, with everything else as it is meant to be. With
+    /// `?sslmode=verify-full&sslrootcert=/ca.pem` the way there is encrypted, and the server must show who it is.
     pub fn new(url: &str) -> Result<Self, OpenError> {
-        // The address may hold a password: what cannot be read is not repeated.
-        let config: Config = url.parse().map_err(|error: tokio_postgres::Error| OpenError::Address(cause(&error)))?;
-        if config.get_hosts().is_empty() {
-            return Err(OpenError::Address("it names no host".into()));
-        }
+        let (config, encryption) = address::read(url)?;
         let seconds = Duration::from_secs;
         Ok(Self {
             config,
+            encryption,
             schema: None,
             lease: seconds(10),
             relay_lease: seconds(10),
@@ -90,10 +92,6 @@ pub(crate) fn service_of(model: &Model) -> &'static str {
         [only] => only.name,
         _ => "",
     }
-}
-
-fn cause(error: &tokio_postgres::Error) -> String {
-    std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Whole milliseconds, as the database counts.

@@ -15,6 +15,7 @@ use tokio_postgres::{Client, Config, Row, Statement};
 
 use crate::error::Failed;
 use crate::options::PostgresOptions;
+use crate::tls::{self, Encryption};
 use crate::value::Value;
 
 /// Statements that a connection keeps ready; beyond it all are forgotten.
@@ -28,6 +29,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(crate) struct Dial {
     config: Config,
+    encryption: Encryption,
     setup: String,
     connect_timeout: Duration,
     /// The longest that a piece of work may take: the database gives up by itself long before, if it hears of it.
@@ -61,7 +63,8 @@ impl Dial {
              SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off;"
         );
         let work_timeout = options.statement_timeout * 2 + Duration::from_secs(5);
-        Self { config, setup, connect_timeout: options.connect_timeout, work_timeout, pause: Mutex::default() }
+        let (encryption, connect_timeout) = (options.encryption.clone(), options.connect_timeout);
+        Self { config, encryption, setup, connect_timeout, work_timeout, pause: Mutex::default() }
     }
 
     /// The server's address is not asked again and again while it does not answer.
@@ -92,7 +95,7 @@ impl Dial {
     }
 
     async fn dial(&self) -> Result<Link, Failed> {
-        let (client, driver) = crate::tls::connect(&self.config, None).await?;
+        let (client, driver) = tls::connect(&self.config, &self.encryption, None).await?;
         // From here on it ends with the link, also where what follows fails.
         let link = Link { client, driver, statements: HashMap::new() };
         link.client.batch_execute(&self.setup).await?;

@@ -12,7 +12,7 @@ use tokio_postgres::{Client, Config};
 
 use crate::options::PostgresOptions;
 use crate::shape::quoted;
-use crate::tls::{self, Heard};
+use crate::tls::{self, Encryption, Heard};
 
 /// Without a connection everybody looks so often.
 const LOOK: Duration = Duration::from_secs(1);
@@ -30,6 +30,7 @@ pub(crate) struct Signal {
 
 struct Shared {
     config: Config,
+    encryption: Encryption,
     /// The channel, and at the same time the schema.
     channel: String,
     /// What our own notices say, which we need not hear.
@@ -49,6 +50,7 @@ impl Signal {
         config.application_name(format!("pabal {schema} signal"));
         let shared = Shared {
             config,
+            encryption: options.encryption.clone(),
             channel: schema.to_owned(),
             mark: mark(),
             every: options.notify_every,
@@ -150,7 +152,7 @@ async fn connect(shared: &Arc<Shared>) -> Option<Client> {
         })
     };
     let connecting = async {
-        let (client, _driver) = tls::connect(&shared.config, Some(heard)).await?;
+        let (client, _driver) = tls::connect(&shared.config, &shared.encryption, Some(heard)).await?;
         client.batch_execute(&format!("LISTEN {}", quoted(&shared.channel))).await?;
         Ok::<_, tokio_postgres::Error>(client)
     };

@@ -16,6 +16,7 @@ use super::lock;
 use super::waker::Waker;
 use crate::client;
 use crate::config::Options;
+use crate::refusal::{Ears, Refusal};
 
 /// How often the client counts what it is behind.
 const STATISTICS_MS: u64 = 10_000;
@@ -24,6 +25,7 @@ const STATISTICS_MS: u64 = 10_000;
 #[derive(Debug, Default)]
 pub struct Ear {
     ends: Mutex<BTreeMap<Partition, u64>>,
+    refusal: Refusal,
 }
 
 impl ClientContext for Ear {
@@ -32,6 +34,7 @@ impl ClientContext for Ear {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.refusal.heard(&error, reason);
         client::trouble(&error, reason);
     }
 
@@ -49,6 +52,12 @@ impl ClientContext for Ear {
 }
 
 impl ConsumerContext for Ear {}
+
+impl Ears for Ear {
+    fn refusal(&self) -> &Refusal {
+        &self.refusal
+    }
+}
 
 /// Reads partitions from wherever it is asked to.
 pub struct Reader {
@@ -134,13 +143,16 @@ impl Reader {
     /// The first offset that is there, and the one behind the last. Of what does not exist both are 0, unless it is known to.
     pub fn watermarks(&self, partition: &Partition, exists: bool) -> Result<(u64, u64), BrokerError> {
         match self.consumer.fetch_watermarks(&partition.topic, client::signed(partition.number), self.request) {
-            Ok((low, high)) => Ok((client::unsigned(low), client::unsigned(high))),
+            Ok((low, high)) => {
+                self.consumer.context().refusal.is_over();
+                Ok((client::unsigned(low), client::unsigned(high)))
+            }
             Err(error)
                 if !exists && error.rdkafka_error_code().is_some_and(client::is_unknown) && self.is_missing(partition)? =>
             {
                 Ok((0, 0))
             }
-            Err(error) => Err(client::failed(&format!("the end of {partition}"), &error)),
+            Err(error) => client::answered(&self.consumer, || format!("the end of {partition}"), Err(error)),
         }
     }
 

@@ -10,10 +10,14 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 use runtime::ports::BrokerError;
 
 use crate::client;
+use crate::refusal::Refusal;
 
 /// The producer's ear.
-#[derive(Debug, Clone, Copy)]
-pub struct Acks;
+#[derive(Debug, Default)]
+pub struct Acks {
+    /// Why it is not let in.
+    pub refusal: Refusal,
+}
 
 impl ClientContext for Acks {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -21,6 +25,7 @@ impl ClientContext for Acks {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        self.refusal.heard(&error, reason);
         client::trouble(&error, reason);
     }
 }
@@ -78,6 +83,12 @@ impl Batch {
         self.state().failure.clone().map(BrokerError)
     }
 
+    /// Whether some are still without an answer, and none has failed.
+    pub fn is_open(&self) -> bool {
+        let state = self.state();
+        state.missing > 0 && state.failure.is_none()
+    }
+
     /// Sleeps for so long, or until everything or a failure is heard of.
     pub fn wait(&self, within: Duration) {
         let state = self.state();
@@ -91,7 +102,15 @@ impl Batch {
         match &state.failure {
             Some(failure) => Err(BrokerError(failure.clone())),
             None if state.missing == 0 => Ok(()),
-            None => Err(BrokerError(format!("{} records without an answer", state.missing))),
+            None => {
+                drop(state);
+                Err(self.unanswered())
+            }
         }
+    }
+
+    /// There was no answer.
+    pub fn unanswered(&self) -> BrokerError {
+        BrokerError(format!("{} records without an answer", self.state().missing))
     }
 }

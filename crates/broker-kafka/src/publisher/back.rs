@@ -61,12 +61,12 @@ pub fn look_back(options: &Options, topic: &str, outbox: &str, after: u64) -> Re
 }
 
 fn ends(options: &Options, topic: &str) -> Result<BTreeMap<i32, Stretch>, BrokerError> {
-    let consumer: BaseConsumer<Quiet> = client::create(&client::config(options)?, Quiet)?;
+    let consumer: BaseConsumer<Quiet> = client::create(&client::config(options)?, Quiet::default())?;
     let known = client::partitions(&consumer, topic, options.request())?;
     let mut ends = BTreeMap::new();
     for partition in known.ok_or_else(|| BrokerError(format!("there is no topic {topic}")))? {
-        let asked = consumer.fetch_watermarks(topic, partition, options.request());
-        let (low, high) = asked.map_err(|error| client::failed(&format!("the end of {topic}/{partition}"), &error))?;
+        let answer = consumer.fetch_watermarks(topic, partition, options.request());
+        let (low, high) = client::answered(&consumer, || format!("the end of {topic}/{partition}"), answer)?;
         let (low, end) = (client::unsigned(low), client::unsigned(high));
         if end > low {
             ends.insert(partition, Stretch { low, begin: end, end, looked: 0 });
@@ -85,7 +85,7 @@ fn read(
     let mut config = client::reading(options)?;
     // What others have under way in transactions must not hide what stands behind it.
     config.set("isolation.level", "read_uncommitted");
-    let consumer: BaseConsumer<Quiet> = client::create(&config, Quiet)?;
+    let consumer: BaseConsumer<Quiet> = client::create(&config, Quiet::default())?;
     let mut list = TopicPartitionList::new();
     for (partition, stretch) in stretches {
         let begin = Offset::Offset(client::offset(stretch.begin));
