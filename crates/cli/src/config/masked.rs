@@ -21,15 +21,26 @@ fn cover(value: &Value) -> Value {
     if value.is_null() { Value::Null } else { Value::String("********".to_owned()) }
 }
 
-/// `scheme://user:password@host` → `scheme://user:********@host`
+/// `scheme://user:password@host?password=…` → `scheme://user:********@host?password=********`
 fn without_password(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    match rest.split('/').next().and_then(|authority| authority.rsplit_once('@')) {
+    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
+    let place = match place.split('/').next().and_then(|authority| authority.rsplit_once('@')) {
         Some((user, _)) if user.contains(':') => {
             let name = user.split(':').next().unwrap_or_default();
-            format!("{scheme}://{name}:********{}", &rest[user.len()..])
+            format!("{name}:********{}", &place[user.len()..])
         }
-        _ => text.to_owned(),
+        _ => place.to_owned(),
+    };
+    let query = query.map(|query| format!("?{}", query.split('&').map(without_secret).collect::<Vec<_>>().join("&")));
+    format!("{scheme}://{place}{}", query.unwrap_or_default())
+}
+
+/// A parameter of an address.
+fn without_secret(pair: &str) -> String {
+    match pair.split_once('=') {
+        Some((name, _)) if SECRET.iter().any(|word| name.to_lowercase().contains(word)) => format!("{name}=********"),
+        _ => pair.to_owned(),
     }
 }
 
@@ -51,6 +62,8 @@ mod tests {
     fn a_password_in_an_address_is_covered() {
         let shown = masked("store.url", &json!("postgres://pabal:s3cr3t@db:5432/pabal"));
         assert_eq!(shown, "postgres://pabal:********@db:5432/pabal");
+        let shown = masked("postgres.url", &json!("postgres://pabal@db/pabal?sslmode=require&password=s3cr3t"));
+        assert_eq!(shown, "postgres://pabal@db/pabal?sslmode=require&password=********");
         assert_eq!(masked("http.public_url", &json!("http://localhost:8088/a@b")), "http://localhost:8088/a@b");
     }
 }
