@@ -31,12 +31,18 @@ const FULL: Duration = Duration::from_millis(20);
 pub struct KafkaPublisher {
     options: Options,
     producer: Option<ThreadedProducer<Acks>>,
+    /// Records were given up that may still lie in a socket of the broker.
+    unsure: bool,
 }
+
+/// A broker that hung works off what lies in its sockets within such a time, mostly. What comes later stands in the topic
+/// twice; our own readers know it by its number.
+const LATE: Duration = Duration::from_millis(500);
 
 impl KafkaPublisher {
     /// A publisher; the broker need not answer yet. Fails over settings only.
     pub fn new(options: &Options) -> Result<Self, BrokerError> {
-        let mut publisher = Self { options: options.clone(), producer: None };
+        let mut publisher = Self { options: options.clone(), producer: None, unsure: false };
         publisher.producer()?;
         Ok(publisher)
     }
@@ -101,14 +107,19 @@ impl Publisher for KafkaPublisher {
                 metrics::counter!("pabal_kafka_publish_failures_total", "topic" => topic.to_owned()).increment(1);
                 tracing::error!(topic, records = records.len(), %error, "records were not acknowledged; the producer is made anew");
                 // Whatever it still holds is thrown away: it must not arrive behind what comes next.
-                self.producer = None;
+                (self.producer, self.unsure) = (None, true);
             }
         }
         outcome
     }
 
     fn published(&mut self, topic: &str, outbox: &str, after: u64) -> Result<BTreeSet<u64>, BrokerError> {
-        let found = back::look_back(&self.options, topic, outbox, after)?;
+        let mut found = back::look_back(&self.options, topic, outbox, after)?;
+        if self.unsure {
+            std::thread::sleep(LATE);
+            found = back::look_back(&self.options, topic, outbox, after)?;
+            self.unsure = false;
+        }
         if !found.is_empty() {
             metrics::counter!("pabal_kafka_found_total", "topic" => topic.to_owned()).increment(found.len() as u64);
             tracing::info!(
