@@ -290,6 +290,12 @@ pub fn an_answer_is_remembered_by_scope_and_key<F: StoreFixture>() {
         assert_eq!(desk.store().answer(&row.scope, &row.key).expect("answers are read"), Some(row));
     }
     assert_eq!(desk.store().answer("post b", "l").expect("answers are read"), None);
+    let wanted = [("post b", "l"), ("post b", "k"), ("post a", "k"), ("post b", "k")];
+    let wanted = wanted.map(|(scope, key)| (scope.to_owned(), key.to_owned()));
+    let found = desk.store().answers(&wanted).expect("answers are read");
+    let found = found.into_iter().map(|row| row.map(|row| (row.scope, row.key))).collect::<Vec<_>>();
+    assert_eq!(found[0], None);
+    assert_eq!(found[1..], wanted[1..].iter().cloned().map(Some).collect::<Vec<_>>());
 }
 
 /// An expired one that nobody has pruned yet does not stand in the way.

@@ -2,7 +2,8 @@
 //!
 //! Writers draw positions and commit in any order, so that below a position that can be seen another one may still come. Who
 //! goes on reading "after the last" would pass over it. What was drawn is whole once every transaction has ended that was
-//! under way then: each of ours has written, and so has a number, before it draws.
+//! under way then: each of ours has written, and so has a number, before it draws. Which are under way, the list of backends
+//! says; a snapshot does not tell of those that began after the last one that has ended.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -28,20 +29,19 @@ struct Known {
     waiting: Option<Mark>,
 }
 
-/// A position, and the number below which every transaction may have drawn at or below it.
+/// A position, and the latest transaction that may have drawn at or below it.
 #[derive(Debug, Clone, Copy)]
 struct Mark {
     drawn: u64,
-    next: i64,
+    newest: i64,
     since: Instant,
 }
 
-/// What the database says: the last position that was drawn, and then the oldest transaction under way and the next number.
+/// What the database says: the last position that was drawn; and then the oldest and the newest transaction under way.
 #[derive(Debug, Clone, Copy)]
 struct Said {
     drawn: u64,
-    oldest: i64,
-    next: i64,
+    under_way: Option<(i64, i64)>,
 }
 
 impl Settled {
@@ -66,24 +66,28 @@ impl Settled {
 async fn ask(link: &mut Link) -> Result<Said, Failed> {
     let lost = || Failed::Damaged("the database does not know its own transactions".into());
     let drawn = link.row("SELECT last_value FROM log_seq", &[]).await?.ok_or_else(lost)?;
-    let sql = "SELECT pg_snapshot_xmin(now)::text::int8, pg_snapshot_xmax(now)::text::int8 FROM pg_current_snapshot() AS now";
+    let sql = "SELECT min(backend_xid::text::int8), max(backend_xid::text::int8) FROM pg_stat_activity \
+               WHERE datname = current_database() AND backend_xid IS NOT NULL";
     let transactions = link.row(sql, &[]).await?.ok_or_else(lost)?;
-    Ok(Said { drawn: natural(&drawn, 0)?, oldest: get(&transactions, 0)?, next: get(&transactions, 1)? })
+    let ends: (Option<i64>, Option<i64>) = (get(&transactions, 0)?, get(&transactions, 1)?);
+    Ok(Said { drawn: natural(&drawn, 0)?, under_way: ends.0.zip(ends.1) })
 }
 
 impl Known {
+    /// Numbers begin anew after four thousand million; what that confuses is put right by the time.
     fn hear(&mut self, said: Said, now: Instant) -> u64 {
-        if said.oldest >= said.next {
-            self.upto = self.upto.max(said.drawn);
-        }
+        let Some((oldest, newest)) = said.under_way else {
+            (self.upto, self.waiting) = (self.upto.max(said.drawn), None);
+            return self.upto;
+        };
         if let Some(mark) = self.waiting
-            && (said.oldest >= mark.next || now.saturating_duration_since(mark.since) >= LONGEST)
+            && (oldest > mark.newest || now.saturating_duration_since(mark.since) >= LONGEST)
         {
             self.upto = self.upto.max(mark.drawn);
             self.waiting = None;
         }
         if self.upto < said.drawn && self.waiting.is_none() {
-            self.waiting = Some(Mark { drawn: said.drawn, next: said.next, since: now });
+            self.waiting = Some(Mark { drawn: said.drawn, newest, since: now });
         }
         self.upto
     }
@@ -93,29 +97,30 @@ impl Known {
 mod tests {
     use super::*;
 
-    fn said(drawn: u64, oldest: i64, next: i64) -> Said {
-        Said { drawn, oldest, next }
+    fn said(drawn: u64, oldest: i64, newest: i64) -> Said {
+        Said { drawn, under_way: Some((oldest, newest)) }
     }
 
     #[test]
     fn with_nobody_under_way_all_that_was_drawn_is_there() {
-        assert_eq!(Known::default().hear(said(7, 100, 100), Instant::now()), 7);
+        assert_eq!(Known::default().hear(Said { drawn: 7, under_way: None }, Instant::now()), 7);
     }
 
     #[test]
     fn what_was_drawn_is_whole_when_those_have_ended_who_were_under_way() {
         let (mut known, now) = (Known::default(), Instant::now());
-        assert_eq!(known.hear(said(7, 95, 100), now), 0);
-        assert_eq!(known.hear(said(9, 99, 104), now), 0, "99 may have drawn 6");
-        assert_eq!(known.hear(said(12, 101, 110), now), 7, "of 8 and 9 nothing is known yet");
-        assert_eq!(known.hear(said(12, 109, 111), now), 7);
-        assert_eq!(known.hear(said(13, 110, 112), now), 12);
+        assert_eq!(known.hear(said(7, 95, 99), now), 0);
+        assert_eq!(known.hear(said(9, 99, 103), now), 0, "99 may have drawn 6");
+        assert_eq!(known.hear(said(12, 101, 109), now), 7, "of 8 and 9 nothing is known yet");
+        assert_eq!(known.hear(said(12, 109, 110), now), 7);
+        assert_eq!(known.hear(said(13, 110, 111), now), 12);
+        assert_eq!(known.hear(Said { drawn: 14, under_way: None }, now), 14);
     }
 
     #[test]
     fn a_transaction_of_others_that_never_ends_holds_nothing_up_for_ever() {
         let (mut known, now) = (Known::default(), Instant::now());
-        assert_eq!(known.hear(said(7, 95, 100), now), 0);
-        assert_eq!(known.hear(said(9, 95, 104), now + LONGEST), 7);
+        assert_eq!(known.hear(said(7, 95, 99), now), 0);
+        assert_eq!(known.hear(said(9, 95, 103), now + LONGEST), 7);
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use runtime::model::{Table, TableId};
 use runtime::ports::{
     AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
@@ -15,7 +16,7 @@ use crate::commit::{self, Me, Stopped};
 use crate::error::Failed;
 use crate::options::{PostgresOptions, millis};
 use crate::pipeline::Pipeline;
-use crate::session::{Link, Session};
+use crate::session::{Link, Session, references};
 use crate::shape::{Shape, Tables, stored};
 use crate::signal::Signal;
 use crate::value::{get, limit, most, natural, values, whole};
@@ -256,7 +257,11 @@ impl Store for PostgresStore {
     }
 
     fn answer(&mut self, scope: &str, key: &str) -> Result<Option<AnswerRow>, StoreError> {
-        self.read(async |link, _| work::answer(link, scope, key).await)
+        Ok(self.answers(&[(scope.to_owned(), key.to_owned())])?.pop().flatten())
+    }
+
+    fn answers(&mut self, wanted: &[(String, String)]) -> Result<Vec<Option<AnswerRow>>, StoreError> {
+        self.read(async |link, _| work::answers(link, wanted).await)
     }
 
     /// For one who reads history, and not for one who follows it: among several writers a position may become visible after
@@ -329,10 +334,17 @@ async fn load(link: &mut Link, tables: Tables<'_>, wanted: &[RowRef]) -> Result<
     for row in wanted {
         by_table.entry(row.table).or_default().push(&row.key);
     }
-    let mut found: HashMap<(TableId, String), StoredRow> = HashMap::new();
+    let mut asked = Vec::with_capacity(by_table.len());
     for (table, keys) in by_table {
         let Ok(shape) = tables.get(table) else { continue };
-        for row in link.rows(&shape.by_keys(), &values![keys]).await? {
+        asked.push((table, link.prepared(&shape.by_keys()).await?, values![keys]));
+    }
+    let client = &link.client;
+    let answers =
+        asked.iter().map(async |(table, statement, keys)| Ok((*table, client.query(statement, &references(keys)).await?)));
+    let mut found: HashMap<(TableId, String), StoredRow> = HashMap::new();
+    for (table, rows) in try_join_all(answers).await.map_err(|error: tokio_postgres::Error| Failed::from(error))? {
+        for row in rows {
             let row = stored(&row)?;
             found.insert((table, row.key.clone()), row);
         }

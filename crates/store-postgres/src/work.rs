@@ -1,5 +1,7 @@
 //! Parked events, positions and answers: how they are written and read.
 
+use std::collections::HashMap;
+
 use kernel::event::Cause;
 use runtime::ports::{AnswerRow, ParkedRow, ParkedWrite, Partition, PlaceMove, Standing};
 use tokio_postgres::Row;
@@ -225,10 +227,18 @@ pub(crate) fn write_answers<'a>(work: &mut Pipeline<'a>, answers: &'a [AnswerRow
     work.add(sql, of);
 }
 
-/// The remembered answer of an idempotency key.
-pub(crate) async fn answer(link: &mut Link, scope: &str, key: &str) -> Result<Option<AnswerRow>, Failed> {
-    let sql = "SELECT fingerprint, expires_ms, answer FROM answer WHERE scope = $1 AND key = $2";
-    let Some(row) = link.row(sql, &values![scope, key]).await? else { return Ok(None) };
-    let (scope, key) = (scope.to_owned(), key.to_owned());
-    Ok(Some(AnswerRow { scope, key, fingerprint: get(&row, 0)?, expires_ms: get(&row, 1)?, answer: get(&row, 2)? }))
+/// The remembered answers of idempotency keys, by scope and key, in the order asked for.
+pub(crate) async fn answers(link: &mut Link, wanted: &[(String, String)]) -> Result<Vec<Option<AnswerRow>>, Failed> {
+    let sql = "SELECT there.scope, there.key, there.fingerprint, there.expires_ms, there.answer \
+               FROM unnest($1::text[], $2::text[]) AS wanted(scope, key) \
+               JOIN answer AS there ON there.scope = wanted.scope AND there.key = wanted.key";
+    let texts = |text: fn(&(String, String)) -> &str| wanted.iter().map(text).collect::<Vec<_>>();
+    let rows = link.rows(sql, &values![texts(|(scope, _)| scope), texts(|(_, key)| key)]).await?;
+    let mut found = HashMap::new();
+    for row in rows {
+        let (scope, key): (String, String) = (get(&row, 0)?, get(&row, 1)?);
+        let (fingerprint, expires_ms, answer) = (get(&row, 2)?, get(&row, 3)?, get(&row, 4)?);
+        found.insert((scope.clone(), key.clone()), AnswerRow { scope, key, fingerprint, expires_ms, answer });
+    }
+    Ok(wanted.iter().map(|pair| found.get(pair).cloned()).collect())
 }

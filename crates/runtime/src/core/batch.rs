@@ -1,5 +1,6 @@
 //! One batch in the making: everything its commit will carry, with points to roll back to.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use kernel::event::Cause;
@@ -32,6 +33,8 @@ pub struct Batch {
     pub answers: Vec<AnswerRow>,
     /// Answers to give after the commit.
     pub replies: Vec<Reply>,
+    /// What the store remembers of the idempotency keys of this batch's requests, by scope and key; read, not gathered.
+    pub known: HashMap<(String, String), Option<AnswerRow>>,
 }
 
 /// An answer that waits for the commit.

@@ -206,15 +206,17 @@ impl Core {
     /// Rows that an event will certainly need, as far as can be told without running the policies.
     pub(super) fn foresee_event(&self, place: usize, record: &Record) -> Vec<RowRef> {
         let key = &record.key;
+        let mut rows = self.foresee_kept(place, record);
         match &self.follower_at(place).does {
             Does::Project(table, events) if events.contains(&record.event_type) => {
-                vec![RowRef { table: *table, key: key.clone() }]
+                rows.push(RowRef { table: *table, key: key.clone() });
             }
-            Does::Project(..) => Vec::new(),
+            Does::Project(..) => {}
             Does::React(policies) => {
                 let targets = policies.get(&record.event_type).into_iter().flatten();
-                targets.map(|(_, table)| RowRef { table: *table, key: key.clone() }).collect()
+                rows.extend(targets.map(|(_, table)| RowRef { table: *table, key: key.clone() }));
             }
         }
+        rows
     }
 }

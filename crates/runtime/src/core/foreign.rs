@@ -67,6 +67,14 @@ impl Core {
         })
     }
 
+    /// The rows that keeping an event looks at.
+    pub(super) fn foresee_kept(&self, place: usize, record: &Record) -> Vec<RowRef> {
+        let Some((table, foreign)) = self.beside(place).filter(|_| self.keeps(place, &record.event_type)) else {
+            return Vec::new();
+        };
+        (foreign.names)(&record.data).unwrap_or_default().into_iter().map(|key| RowRef { table, key }).collect()
+    }
+
     /// Keeps an event of ours under its names, once.
     pub(super) fn keep(&mut self, place: usize, record: &Record) -> Result<(), Stop> {
         let Some((table, foreign)) = self.beside(place).filter(|_| self.keeps(place, &record.event_type)) else {

@@ -338,6 +338,7 @@ impl Core {
 
     /// Does every item, then what the events of this very batch cause in followers that are at the end of the log.
     fn run(&mut self, batch: &mut Batch, items: &mut Items) -> Result<(), Stop> {
+        self.recall(batch, &items.work)?;
         self.do_all(batch, &items.work)?;
         // While a refused batch is taken apart, every event is an item of its own.
         if self.apart { Ok(()) } else { self.run_followers(batch, items) }

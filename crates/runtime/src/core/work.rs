@@ -73,8 +73,7 @@ impl Core {
         let held_for = request.order.wait.clone();
         let held_for =
             held_for.map(|wait| HeldFor { table: request.order.table, key: request.order.key.clone(), wait, idempotency });
-        let remembered = request.order.idempotency.as_ref().map(|key| self.remembered(batch, key)).transpose()?;
-        if let Some(result) = remembered.flatten() {
+        if let Some(result) = request.order.idempotency.as_ref().and_then(|key| self.remembered(batch, key)) {
             // Who waits is told how it ended, the second time too.
             batch.replies.push(Reply { ticket: request.ticket, result, held_for });
             return Ok(());
@@ -136,25 +135,39 @@ impl Core {
         })
     }
 
+    /// Reads what the store remembers of the requests among these items, all at once.
+    pub(super) fn recall(&mut self, batch: &mut Batch, items: &[Work]) -> Result<(), Stop> {
+        let key = |item: &Work| match item {
+            Work::Command(request) => request.order.idempotency.as_ref().map(|key| (key.scope.clone(), key.key.clone())),
+            _ => None,
+        };
+        let keys: Vec<(String, String)> = items.iter().filter_map(key).collect();
+        if !keys.is_empty() {
+            let answers = self.store.answers(&keys).map_err(Stop::Store)?;
+            batch.known = keys.into_iter().zip(answers).collect();
+        }
+        Ok(())
+    }
+
     /// The answer that an idempotency key already has, in this batch or in the store.
-    fn remembered(&mut self, batch: &Batch, key: &Idempotency) -> Result<Option<Result<Done, Failure>>, Stop> {
+    fn remembered(&self, batch: &Batch, key: &Idempotency) -> Option<Result<Done, Failure>> {
         if self.waiters.holds(&key.scope, &key.key) || batch.will_hold(&key.scope, &key.key) {
-            return Ok(Some(Err(Failure::InFlight)));
+            return Some(Err(Failure::InFlight));
         }
         let in_batch = batch.answers.iter().rfind(|row| row.scope == key.scope && row.key == key.key).cloned();
         let row = match in_batch {
             Some(row) => Some(row),
-            None => self.store.answer(&key.scope, &key.key).map_err(Stop::Store)?,
+            None => batch.known.get(&(key.scope.clone(), key.key.clone())).cloned().flatten(),
         };
-        let Some(row) = row.filter(|row| row.expires_ms > self.now.as_millisecond()) else { return Ok(None) };
+        let row = row.filter(|row| row.expires_ms > self.now.as_millisecond())?;
         if row.fingerprint != key.fingerprint {
-            return Ok(Some(Err(Failure::KeyReused)));
+            return Some(Err(Failure::KeyReused));
         }
-        Ok(Some(match serde_json::from_slice(&row.answer) {
+        Some(match serde_json::from_slice(&row.answer) {
             Ok(Ok(done)) => Ok(Done { replayed: true, ..done }),
             Ok(Err(failure)) => Err(failure),
             Err(error) => Err(Failure::Fault(format!("an answer cannot be read: {error}"))),
-        }))
+        })
     }
 
     /// What was done and what was refused is remembered with the commit; what may succeed another time is not.

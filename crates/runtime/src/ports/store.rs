@@ -40,6 +40,10 @@ pub trait Store: Send {
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError>;
     /// The remembered answer of an idempotency key.
     fn answer(&mut self, scope: &str, key: &str) -> Result<Option<AnswerRow>, StoreError>;
+    /// The same of several, by scope and key, in the order asked for.
+    fn answers(&mut self, wanted: &[(String, String)]) -> Result<Vec<Option<AnswerRow>>, StoreError> {
+        wanted.iter().map(|(scope, key)| self.answer(scope, key)).collect()
+    }
     /// Records after a position, in order.
     fn log_after(&mut self, seq: u64, limit: usize) -> Result<Vec<Record>, StoreError>;
     /// Timers due at or before that instant, earliest first.
