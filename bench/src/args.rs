@@ -59,7 +59,8 @@ pub struct Run {
     /// Messages that are there before, one or several
     #[arg(long, value_delimiter = ',', default_value = "0,1000000,5000000")]
     pub stored: Vec<u64>,
-    /// Only these: a (echo), b (accepting), c (saga), d (commits), e (reads), overload
+    /// Only these: a (echo), b (accepting), c (saga), d (commits), e (reads), overload; distributed: a (what stands beside the
+    /// cluster), b, c
     #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,overload")]
     pub only: Vec<String>,
     /// Fixed rates at which latencies are measured, a second [default: 500,1000,2000,5000; distributed: 100,200]

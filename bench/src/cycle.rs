@@ -18,7 +18,7 @@ use crate::tally::Tally;
 use crate::watch::{Seen, Watch};
 
 /// Parts of what came through in the end at which it is tried whether no backlog grows.
-const LADDER: [f64; 7] = [1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5];
+const LADDER: [f64; 10] = [1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2];
 /// A backlog is not growing if it is done with in so many seconds.
 const STANDING_S: f64 = 0.25;
 /// Percentiles that are written down.

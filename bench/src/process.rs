@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::args::Run;
-use crate::failed::{Failed, failed};
 use crate::echo;
+use crate::failed::{Failed, failed};
 use crate::site::Site;
 use crate::wire::Connection;
 

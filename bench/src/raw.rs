@@ -68,7 +68,7 @@ pub fn record(args: &Run, batch: u64, held: bool, most: u64) -> Result<Vec<Commi
 }
 
 /// Length of a message's first state, and of its first event.
-fn lengths_in(commits: &[Commit]) -> Option<(usize, usize)> {
+pub fn lengths_in(commits: &[Commit]) -> Option<(usize, usize)> {
     let last = commits.last()?;
     Some((last.rows.first()?.data.as_ref()?.len(), last.log.first()?.data.len()))
 }

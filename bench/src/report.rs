@@ -35,7 +35,8 @@ fn put(args: &Run, book: &Book, name: &str, text: &str) -> Result<(), Failed> {
 }
 
 fn trouble(book: &Book) -> String {
-    book.trouble.iter().map(|what| format!("- **trouble:** {what}\n")).collect::<String>() + if book.trouble.is_empty() { "" } else { "\n" }
+    book.trouble.iter().map(|what| format!("- **trouble:** {what}\n")).collect::<String>()
+        + if book.trouble.is_empty() { "" } else { "\n" }
 }
 
 fn page(args: &Run, book: &Book, about: &str, tables: &str) -> String {

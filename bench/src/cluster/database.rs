@@ -110,7 +110,9 @@ impl Writing {
     pub async fn measure(&self, url: &str) -> Result<f64, Failed> {
         let table = format!("raw_{}_{}", self.connections, self.rows);
         let first = Database::connect(url).await?;
-        first.run(&format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (key text PRIMARY KEY, data bytea NOT NULL)")).await?;
+        first
+            .run(&format!("DROP TABLE IF EXISTS {table}; CREATE TABLE {table} (key text PRIMARY KEY, data bytea NOT NULL)"))
+            .await?;
         let mut writers = JoinSet::new();
         let mut databases = Vec::new();
         for _ in 0..self.connections {
@@ -145,8 +147,7 @@ async fn write(database: &Database, insert: &str, data: &[u8], first: u64, rows:
             }
             // Polled in this order, so that all three are sent before the first is answered.
             let values: [&(dyn tokio_postgres::types::ToSql + Sync); 2] = [&keys, &data];
-            let (begun, inserted, ended) =
-                tokio::join!(biased; client.batch_execute("BEGIN"), client.execute(&statement, &values), client.batch_execute("COMMIT"));
+            let (begun, inserted, ended) = tokio::join!(biased; client.batch_execute("BEGIN"), client.execute(&statement, &values), client.batch_execute("COMMIT"));
             begun.and(inserted.map(drop)).and(ended)
         };
         tokio::time::timeout(WITHIN, commit).await.map_err(failed)?.map_err(said)?;

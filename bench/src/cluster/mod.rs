@@ -19,11 +19,11 @@ use crate::cycle::Cycle;
 use crate::failed::{Failed, failed};
 use crate::letters::Mould;
 use crate::levels::Level;
-use crate::plain;
 use crate::process::Server;
 use crate::report;
 use crate::saga::Saga;
 use crate::site::Site;
+use crate::{plain, raw};
 
 use bill::Bill;
 use database::{Database, ROWS, Writing};
@@ -39,8 +39,6 @@ const AT_REST: Duration = Duration::from_secs(4);
 const TOLD: Duration = Duration::from_millis(1_300);
 /// Messages a second before anything is measured, until all groups have their partitions.
 const FIRST_RATE: f64 = 20.0;
-/// A row as long as a message's state: the embedded store's own measurement has the exact one.
-const ROW_BYTES: usize = 700;
 
 /// What is divided by what, within one round.
 pub const RATIOS: [(&str, &str, &str); 11] = [
@@ -85,27 +83,35 @@ async fn all(args: &Run) -> Result<(), Failed> {
 /// The servers alone, the cluster over them, and one embedded process while they are down.
 async fn one_round(args: &Run, round: u32, book: &mut Book) -> Result<(), Failed> {
     let infra = Infra::fresh(&args.infra).await?;
-    raw(args, &infra, round, book).await?;
+    if args.does('a') {
+        servers(args, &infra, round, book).await?;
+    }
     let mut cycle = Cycle { args, book, round, stored: 0, about: "cluster." };
     cluster(&mut cycle, &infra).await?;
     drop(infra);
+    if !args.does('a') {
+        return Ok(());
+    }
     let mut cycle = Cycle { args, book, round, stored: 0, about: "embedded." };
     embedded(&mut cycle).await
 }
 
-async fn raw(args: &Run, infra: &Infra, round: u32, book: &mut Book) -> Result<(), Failed> {
+async fn servers(args: &Run, infra: &Infra, round: u32, book: &mut Book) -> Result<(), Failed> {
     let (theirs, kafka) = (args.clone(), infra.kafka.clone());
     let rates = tokio::task::spawn_blocking(move || topic::measure(&theirs, &kafka)).await.map_err(failed)??;
     book.note(round, 0, "raw.kafka.produced.per_s", rates.produced);
     book.note(round, 0, "raw.kafka.singly.per_s", rates.singly);
     book.note(round, 0, "raw.kafka.consumed.per_s", rates.consumed);
     book.note(round, 0, "raw.kafka.bytes", rates.bytes);
+    // A row is as long as a message's state.
+    let commits = raw::record(args, 16, true, 64)?;
+    let (bytes, _) = raw::lengths_in(&commits).ok_or_else(|| failed("a message writes nothing"))?;
     let connections = rcs::system().services.len() as u64;
     let lasts = args.lasts() / 4;
     for (name, connections, rows) in
         [("raw.pg.commits.per_s", connections, 1), ("raw.pg.alone.per_s", 1, 1), ("raw.pg.rows.per_s", connections, ROWS)]
     {
-        let writing = Writing { connections, rows, bytes: ROW_BYTES, lasts };
+        let writing = Writing { connections, rows, bytes, lasts };
         book.note(round, 0, name, writing.measure(&infra.postgres).await?);
     }
     let (work, each) = (args.work.clone(), lasts / 2);
@@ -125,11 +131,12 @@ async fn cluster(cycle: &mut Cycle<'_>, infra: &Infra) -> Result<(), Failed> {
     database.run("ALTER SYSTEM SET track_wal_io_timing = on").await?;
     database.run("SELECT pg_reload_conf()").await?;
     at_rest(cycle, infra, &cluster, &database).await?;
-    cycle.held(&cluster.beside_gateway()?, "b.held", false).await?;
-    cycle.held(&site, "gateway.b.held", false).await?;
+    if args.does('b') {
+        cycle.held(&cluster.beside_gateway()?, "b.held", false).await?;
+        cycle.held(&site, "gateway.b.held", false).await?;
+    }
     let through = counted(cycle, infra, &cluster, &database).await?;
-    let (_, sustained) = cycle.ladder(&site, through).await?;
-    cycle.fixed(&site, sustained).await?;
+    sagas(cycle, &site, through).await?;
     drop(database);
     cluster.stop().await
 }
@@ -140,14 +147,25 @@ async fn embedded(cycle: &mut Cycle<'_>) -> Result<(), Failed> {
     let site = server.site();
     warm_up(cycle, &site).await?;
     cycle.memory("idle", site.memory()?);
-    cycle.held(&site, "b.held", false).await?;
+    if cycle.args.does('b') {
+        cycle.held(&site, "b.held", false).await?;
+    }
     let before = site.busy()?;
     let (posted, through) = cycle.saturated(&site).await?;
     let busy = site.busy()?.saturating_sub(before);
     cycle.note("saga.cpu_s", busy.as_secs_f64() * 1e3 / float(posted.max(1)));
-    let (_, sustained) = cycle.ladder(&site, through).await?;
-    cycle.fixed(&site, sustained).await?;
+    sagas(cycle, &site, through).await?;
     server.stop().await.map(drop)
+}
+
+/// What can be sustained, and latencies at fixed rates.
+async fn sagas(cycle: &mut Cycle<'_>, site: &Site, through: f64) -> Result<(), Failed> {
+    if cycle.args.does('c') {
+        let (_, sustained) = cycle.ladder(site, through).await?;
+        // Who goes on by fits and starts has a backlog now and then; latencies at half of what comes through can be told.
+        cycle.fixed(site, sustained.max(through / 2.0)).await?;
+    }
+    Ok(())
 }
 
 /// A few messages all the way through: caches are filled, and who shares partitions has them.

@@ -79,7 +79,13 @@ pub fn tables(book: &Book) -> String {
     both(&mut text, book);
     latencies(&mut text, book);
     found(&mut text, book, "Processor time of 1,000 sagas, s", "cluster.saga.cpu.", 0.0);
-    found(&mut text, book, "The whole machine meanwhile, s for 1,000 sagas (busy − ours: somebody else)", "cluster.saga.machine.", 0.0);
+    found(
+        &mut text,
+        book,
+        "The whole machine meanwhile, s for 1,000 sagas (busy − ours: somebody else)",
+        "cluster.saga.machine.",
+        0.0,
+    );
     found(&mut text, book, "By thread, s for 1,000 sagas", "cluster.saga.thread.", 0.01);
     rows(&mut text, book, "One saga in PostgreSQL and Kafka", "cluster.saga.", &SAGA);
     by_table(&mut text, book);
@@ -134,7 +140,8 @@ fn latencies(text: &mut String, book: &Book) {
 
 /// Whatever was found under a name, the most first; what is less than `least` everywhere is in the other file only.
 fn found(text: &mut String, book: &Book, title: &str, about: &str, least: f64) {
-    let mut names: Vec<(&str, Spread)> = names(book, about).into_iter().filter_map(|name| Some((name, book.spread(0, name)?))).collect();
+    let mut names: Vec<(&str, Spread)> =
+        names(book, about).into_iter().filter_map(|name| Some((name, book.spread(0, name)?))).collect();
     names.retain(|(_, spread)| spread.high >= least);
     names.sort_by(|(_, one), (_, other)| other.median.total_cmp(&one.median));
     if names.is_empty() {
@@ -151,7 +158,8 @@ fn found(text: &mut String, book: &Book, title: &str, about: &str, least: f64) {
 fn by_table(text: &mut String, book: &Book) {
     const ABOUT: &str = "cluster.saga.table.";
     let median = |name: &str| book.spread(0, name).map_or(0.0, |spread| spread.median);
-    let mut tables: Vec<&str> = names(book, ABOUT).into_iter().filter_map(|name| name[ABOUT.len()..].rsplit_once('.').map(|(table, _)| table)).collect();
+    let mut tables: Vec<&str> =
+        names(book, ABOUT).into_iter().filter_map(|name| name[ABOUT.len()..].rsplit_once('.').map(|(table, _)| table)).collect();
     tables.dedup();
     let mut lines: Vec<(f64, String)> = Vec::new();
     for table in tables {
@@ -175,7 +183,8 @@ fn by_table(text: &mut String, book: &Book) {
 
 /// Names of figures that begin so, each once, sorted.
 fn names<'a>(book: &'a Book, about: &str) -> Vec<&'a str> {
-    let mut names: Vec<&str> = book.samples.iter().map(|sample| sample.name.as_str()).filter(|name| name.starts_with(about)).collect();
+    let mut names: Vec<&str> =
+        book.samples.iter().map(|sample| sample.name.as_str()).filter(|name| name.starts_with(about)).collect();
     names.sort_unstable();
     names.dedup();
     names
