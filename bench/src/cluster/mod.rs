@@ -143,7 +143,9 @@ async fn cluster(cycle: &mut Cycle<'_>, infra: &Infra) -> Result<(), Failed> {
 
 async fn embedded(cycle: &mut Cycle<'_>) -> Result<(), Failed> {
     let data = Level::empty().directory(cycle.args)?;
-    let server = Server::pabal(cycle.args, &data).await?;
+    // Not its usual port, which somebody else may have: the cluster, too, takes what is free.
+    let port = services::free_ports(1)?.first().copied().unwrap_or(cycle.args.port);
+    let server = Server::pabal(&Run { port, ..cycle.args.clone() }, &data).await?;
     let site = server.site();
     warm_up(cycle, &site).await?;
     cycle.memory("idle", site.memory()?);

@@ -83,7 +83,7 @@ async fn serve(args: &Run, dir: &Path, name: &str, what: &str, port: u16) -> Res
 }
 
 /// Ports that are free by now, all different.
-fn free_ports(count: usize) -> Result<Vec<u16>, Failed> {
+pub fn free_ports(count: usize) -> Result<Vec<u16>, Failed> {
     let held = (0..count).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<Vec<_>, _>>()?;
     Ok(held.iter().map(|listener| listener.local_addr().map(|address| address.port())).collect::<Result<_, _>>()?)
 }
