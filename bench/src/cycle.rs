@@ -89,7 +89,7 @@ impl Cycle<'_> {
         self.book.note(self.round, self.stored, name, value);
     }
 
-    fn complain(&mut self, what: String) {
+    fn complain(&mut self, what: &str) {
         self.book.complain(format!("{}{what}", self.about));
     }
 
@@ -118,7 +118,7 @@ impl Cycle<'_> {
     /// What a load says about itself; anything but yes, where nothing else was to be expected, is trouble.
     fn answered(&mut self, name: &str, tally: &Tally) {
         if tally.other + tally.broken > 0 {
-            self.complain(format!("{name}: {} odd answers, {} broken connections", tally.other, tally.broken));
+            self.complain(&format!("{name}: {} odd answers, {} broken connections", tally.other, tally.broken));
         }
     }
 
@@ -190,7 +190,7 @@ impl Cycle<'_> {
                 return Ok((posted, tally.per_second()));
             }
         }
-        self.complain("no rate was sustained".to_owned());
+        self.complain("no rate was sustained");
         Ok((posted, 0.0))
     }
 
@@ -246,7 +246,7 @@ impl Cycle<'_> {
 
     fn missing(&mut self, name: &str, missing: u64) {
         if missing > 0 {
-            self.complain(format!("{name}: {missing} accepted messages did not become final"));
+            self.complain(&format!("{name}: {missing} accepted messages did not become final"));
         }
     }
 }

@@ -34,9 +34,18 @@ fn put(args: &Run, book: &Book, name: &str, text: &str) -> Result<(), Failed> {
     Ok(())
 }
 
+/// What should not have happened, as a list.
 fn trouble(book: &Book) -> String {
-    book.trouble.iter().map(|what| format!("- **trouble:** {what}\n")).collect::<String>()
-        + if book.trouble.is_empty() { "" } else { "\n" }
+    let mut text = String::new();
+    for what in &book.trouble {
+        text.push_str("- **trouble:** ");
+        text.push_str(what);
+        text.push('\n');
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    text
 }
 
 fn page(args: &Run, book: &Book, about: &str, tables: &str) -> String {

@@ -53,12 +53,12 @@ impl Database {
 
     /// Statements without an answer.
     pub async fn run(&self, script: &str) -> Result<(), Failed> {
-        tokio::time::timeout(WITHIN, self.client.batch_execute(script)).await.map_err(failed)?.map_err(said)
+        tokio::time::timeout(WITHIN, self.client.batch_execute(script)).await.map_err(failed)?.map_err(|error| said(&error))
     }
 
     /// A question.
     pub async fn ask(&self, sql: &str) -> Result<Vec<Row>, Failed> {
-        tokio::time::timeout(WITHIN, self.client.query(sql, &[])).await.map_err(failed)?.map_err(said)
+        tokio::time::timeout(WITHIN, self.client.query(sql, &[])).await.map_err(failed)?.map_err(|error| said(&error))
     }
 
     /// What the database has counted, by name. Each connection tells its own about once a second.
@@ -81,15 +81,15 @@ impl Database {
         ];
         for row in self.ask(whole).await? {
             for (place, name) in names.into_iter().enumerate() {
-                counts.insert(name.to_owned(), row.try_get(place).map_err(said)?);
+                counts.insert(name.to_owned(), row.try_get(place).map_err(|error| said(&error))?);
             }
         }
         let tables = "SELECT schemaname || '.' || relname, n_tup_ins::float8, n_tup_upd::float8, n_tup_del::float8, \
                       coalesce(idx_scan, 0)::float8 FROM pg_stat_user_tables WHERE schemaname LIKE 'rcs%'";
         for row in self.ask(tables).await? {
-            let table: String = row.try_get(0).map_err(said)?;
+            let table: String = row.try_get(0).map_err(|error| said(&error))?;
             for (place, what) in [(1, "inserted"), (2, "updated"), (3, "deleted"), (4, "scans")] {
-                counts.insert(format!("table.{table}.{what}"), row.try_get(place).map_err(said)?);
+                counts.insert(format!("table.{table}.{what}"), row.try_get(place).map_err(|error| said(&error))?);
             }
         }
         Ok(counts)
@@ -101,7 +101,9 @@ impl Database {
                    ELSE coalesce(wait_event_type || ' ' || wait_event, 'at work') END \
                    FROM pg_stat_activity WHERE application_name LIKE 'pabal %' AND state IS NOT NULL";
         let rows = self.ask(sql).await?;
-        rows.iter().map(|row| Ok((row.try_get(0).map_err(said)?, row.try_get(1).map_err(said)?))).collect()
+        rows.iter()
+            .map(|row| Ok((row.try_get(0).map_err(|error| said(&error))?, row.try_get(1).map_err(|error| said(&error))?)))
+            .collect()
     }
 }
 
@@ -136,7 +138,7 @@ impl Writing {
 
 /// Commits of one statement are transactions by themselves; larger ones stand for those of a store, which have several.
 async fn write(database: &Database, insert: &str, data: &[u8], first: u64, rows: u64, lasts: Duration) -> Result<u64, Failed> {
-    let statement = database.client.prepare(insert).await.map_err(said)?;
+    let statement = database.client.prepare(insert).await.map_err(|error| said(&error))?;
     let (started, mut next) = (Instant::now(), first);
     while started.elapsed() < lasts {
         let keys: Vec<String> = (next..next + rows).map(|number| letters::key(Keys::Scattered, number)).collect();
@@ -150,14 +152,14 @@ async fn write(database: &Database, insert: &str, data: &[u8], first: u64, rows:
             let (begun, inserted, ended) = tokio::join!(biased; client.batch_execute("BEGIN"), client.execute(&statement, &values), client.batch_execute("COMMIT"));
             begun.and(inserted.map(drop)).and(ended)
         };
-        tokio::time::timeout(WITHIN, commit).await.map_err(failed)?.map_err(said)?;
+        tokio::time::timeout(WITHIN, commit).await.map_err(failed)?.map_err(|error| said(&error))?;
         next += rows;
     }
     Ok(next - first)
 }
 
 /// The library's own words leave out why.
-fn said(error: tokio_postgres::Error) -> Failed {
-    let cause = std::error::Error::source(&error).map(ToString::to_string);
+fn said(error: &tokio_postgres::Error) -> Failed {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
     failed(format!("PostgreSQL: {error}{}", cause.map(|cause| format!(": {cause}")).unwrap_or_default()))
 }
