@@ -2,7 +2,7 @@
 CARGO ?= cargo
 SEEDS ?= 1000
 
-.PHONY: run test check sim bench fuzz printed infra infra-down test-distributed clean
+.PHONY: run test check sim bench bench-distributed fuzz printed infra infra-down test-distributed clean
 
 run: ## build and run everything on embedded defaults, without the cluster's drivers; the console line tells what to try first
 	$(CARGO) run --release -p pabal --no-default-features --bin pabal -- run $(SYSTEMS)
@@ -23,6 +23,10 @@ sim: ## the simulation, e.g. make sim SEEDS=100000; SEED=n replays one
 bench: ## side-by-side measurements into bench/results, e.g. make bench BENCH=--quick
 	$(CARGO) build --release --bin pabal
 	$(CARGO) run --release --bin pabal-bench -- $(BENCH)
+
+bench-distributed: ## the services apart, over real Kafka and PostgreSQL, beside these two alone and beside the embedded mode
+	$(CARGO) build --release --bin pabal
+	$(CARGO) run --release --bin pabal-bench -- --distributed $(BENCH)
 
 printed: ## the printed commands of the systems' pages, verbatim, against the real binary
 	scripts/printed-commands

@@ -40,6 +40,16 @@ pub struct Run {
     /// Seconds in all, to see that everything works; the figures mean nothing
     #[arg(long)]
     pub quick: bool,
+    /// One process for each service, over real Kafka and PostgreSQL with nothing in them, beside these two alone and beside
+    /// the embedded mode. What `scripts/infra` has stored so far is removed
+    #[arg(long)]
+    pub distributed: bool,
+    /// The script that starts and stops Kafka and PostgreSQL
+    #[arg(long, default_value = "scripts/infra")]
+    pub infra: PathBuf,
+    /// Partitions of the cluster's topic
+    #[arg(long, default_value_t = 4)]
+    pub partitions: u32,
     /// How often everything is measured, the variants in turn
     #[arg(long, default_value_t = 3)]
     pub rounds: u32,
@@ -49,11 +59,13 @@ pub struct Run {
     /// Messages that are there before, one or several
     #[arg(long, value_delimiter = ',', default_value = "0,1000000,5000000")]
     pub stored: Vec<u64>,
-    /// Only these: a (echo), b (accepting), c (saga), d (commits), e (reads), overload
+    /// Only these: a (echo), b (accepting), c (saga), d (commits), e (reads), overload; distributed: a (what stands beside the
+    /// cluster), b, c
     #[arg(long, value_delimiter = ',', default_value = "a,b,c,d,e,overload")]
     pub only: Vec<String>,
-    /// Fixed rates at which latencies are measured, a second
-    #[arg(long, value_delimiter = ',', default_value = "500,1000,2000,5000")]
+    /// Fixed rates at which latencies are measured, a second [default: 500,1000,2000,5000; distributed: 100,200]
+    #[arg(long, value_delimiter = ',', default_value = "500,1000,2000,5000", hide_default_value = true)]
+    #[arg(default_value_if("distributed", "true", "100,200"))]
     pub rates: Vec<u32>,
     /// Connections of the load
     #[arg(long, default_value_t = 64)]
@@ -94,8 +106,12 @@ impl Run {
             self.rounds = 1;
             self.seconds = 1.0;
             self.stored = vec![0];
-            self.rates = vec![200, 500];
+            self.rates = if self.distributed { vec![50, 100] } else { vec![200, 500] };
         }
+        if self.distributed {
+            self.stored = vec![0];
+        }
+        self.partitions = self.partitions.max(1);
         self.stored.sort_unstable();
         self.stored.dedup();
         self

@@ -47,7 +47,7 @@ pub struct Book {
 }
 
 /// What is divided by what, within one round: what drifts, drifts for both.
-const RATIOS: [(&str, &str, &str); 11] = [
+pub const RATIOS: [(&str, &str, &str); 11] = [
     ("ratio.b_held_to_a", "b.held.per_s", "a.per_s"),
     ("ratio.b_keyed_to_b_held", "b.keyed.per_s", "b.held.per_s"),
     ("ratio.b_saga_to_a", "b.saga.per_s", "a.per_s"),
@@ -111,14 +111,14 @@ impl Book {
         Some(Spread { low, median: f64::midpoint(below, above), high })
     }
 
-    /// Works out the ratios, round by round.
-    pub fn compare(&mut self) {
+    /// Works out ratios, round by round.
+    pub fn compare(&mut self, ratios: &[(&str, &str, &str)]) {
         let mut rounds: Vec<(u32, u64)> = self.samples.iter().map(|sample| (sample.round, sample.stored)).collect();
         rounds.sort_unstable();
         rounds.dedup();
         let first = self.levels.first().copied().unwrap_or(0);
         for (round, stored) in rounds {
-            for (name, above, below) in RATIOS {
+            for (name, above, below) in ratios {
                 // What does not depend on what is stored was measured once a round.
                 let below = self.value(round, stored, below).or_else(|| self.value(round, 0, below));
                 self.ratio(round, stored, name, self.value(round, stored, above), below);
@@ -157,7 +157,7 @@ mod tests {
             book.note(round, 0, "a.per_s", echo);
             book.note(round, 0, "b.held.per_s", held);
         }
-        book.compare();
+        book.compare(&RATIOS);
         let spread = book.spread(0, "ratio.b_held_to_a").unwrap();
         assert_eq!(spread, Spread { low: 0.5, median: 0.6, high: 0.7 });
     }

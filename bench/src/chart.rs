@@ -171,7 +171,7 @@ mod tests {
             book.note(1, stored, "b.held.per_s", value);
         }
         book.note(1, 0, "d.accept.16.per_s", 1_000.0);
-        book.compare();
+        book.compare(&crate::book::RATIOS);
         let svg = draw(&book);
         assert!(svg.ends_with("</svg>\n") && svg.matches("<rect").count() == 4, "{svg}");
     }

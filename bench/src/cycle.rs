@@ -13,11 +13,12 @@ use crate::load::Load;
 use crate::probes::{self, Probes};
 use crate::process::{Memory, Server};
 use crate::saga::Saga;
+use crate::site::Site;
 use crate::tally::Tally;
 use crate::watch::{Seen, Watch};
 
 /// Parts of what came through in the end at which it is tried whether no backlog grows.
-const LADDER: [f64; 7] = [1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5];
+const LADDER: [f64; 10] = [1.0, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3, 0.2];
 /// A backlog is not growing if it is done with in so many seconds.
 const STANDING_S: f64 = 0.25;
 /// Percentiles that are written down.
@@ -31,37 +32,40 @@ pub struct Cycle<'a> {
     pub book: &'a mut Book,
     pub round: u32,
     pub stored: u64,
+    /// What stands before the names of its figures, where several systems are measured in one run.
+    pub about: &'static str,
 }
 
 /// Measures everything that is asked for.
 pub async fn run(args: &Run, level: &Level, round: u32, book: &mut Book) -> Result<(), Failed> {
     let data = level.directory(args)?;
-    let mut cycle = Cycle { args, book, round, stored: level.stored };
+    let mut cycle = Cycle { args, book, round, stored: level.stored, about: "" };
     let mut sustained = f64::INFINITY;
     let echo = if args.does('a') { Some(Server::echo()?) } else { None };
     if let Some(echo) = &echo {
-        cycle.echo(echo).await?;
+        cycle.echo(&echo.site()).await?;
     }
     if args.does('b') || args.does('c') || args.does('e') {
         let before = levels::bytes(&data)?;
         let server = Server::pabal(args, &data).await?;
+        let site = server.site();
         cycle.note("start.ready_ms", server.ready_after.as_secs_f64() * 1e3);
         tokio::time::sleep(SETTLED).await;
-        cycle.memory("idle", Memory::of(server.pid())?);
+        cycle.memory("idle", site.memory()?);
         let mut posted = 0;
         if args.does('b') {
-            posted += cycle.held(&server, "b.held", false).await? + cycle.held(&server, "b.keyed", true).await?;
+            posted += cycle.held(&site, "b.held", false).await? + cycle.held(&site, "b.keyed", true).await?;
         }
-        let (all, through) = cycle.saturated(&server).await?;
+        let (all, through) = cycle.saturated(&site).await?;
         posted += all;
         if args.does('c') {
-            let (all, most) = cycle.ladder(&server, through).await?;
+            let (all, most) = cycle.ladder(&site, through).await?;
             posted += all;
             sustained = most;
-            posted += cycle.fixed(&server, sustained).await?;
+            posted += cycle.fixed(&site, sustained).await?;
         }
         if args.does('e') {
-            cycle.reads(&server).await?;
+            cycle.reads(&site).await?;
         }
         cycle.note("stop.s", server.stop().await?.as_secs_f64());
         let grown = levels::bytes(&data)?.saturating_sub(before);
@@ -70,7 +74,7 @@ pub async fn run(args: &Run, level: &Level, round: u32, book: &mut Book) -> Resu
     }
     if let Some(echo) = echo {
         for rate in args.rates.iter().copied().filter(|rate| f64::from(*rate) <= sustained) {
-            let load = cycle.load(&echo, Mould::post(args.keys, false)).at(rate.into());
+            let load = cycle.load(&echo.site(), Mould::post(args.keys, false)).at(rate.into());
             let tally = load.run().await?;
             cycle.latencies(&format!("a.at{rate}"), &tally.due);
         }
@@ -81,7 +85,12 @@ pub async fn run(args: &Run, level: &Level, round: u32, book: &mut Book) -> Resu
 impl Cycle<'_> {
     /// Writes a figure down.
     pub fn note(&mut self, name: impl Into<String>, value: f64) {
+        let name = format!("{}{}", self.about, name.into());
         self.book.note(self.round, self.stored, name, value);
+    }
+
+    fn complain(&mut self, what: &str) {
+        self.book.complain(format!("{}{what}", self.about));
     }
 
     /// Memory, MiB.
@@ -102,22 +111,22 @@ impl Cycle<'_> {
         }
     }
 
-    fn load(&self, server: &Server, mould: Mould) -> Load {
-        Load::closed(server.address, mould, self.args.connections, self.args.lasts())
+    pub fn load(&self, site: &Site, mould: Mould) -> Load {
+        Load::closed(site.door, mould, self.args.connections, self.args.lasts())
     }
 
     /// What a load says about itself; anything but yes, where nothing else was to be expected, is trouble.
     fn answered(&mut self, name: &str, tally: &Tally) {
         if tally.other + tally.broken > 0 {
-            self.book.complain(format!("{name}: {} odd answers, {} broken connections", tally.other, tally.broken));
+            self.complain(&format!("{name}: {} odd answers, {} broken connections", tally.other, tally.broken));
         }
     }
 
     /// A closed loop: accepted a second, latencies, and what one costs the server's processors.
-    async fn closed(&mut self, server: &Server, name: &str, load: Load) -> Result<Tally, Failed> {
-        let before = server.busy()?;
+    async fn closed(&mut self, site: &Site, name: &str, load: Load) -> Result<Tally, Failed> {
+        let before = site.busy()?;
         let tally = load.run().await?;
-        let busy = server.busy()?.saturating_sub(before);
+        let busy = site.busy()?.saturating_sub(before);
         self.note(format!("{name}.per_s"), tally.per_second());
         self.note(format!("{name}.cpu_us"), busy.as_secs_f64() * 1e6 / float(tally.accepted.max(1)));
         self.latencies(name, &tally.due);
@@ -128,18 +137,18 @@ impl Cycle<'_> {
         Ok(tally)
     }
 
-    async fn echo(&mut self, server: &Server) -> Result<(), Failed> {
-        let load = self.load(server, Mould::post(self.args.keys, false));
-        self.closed(server, "a", load).await.map(|_| ())
+    async fn echo(&mut self, site: &Site) -> Result<(), Failed> {
+        let load = self.load(site, Mould::post(self.args.keys, false));
+        self.closed(site, "a", load).await.map(|_| ())
     }
 
     /// (b) with everything behind it held back; then that goes on until it is done.
-    async fn held(&mut self, server: &Server, name: &str, keyed: bool) -> Result<u64, Failed> {
-        let mut saga = Saga::of(server).await?;
+    pub async fn held(&mut self, site: &Site, name: &str, keyed: bool) -> Result<u64, Failed> {
+        let mut saga = Saga::of(site).await?;
         let before = saga.finished().await?;
         saga.hold(true).await?;
-        let load = self.load(server, Mould::post(self.args.keys, keyed));
-        let tally = self.closed(server, name, load).await?;
+        let load = self.load(site, Mould::post(self.args.keys, keyed));
+        let tally = self.closed(site, name, load).await?;
         saga.hold(false).await?;
         let (took, missing) = saga.drained(before + tally.accepted).await?;
         self.note(format!("{name}.drain_s"), took.as_secs_f64());
@@ -149,11 +158,11 @@ impl Cycle<'_> {
     }
 
     /// (b) with the whole saga running, as much as it takes: how many were posted, and how many a second came through.
-    async fn saturated(&mut self, server: &Server) -> Result<(u64, f64), Failed> {
-        let mut saga = Saga::of(server).await?;
-        let load = self.load(server, Mould::post(self.args.keys, false));
-        let watch = Watch::start(server, load.accepted.clone()).await?;
-        let tally = self.closed(server, "b.saga", load).await?;
+    pub async fn saturated(&mut self, site: &Site) -> Result<(u64, f64), Failed> {
+        let mut saga = Saga::of(site).await?;
+        let load = self.load(site, Mould::post(self.args.keys, false));
+        let watch = Watch::start(site, load.accepted.clone()).await?;
+        let tally = self.closed(site, "b.saga", load).await?;
         let seen = watch.stop().await?;
         let (took, missing) = saga.drained(seen.before + tally.accepted).await?;
         self.memory("load", seen.memory);
@@ -167,11 +176,11 @@ impl Cycle<'_> {
     }
 
     /// (c): the highest rate of the ladder at which everything is taken in time and no backlog grows.
-    async fn ladder(&mut self, server: &Server, through: f64) -> Result<(u64, f64), Failed> {
+    pub async fn ladder(&mut self, site: &Site, through: f64) -> Result<(u64, f64), Failed> {
         let mut posted = 0;
         for part in LADDER {
             let rate = through * part;
-            let (tally, seen, after) = self.at_rate(server, rate, 0, None).await?;
+            let (tally, seen, after) = self.at_rate(site, rate, 0, None).await?;
             posted += tally.accepted;
             let stands = float(seen.behind) <= rate * STANDING_S && after.as_secs_f64() <= 2.0 * STANDING_S;
             if tally.is_clean() && stands {
@@ -181,16 +190,16 @@ impl Cycle<'_> {
                 return Ok((posted, tally.per_second()));
             }
         }
-        self.book.complain("no rate was sustained".to_owned());
+        self.complain("no rate was sustained");
         Ok((posted, 0.0))
     }
 
     /// Latencies at fixed rates: of the acceptance, and until the result is final in the view.
-    async fn fixed(&mut self, server: &Server, sustained: f64) -> Result<u64, Failed> {
+    pub async fn fixed(&mut self, site: &Site, sustained: f64) -> Result<u64, Failed> {
         let mut posted = 0;
         for rate in self.args.rates.clone().into_iter().filter(|rate| f64::from(*rate) <= sustained) {
-            let (probes, told) = Probes::start(server.address).await?;
-            let (tally, ..) = self.at_rate(server, rate.into(), probes::every(rate), Some(told)).await?;
+            let (probes, told) = Probes::start(site.view).await?;
+            let (tally, ..) = self.at_rate(site, rate.into(), probes::every(rate), Some(told)).await?;
             posted += tally.accepted;
             self.latencies(&format!("b.at{rate}"), &tally.due);
             self.latencies(&format!("c.at{rate}"), &probes.seen().await?);
@@ -200,15 +209,15 @@ impl Cycle<'_> {
 
     async fn at_rate(
         &mut self,
-        server: &Server,
+        site: &Site,
         rate: f64,
         every: u64,
         told: Option<tokio::sync::mpsc::UnboundedSender<crate::load::Sampled>>,
     ) -> Result<(Tally, Seen, Duration), Failed> {
-        let mut saga = Saga::of(server).await?;
-        let mut load = self.load(server, Mould::post(self.args.keys, false)).at(rate);
+        let mut saga = Saga::of(site).await?;
+        let mut load = self.load(site, Mould::post(self.args.keys, false)).at(rate);
         load.samples = told.map(|told| (told, every.max(1)));
-        let watch = Watch::start(server, load.accepted.clone()).await?;
+        let watch = Watch::start(site, load.accepted.clone()).await?;
         let tally = load.run().await?;
         let seen = watch.stop().await?;
         let (took, missing) = saga.drained(seen.before + tally.accepted).await?;
@@ -219,8 +228,8 @@ impl Cycle<'_> {
     }
 
     /// (e): one message; a page of the view by result, and one of a recipient's, the latest first.
-    async fn reads(&mut self, server: &Server) -> Result<(), Failed> {
-        let ids = Saga::of(server).await?.shown().await?;
+    async fn reads(&mut self, site: &Site) -> Result<(), Failed> {
+        let ids = Saga::of(site).await?.shown().await?;
         self.note("e.among", float(ids));
         let reads = [
             ("e.one", "/messages/{id}"),
@@ -228,16 +237,16 @@ impl Cycle<'_> {
             ("e.person", "/myMessages?userContact={contact}&sort=acceptedAt,desc&size=20"),
         ];
         for (name, path) in reads {
-            let mut load = self.load(server, Mould::get(path, ids));
+            let mut load = self.load(site, Mould::get(path, ids));
             load.lasts = self.args.lasts() / 2;
-            self.closed(server, name, load).await?;
+            self.closed(site, name, load).await?;
         }
         Ok(())
     }
 
     fn missing(&mut self, name: &str, missing: u64) {
         if missing > 0 {
-            self.book.complain(format!("{name}: {missing} accepted messages did not become final"));
+            self.complain(&format!("{name}: {missing} accepted messages did not become final"));
         }
     }
 }

@@ -3,6 +3,7 @@
 mod args;
 mod book;
 mod chart;
+mod cluster;
 mod cycle;
 mod echo;
 mod failed;
@@ -15,11 +16,13 @@ mod pace;
 mod plain;
 mod preload;
 mod probes;
+mod proc;
 mod process;
 mod raw;
 mod recorder;
 mod report;
 mod saga;
+mod site;
 mod table;
 mod tally;
 mod watch;
@@ -52,6 +55,9 @@ fn main() -> ExitCode {
 fn measure(args: &args::Run) -> Result<(), Failed> {
     machine::open_files();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if args.distributed {
+        return runtime.block_on(cluster::run(args));
+    }
     runtime.block_on(async {
         let mut book = Book::new(args);
         let levels = levels::prepare(args, &mut book)?;
@@ -71,7 +77,7 @@ fn measure(args: &args::Run) -> Result<(), Failed> {
         if args.does_overload() {
             overload::run(args, &mut book).await?;
         }
-        book.compare();
+        book.compare(&book::RATIOS);
         report::write(args, &book)?;
         book.complaints().map_or(Ok(()), |why| Err(failed(why)))
     })

@@ -28,8 +28,9 @@ pub async fn run(args: &Run, book: &mut Book) -> Result<(), Failed> {
     eprintln!("overload");
     let data = Level::empty().directory(args)?;
     let server = Server::pabal(args, &data).await?;
-    let mut saga = Saga::of(&server).await?;
-    let mut cycle = Cycle { args, book, round: 1, stored: 0 };
+    let site = server.site();
+    let mut saga = Saga::of(&site).await?;
+    let mut cycle = Cycle { args, book, round: 1, stored: 0, about: "" };
     let capacity = capacity(args, &server, &mut saga).await?;
     cycle.note("overload.capacity_per_s", capacity);
 
@@ -37,7 +38,7 @@ pub async fn run(args: &Run, book: &mut Book) -> Result<(), Failed> {
     let lasts = args.lasts() * 2;
     let load = Load::closed(server.address, mould, args.overload_connections, lasts).at(capacity * TIMES);
     let accepted = load.accepted.clone();
-    let watch = Watch::start(&server, accepted.clone()).await?;
+    let watch = Watch::start(&site, accepted.clone()).await?;
     let half = halfway(args.lasts(), accepted.clone(), server.pid());
     let (tally, half) = tokio::join!(load.run(), half);
     let tally = tally?;

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::args::Run;
-use crate::book::float;
+use crate::echo;
 use crate::failed::{Failed, failed};
+use crate::site::Site;
 use crate::wire::Connection;
-use crate::{echo, machine};
 
 /// The port that Pabal ships with.
 const SHIPPED_PORT: u16 = 8088;
@@ -46,27 +46,31 @@ impl Server {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, args.port));
         let taken = |error| failed(format!("port {} is needed and cannot be had: {error}", args.port));
         drop(TcpListener::bind(address).map_err(taken)?);
-        let program = std::path::absolute(&args.pabal)?;
-        // Its log goes to a file, as a service manager would have it.
-        let log = File::create(args.work.join("pabal.log"))?;
-        let mut command = Command::new(&program);
+        let mut command = Command::new(std::path::absolute(&args.pabal)?);
         command.current_dir(&args.work).arg("run").arg("--data").arg(std::path::absolute(data)?);
         if args.port != SHIPPED_PORT {
             command.arg("--port").arg(args.port.to_string());
         }
+        Self::started(command, address, &args.work.join("pabal.log")).await
+    }
+
+    /// Pabal with whatever arguments, once it is ready. Settings of whoever measures are none of its own; its log goes to a
+    /// file, as a service manager would have it.
+    pub async fn started(mut command: Command, address: SocketAddr, log: &Path) -> Result<Self, Failed> {
+        let file = File::create(log)?;
         for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PABAL_") || name == "RUST_LOG") {
             command.env_remove(name);
         }
         let started = Instant::now();
-        let child = command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn();
-        let child = child.map_err(|error| failed(format!("{} cannot be started: {error}", program.display())))?;
+        let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn();
+        let child = child.map_err(|error| failed(format!("{} cannot be started: {error}", command.get_program().display())))?;
         let mut server = Self { child, address, ready_after: Duration::ZERO };
         while !server.is_ready().await {
             if let Some(status) = server.child.try_wait()? {
-                return Err(failed(format!("pabal ended with {status}; see {}", args.work.join("pabal.log").display())));
+                return Err(failed(format!("pabal ended with {status}; see {}", log.display())));
             }
             if started.elapsed() > START_WITHIN {
-                return Err(failed("pabal did not become ready"));
+                return Err(failed(format!("pabal did not become ready; see {}", log.display())));
             }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -97,13 +101,9 @@ impl Server {
         self.child.id()
     }
 
-    /// Time on processors so far.
-    pub fn busy(&self) -> Result<Duration, Failed> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.pid()))?;
-        // The name, in brackets, may hold spaces; user and system time are the 14th and 15th of all.
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-        Ok(Duration::from_secs_f64(float(ticks) / float(machine::ticks_per_second())))
+    /// It alone, under measurement.
+    pub fn site(&self) -> Site {
+        Site { door: self.address, admin: self.address, view: self.address, pids: vec![self.pid()] }
     }
 
     /// Stops it in order; how long that took.

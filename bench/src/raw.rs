@@ -51,7 +51,7 @@ pub fn run(args: &Run, round: u32, book: &mut Book) -> Result<(), Failed> {
 }
 
 /// What the core writes when it takes so many messages at once: their acceptance alone, or the whole saga.
-fn record(args: &Run, batch: u64, held: bool, most: u64) -> Result<Vec<Commit>, Failed> {
+pub fn record(args: &Run, batch: u64, held: bool, most: u64) -> Result<Vec<Commit>, Failed> {
     let model = Model::of(rcs::system()).map_err(failed)?;
     let recorder = Recorder::new(&model);
     let at_once = usize::try_from(batch).map_err(failed)?;
@@ -68,7 +68,7 @@ fn record(args: &Run, batch: u64, held: bool, most: u64) -> Result<Vec<Commit>, 
 }
 
 /// Length of a message's first state, and of its first event.
-fn lengths_in(commits: &[Commit]) -> Option<(usize, usize)> {
+pub fn lengths_in(commits: &[Commit]) -> Option<(usize, usize)> {
     let last = commits.last()?;
     Some((last.rows.first()?.data.as_ref()?.len(), last.log.first()?.data.len()))
 }

@@ -3,23 +3,26 @@
 use std::time::{Duration, Instant};
 
 use crate::failed::{Failed, failed};
-use crate::process::Server;
+use crate::site::Site;
 use crate::wire::Connection;
 
 /// Everything behind the acceptance.
 const BEHIND: [&str; 3] = ["validator", "device", "dashboard"];
 /// A backlog that has not gone by then never will.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// The shortest pause between two questions, and the longest.
+const ASK_AGAIN: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
-/// A connection to ask it over.
+/// Connections to ask it over.
 pub struct Saga {
-    connection: Connection,
+    admin: Connection,
+    view: Connection,
 }
 
 impl Saga {
     /// Connects.
-    pub async fn of(server: &Server) -> Result<Self, Failed> {
-        Ok(Self { connection: Connection::open(server.address).await? })
+    pub async fn of(site: &Site) -> Result<Self, Failed> {
+        Ok(Self { admin: Connection::open(site.admin).await?, view: Connection::open(site.view).await? })
     }
 
     /// Messages that have been delivered and are shown so.
@@ -33,7 +36,7 @@ impl Saga {
     }
 
     async fn total(&mut self, path: &str) -> Result<u64, Failed> {
-        let answer = self.connection.get(path).await?;
+        let answer = self.view.get(path).await?;
         let total = answer.number("totalElements");
         total.ok_or_else(|| failed(format!("{path} was answered with {} and no total", answer.status)))
     }
@@ -43,7 +46,7 @@ impl Saga {
         let action = if paused { "pause" } else { "resume" };
         for service in BEHIND {
             let path = format!("/admin/services/{service}/{action}");
-            let status = self.connection.post(&path).await?.status;
+            let status = self.admin.post(&path).await?.status;
             if status != 202 {
                 return Err(failed(format!("{path} was answered with {status}")));
             }
@@ -70,7 +73,8 @@ impl Saga {
             if moved.elapsed() > PATIENCE / 20 || started.elapsed() > PATIENCE {
                 return Ok((started.elapsed(), wanted - finished));
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
+            // Right to a hundredth: what takes long is not asked about two hundred times a second.
+            tokio::time::sleep((started.elapsed() / 100).clamp(ASK_AGAIN.0, ASK_AGAIN.1)).await;
         }
     }
 }

@@ -109,7 +109,7 @@ fn by_level(text: &mut String, book: &Book, title: &str, levels: &[u64], rows: &
 }
 
 /// Median, and the range where there are several rounds.
-fn cell(book: &Book, stored: u64, name: &str) -> String {
+pub fn cell(book: &Book, stored: u64, name: &str) -> String {
     match book.spread(stored, name) {
         None => "–".to_owned(),
         Some(spread) if (spread.high - spread.low).abs() < f64::EPSILON => figure(spread.median),

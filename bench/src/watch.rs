@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::failed::{Failed, failed};
-use crate::process::{Memory, Server};
+use crate::process::Memory;
 use crate::saga::Saga;
+use crate::site::Site;
 
 const EVERY: Duration = Duration::from_millis(200);
 
@@ -35,10 +36,10 @@ pub struct Watch {
 
 impl Watch {
     /// Begins; `accepted` counts what the load has got through.
-    pub async fn start(server: &Server, accepted: Arc<AtomicU64>) -> Result<Self, Failed> {
+    pub async fn start(site: &Site, accepted: Arc<AtomicU64>) -> Result<Self, Failed> {
         let stop = Arc::new(AtomicBool::new(false));
-        let (saga, pid, theirs) = (Saga::of(server).await?, server.pid(), stop.clone());
-        Ok(Self { stop, looking: tokio::spawn(look(saga, pid, accepted, theirs)) })
+        let (saga, theirs) = (Saga::of(site).await?, stop.clone());
+        Ok(Self { stop, looking: tokio::spawn(look(saga, site.clone(), accepted, theirs)) })
     }
 
     /// Looks a last time.
@@ -48,7 +49,7 @@ impl Watch {
     }
 }
 
-async fn look(mut saga: Saga, pid: u32, accepted: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Result<Seen, Failed> {
+async fn look(mut saga: Saga, site: Site, accepted: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Result<Seen, Failed> {
     let before = saga.finished().await?;
     let mut seen = Seen { before, ..Seen::default() };
     loop {
@@ -58,7 +59,7 @@ async fn look(mut saga: Saga, pid: u32, accepted: Arc<AtomicU64>, stop: Arc<Atom
         seen.after = saga.finished().await?;
         seen.behind = so_far.saturating_sub(seen.after - before.min(seen.after));
         seen.most_behind = seen.most_behind.max(seen.behind);
-        seen.memory = seen.memory.max(Memory::of(pid)?);
+        seen.memory = seen.memory.max(site.memory()?);
         if last {
             return Ok(seen);
         }

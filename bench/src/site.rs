@@ -1,0 +1,36 @@
+//! What is under measurement: where it is asked, where it shows what became of it, and the processes that it consists of.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::failed::Failed;
+use crate::proc;
+use crate::process::Memory;
+
+/// One process, or several that belong together.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// Where messages are posted.
+    pub door: SocketAddr,
+    /// Where services are paused.
+    pub admin: SocketAddr,
+    /// Where `myMessages` is asked for.
+    pub view: SocketAddr,
+    /// Its processes.
+    pub pids: Vec<u32>,
+}
+
+impl Site {
+    /// Time on processors so far, all of them together.
+    pub fn busy(&self) -> Result<Duration, Failed> {
+        let seconds = self.pids.iter().map(|pid| proc::seconds_of(*pid)).sum::<Result<f64, Failed>>()?;
+        Ok(Duration::from_secs_f64(seconds))
+    }
+
+    /// Memory, all of them together.
+    pub fn memory(&self) -> Result<Memory, Failed> {
+        let each = self.pids.iter().map(|pid| Memory::of(*pid)).collect::<Result<Vec<_>, Failed>>()?;
+        let sum = |of: fn(&Memory) -> u64| each.iter().map(of).sum();
+        Ok(Memory { resident: sum(|memory| memory.resident), own: sum(|memory| memory.own) })
+    }
+}
