@@ -95,6 +95,11 @@ impl Core {
         let listed = decision.state.as_ref().map(|state| guarded(table.name, || table.index_of(step.key, state)));
         let listed = listed.transpose().map_err(Undecided::Fault)?;
         let listed = listed.transpose().map_err(|error| Undecided::Fault(error.0))?;
+        let most = self.limits.event_bytes;
+        if let Some(Emitted { event_type, data, .. }) = decision.events.iter().find(|event| event.data.len() > most) {
+            let cause = format!("{}: a {event_type} of {} bytes; an event may have {most}", table.name, data.len());
+            return Err(Undecided::Fault(cause));
+        }
         let changed = decision.changed;
         let created = before.state.is_none() && decision.state.is_some();
         let version = before.version + u64::from(changed);
