@@ -193,11 +193,12 @@ impl Cluster {
         panic!("the cluster does not come to rest\n{}", self.tail(60));
     }
 
-    /// When something happens next. A cluster's pulse goes on for ever: where nothing else has happened for a while, the next
-    /// thing is the next timer.
+    /// When something happens next. A cluster's pulse goes on for ever: where nothing else has happened for a while, and nobody
+    /// who stands still has yet to do it, the next thing is the next timer.
     fn next(&self, wake: Option<i64>, end: i64) -> Option<i64> {
         let agenda = self.agenda.keys().next().map(|(at, _)| *at);
-        if agenda.is_none() && self.now_ms - self.busy_ms > QUIET_MS {
+        let frozen = self.replicas.iter().any(|replica| replica.frozen_until_ms > self.now_ms);
+        if agenda.is_none() && !frozen && self.now_ms - self.busy_ms > QUIET_MS {
             return self.next_timer().filter(|due| *due <= end).map(|due| due.max(self.now_ms + 1));
         }
         wake.into_iter().chain(agenda).min().map(|at| at.max(self.now_ms)).filter(|at| *at <= end)
