@@ -83,9 +83,13 @@ impl KafkaPublisher {
             }
         }
         let refusal = &producer.client().context().refusal;
-        // Whoever is not let in need not wait for as long as somebody whose record is under way.
+        // Whoever was never let in need not wait for as long as somebody whose record may be under way.
         batch.wait(request);
-        let outcome = if batch.is_open() && refusal.now().is_some() { Err(batch.unanswered()) } else { batch.done(deadline) };
+        let outcome = if batch.is_open() && !producer.client().context().was_let_in() && refusal.now().is_some() {
+            Err(batch.unanswered())
+        } else {
+            batch.done(deadline)
+        };
         match outcome {
             Ok(()) => {
                 refusal.is_over();

@@ -59,7 +59,12 @@ fn records(
             let committed_here = *committed.borrow_and_update();
             let (reader, asked) = (engine.reader().clone(), query.clone());
             let read = tokio::task::spawn_blocking(move || {
-                let end = if reader.is_remote() { reader.last_seq()? } else { committed_here };
+                let records = reader.log(&asked)?;
+                if !records.is_empty() || !reader.is_remote() {
+                    return Ok((committed_here, records));
+                }
+                // First how far it goes, then once more what is there: so nothing stands between the two.
+                let end = reader.last_seq()?;
                 Ok::<_, StoreError>((end, reader.log(&asked)?))
             });
             let read = read.await.map_err(std::io::Error::other)?;

@@ -10,7 +10,7 @@ use tokio_postgres::Row;
 use crate::error::Failed;
 use crate::pool::Pool;
 use crate::session::Link;
-use crate::settled::Settled;
+use crate::settled::{self, Settled};
 use crate::shape::{Shape, stored};
 use crate::value::{Value, decoded, get, natural, values, whole};
 use crate::{counters, page, record, work};
@@ -31,6 +31,11 @@ impl PostgresReader {
 
     fn shape(&self, table: TableId) -> Result<&Shape, StoreError> {
         self.shapes.get(table.0).ok_or_else(|| StoreError::Corrupt(format!("there is no table {}", table.0)))
+    }
+
+    /// The connection is given back between two looks: others wait for it.
+    fn whole_upto(&self) -> Result<u64, StoreError> {
+        self.settled.upto(|| self.pool.read(async |link| settled::ask(link).await))
     }
 
     fn one(&self, sql: &str, of: &(impl Fn() -> Vec<Value<'static>> + Send + Sync)) -> Result<Option<StoredRow>, StoreError> {
@@ -92,17 +97,15 @@ impl Reader for PostgresReader {
     fn log(&self, query: &LogQuery) -> Result<Vec<Record>, StoreError> {
         let LogQuery { after, limit, event_type, key, request, from_ms, until_ms } = query;
         let all = event_type.is_none() && key.is_none() && request.is_none() && from_ms.is_none() && until_ms.is_none();
+        let upto = self.whole_upto()?;
         self.pool.read(async |link| {
-            let upto = self.settled.upto(link).await?;
             if all { record::after(link, *after, upto, *limit).await } else { record::search(link, query, upto).await }
         })
     }
 
     fn last_seq(&self) -> Result<u64, StoreError> {
-        self.pool.read(async |link| {
-            let upto = self.settled.upto(link).await?;
-            Ok(record::ends(link).await?.1.min(upto))
-        })
+        let upto = self.whole_upto()?;
+        self.pool.read(async |link| Ok(record::ends(link).await?.1.min(upto)))
     }
 
     fn first_seq(&self) -> Result<u64, StoreError> {

@@ -8,6 +8,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use runtime::ports::StoreError;
+
 use crate::error::Failed;
 use crate::session::Link;
 use crate::value::{get, natural};
@@ -15,8 +17,8 @@ use crate::value::{get, natural};
 /// A transaction of ours has ended after so long, whatever else is under way in the database.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Most transactions last a few milliseconds: for those one waits.
-const LOOKS: u32 = 20;
+/// Most transactions last a few milliseconds: for those one waits, without a connection in hand.
+const LOOKS: u32 = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What is known of it; shared by all readers of a process.
@@ -39,55 +41,63 @@ struct Mark {
 
 /// What the database says: the last position that was drawn; and then the oldest and the newest transaction under way.
 #[derive(Debug, Clone, Copy)]
-struct Said {
+pub(crate) struct Said {
     drawn: u64,
     under_way: Option<(i64, i64)>,
 }
 
 impl Settled {
-    /// The last position up to which nothing can come any more.
-    pub async fn upto(&self, link: &mut Link) -> Result<u64, Failed> {
+    /// The last position up to which nothing can come any more; all that was drawn when it was asked, unless a commit takes
+    /// long.
+    pub fn upto(&self, ask: impl Fn() -> Result<Said, StoreError>) -> Result<u64, StoreError> {
+        let mut wanted = None;
         let mut upto = 0;
         for look in 0..LOOKS {
             if look > 0 {
-                tokio::time::sleep(LOOK_EVERY).await;
+                std::thread::sleep(LOOK_EVERY);
             }
-            let said = ask(link).await?;
-            upto = self.0.lock().unwrap_or_else(PoisonError::into_inner).hear(said, Instant::now());
-            if upto >= said.drawn {
-                break;
+            let at = Instant::now();
+            let said = ask()?;
+            upto = self.0.lock().unwrap_or_else(PoisonError::into_inner).hear(said, at);
+            if upto >= *wanted.get_or_insert(said.drawn) {
+                return Ok(upto);
             }
         }
-        Ok(upto)
+        // Who knows nothing yet must not take that for an empty log.
+        if upto > 0 { Ok(upto) } else { Err(StoreError::Unavailable("commits that are under way do not end".into())) }
     }
 }
 
-/// In two statements: who has drawn by the first is known to the second.
-async fn ask(link: &mut Link) -> Result<Said, Failed> {
+/// In two statements: who has drawn by the first is known to the second. Only those draw who write.
+pub(crate) async fn ask(link: &mut Link) -> Result<Said, Failed> {
     let lost = || Failed::Damaged("the database does not know its own transactions".into());
-    let drawn = link.row("SELECT last_value FROM log_seq", &[]).await?.ok_or_else(lost)?;
+    let drawn = link.row("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM log_seq", &[]).await?.ok_or_else(lost)?;
+    // A name has 63 bytes, whatever it was given.
     let sql = "SELECT min(backend_xid::text::int8), max(backend_xid::text::int8) FROM pg_stat_activity \
-               WHERE datname = current_database() AND backend_xid IS NOT NULL";
+               WHERE datname = current_database() AND backend_xid IS NOT NULL \
+               AND application_name = left('pabal ' || current_schema() || ' writer', 63)";
     let transactions = link.row(sql, &[]).await?.ok_or_else(lost)?;
     let ends: (Option<i64>, Option<i64>) = (get(&transactions, 0)?, get(&transactions, 1)?);
     Ok(Said { drawn: natural(&drawn, 0)?, under_way: ends.0.zip(ends.1) })
 }
 
 impl Known {
-    /// Numbers begin anew after four thousand million; what that confuses is put right by the time.
-    fn hear(&mut self, said: Said, now: Instant) -> u64 {
+    /// Numbers begin anew after four thousand million; what that confuses is put right by the time. `at`: when it was asked, as a
+    /// look that began before a mark was made says nothing about it.
+    fn hear(&mut self, said: Said, at: Instant) -> u64 {
         let Some((oldest, newest)) = said.under_way else {
-            (self.upto, self.waiting) = (self.upto.max(said.drawn), None);
+            self.upto = self.upto.max(said.drawn);
             return self.upto;
         };
         if let Some(mark) = self.waiting
-            && (oldest > mark.newest || now.saturating_duration_since(mark.since) >= LONGEST)
+            && at > mark.since
+            && (oldest > mark.newest || at.duration_since(mark.since) >= LONGEST)
         {
             self.upto = self.upto.max(mark.drawn);
             self.waiting = None;
         }
         if self.upto < said.drawn && self.waiting.is_none() {
-            self.waiting = Some(Mark { drawn: said.drawn, newest, since: now });
+            self.waiting = Some(Mark { drawn: said.drawn, newest, since: Instant::now().max(at) });
         }
         self.upto
     }
@@ -101,6 +111,11 @@ mod tests {
         Said { drawn, under_way: Some((oldest, newest)) }
     }
 
+    /// So many milliseconds from now: marks are made by the clock, and looks come later.
+    fn later(ms: u64) -> Instant {
+        Instant::now() + Duration::from_millis(ms)
+    }
+
     #[test]
     fn with_nobody_under_way_all_that_was_drawn_is_there() {
         assert_eq!(Known::default().hear(Said { drawn: 7, under_way: None }, Instant::now()), 7);
@@ -108,19 +123,37 @@ mod tests {
 
     #[test]
     fn what_was_drawn_is_whole_when_those_have_ended_who_were_under_way() {
-        let (mut known, now) = (Known::default(), Instant::now());
-        assert_eq!(known.hear(said(7, 95, 99), now), 0);
-        assert_eq!(known.hear(said(9, 99, 103), now), 0, "99 may have drawn 6");
-        assert_eq!(known.hear(said(12, 101, 109), now), 7, "of 8 and 9 nothing is known yet");
-        assert_eq!(known.hear(said(12, 109, 110), now), 7);
-        assert_eq!(known.hear(said(13, 110, 111), now), 12);
-        assert_eq!(known.hear(Said { drawn: 14, under_way: None }, now), 14);
+        let mut known = Known::default();
+        let before = Instant::now();
+        assert_eq!(known.hear(said(7, 95, 99), before), 0);
+        assert_eq!(known.hear(said(9, 99, 103), later(1_000)), 0, "99 may have drawn 6");
+        assert_eq!(known.hear(said(9, 101, 103), before), 0, "it was asked before the mark was made");
+        assert_eq!(known.hear(said(12, 101, 109), later(2_000)), 7, "of 8 and 9 nothing is known yet");
+        assert_eq!(known.hear(said(12, 109, 110), later(3_000)), 7);
+        assert_eq!(known.hear(said(13, 110, 111), later(4_000)), 12);
+        assert_eq!(known.hear(Said { drawn: 14, under_way: None }, later(5_000)), 14);
     }
 
     #[test]
-    fn a_transaction_of_others_that_never_ends_holds_nothing_up_for_ever() {
-        let (mut known, now) = (Known::default(), Instant::now());
-        assert_eq!(known.hear(said(7, 95, 99), now), 0);
-        assert_eq!(known.hear(said(9, 95, 103), now + LONGEST), 7);
+    fn a_transaction_that_never_ends_holds_nothing_up_for_ever() {
+        let mut known = Known::default();
+        assert_eq!(known.hear(said(7, 95, 99), Instant::now()), 0);
+        assert_eq!(known.hear(said(9, 95, 103), Instant::now() + LONGEST + LONGEST), 7);
+    }
+
+    #[test]
+    fn one_waits_for_what_was_drawn_when_one_asked_and_for_no_more() {
+        let (settled, looks) = (Settled::default(), std::cell::Cell::new(0_i64));
+        let ask = || {
+            looks.set(looks.get() + 1);
+            let look = looks.get();
+            // A busy database: somebody is always under way, and draws.
+            Ok(Said { drawn: 10 + look.unsigned_abs(), under_way: Some((100 + look, 102 + look)) })
+        };
+        assert_eq!(settled.upto(ask).unwrap(), 11);
+        assert!(looks.get() < 10, "{} looks", looks.get());
+        let never = || Ok(Said { drawn: 5, under_way: Some((1, 2)) });
+        assert!(matches!(Settled::default().upto(never), Err(StoreError::Unavailable(_))), "nothing is known of it");
+        assert_eq!(settled.upto(never).unwrap(), 11);
     }
 }

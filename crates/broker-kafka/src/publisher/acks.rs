@@ -1,5 +1,6 @@
 //! Acknowledgements of one batch: how many are missing, and whether one has failed.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +18,14 @@ use crate::refusal::Refusal;
 pub struct Acks {
     /// Why it is not let in.
     pub refusal: Refusal,
+    let_in: AtomicBool,
+}
+
+impl Acks {
+    /// Something was acknowledged: what refuses it now is one broker of several, or passes.
+    pub fn was_let_in(&self) -> bool {
+        self.let_in.load(Ordering::Relaxed)
+    }
 }
 
 impl ClientContext for Acks {
@@ -34,6 +43,9 @@ impl ProducerContext for Acks {
     type DeliveryOpaque = Arc<Batch>;
 
     fn delivery(&self, outcome: &DeliveryResult<'_>, batch: Arc<Batch>) {
+        if outcome.is_ok() {
+            self.let_in.store(true, Ordering::Relaxed);
+        }
         batch.heard(outcome.as_ref().err().map(|(error, _)| error.to_string()));
     }
 }

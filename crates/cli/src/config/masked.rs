@@ -21,19 +21,24 @@ fn cover(value: &Value) -> Value {
     if value.is_null() { Value::Null } else { Value::String("********".to_owned()) }
 }
 
-/// `scheme://user:password@host?password=…` → `scheme://user:********@host?password=********`
+/// `scheme://user:password@host?password=…` → `scheme://user:********@host?password=********`, and `password=…` as it stands
+/// in an address without a scheme, with all that follows it.
 fn without_password(text: &str) -> String {
-    let Some((scheme, rest)) = text.split_once("://") else { return text.to_owned() };
-    let (place, query) = rest.split_once('?').map_or((rest, None), |(place, query)| (place, Some(query)));
-    let place = match place.split('/').next().and_then(|authority| authority.rsplit_once('@')) {
-        Some((user, _)) if user.contains(':') => {
-            let name = user.split(':').next().unwrap_or_default();
-            format!("{name}:********{}", &place[user.len()..])
-        }
-        _ => place.to_owned(),
+    let Some((scheme, rest)) = text.split_once("://") else {
+        let covered = text.to_lowercase().find("password").filter(|_| text.contains('='));
+        return covered.map_or_else(|| text.to_owned(), |at| format!("{}password=********", text.get(..at).unwrap_or_default()));
     };
+    // To PostgreSQL all before the first `@` is name and password, whatever stands in it; elsewhere the path ends them.
+    let within = if scheme.starts_with("postgres") { rest.len() } else { rest.find(['/', '?', '#']).unwrap_or(rest.len()) };
+    let at = rest[..within].find('@').unwrap_or(0);
+    let (user, place) = rest.split_at(at);
+    let user = match user.split_once(':') {
+        Some((name, _)) => format!("{name}:********"),
+        None => user.to_owned(),
+    };
+    let (place, query) = place.split_once('?').map_or((place, None), |(place, query)| (place, Some(query)));
     let query = query.map(|query| format!("?{}", query.split('&').map(without_secret).collect::<Vec<_>>().join("&")));
-    format!("{scheme}://{place}{}", query.unwrap_or_default())
+    format!("{scheme}://{user}{place}{}", query.unwrap_or_default())
 }
 
 /// A parameter of an address.
@@ -64,6 +69,11 @@ mod tests {
         assert_eq!(shown, "postgres://pabal:********@db:5432/pabal");
         let shown = masked("postgres.url", &json!("postgres://pabal@db/pabal?sslmode=require&password=s3cr3t"));
         assert_eq!(shown, "postgres://pabal@db/pabal?sslmode=require&password=********");
+        for secret in ["s3?cret", "s3/cret", "s3:cret#"] {
+            let shown = masked("postgres.url", &json!(format!("postgres://pabal:{secret}@db/pabal?sslmode=require")));
+            assert_eq!(shown, "postgres://pabal:********@db/pabal?sslmode=require");
+        }
+        assert_eq!(masked("postgres.url", &json!("host=db password=s3cr3t user=x")), "host=db password=********");
         assert_eq!(masked("http.public_url", &json!("http://localhost:8088/a@b")), "http://localhost:8088/a@b");
     }
 }

@@ -1,6 +1,7 @@
 //! How engines and relays are doing, as metrics and for `/actuator/health`: read when somebody asks, so never out of date.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use metrics::{counter, gauge};
 use runtime::Engine;
@@ -13,16 +14,22 @@ pub struct Gauges {
     engines: Vec<Arc<Engine>>,
     /// By the name of their engine.
     relays: Vec<(String, RelayWatch)>,
+    /// Follower, topic and partition of the last time: what was given away since is not behind any more.
+    followed: Arc<Mutex<BTreeSet<(String, String, u32)>>>,
 }
 
 impl Gauges {
     /// Of these engines and the relays that publish for them.
     pub fn of(engines: &[Arc<Engine>], relays: Vec<(String, RelayWatch)>) -> Self {
-        Self { engines: engines.to_vec(), relays }
+        Self { engines: engines.to_vec(), relays, followed: Arc::default() }
     }
 
     /// Puts down what is so now.
     pub fn put_down(&self) {
+        let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
+        for (follower, topic, partition) in std::mem::take(&mut *followed) {
+            lag(follower, topic, partition).set(0.0);
+        }
         for engine in &self.engines {
             let (name, status) = (engine.name().to_owned(), engine.status());
             gauge!("pabal_up", "service" => name.clone()).set(if status.healthy { 1.0 } else { 0.0 });
@@ -30,9 +37,8 @@ impl Gauges {
             gauge!("pabal_parked_keys", "service" => name.clone()).set(shown(status.parked_keys as u64));
             gauge!("pabal_dead_keys", "service" => name).set(shown(status.dead_keys as u64));
             for place in status.followers {
-                let partition = place.partition.to_string();
-                gauge!("pabal_follower_lag", "follower" => place.name, "topic" => place.topic, "partition" => partition)
-                    .set(shown(place.lag));
+                lag(place.name.clone(), place.topic.clone(), place.partition).set(shown(place.lag));
+                followed.insert((place.name, place.topic, place.partition));
             }
         }
         for (name, relay) in &self.relays {
@@ -52,6 +58,10 @@ impl Gauges {
         let word = if status.failing { "DOWN" } else { "UP" };
         Some(json!({"relay": {"status": word, "leading": status.leading, "published": status.sent, "errors": status.errors}}))
     }
+}
+
+fn lag(follower: String, topic: String, partition: u32) -> metrics::Gauge {
+    gauge!("pabal_follower_lag", "follower" => follower, "topic" => topic, "partition" => partition.to_string())
 }
 
 /// A gauge is a float; no count here is so large that it matters.

@@ -13,7 +13,7 @@ use kernel::System;
 use runtime::driver::{EngineOptions, Relaying};
 use runtime::ports::clock::{SystemClock, Uuids};
 use runtime::ports::{Broker, Outbox, Reader, Store};
-use runtime::{Engine, Model};
+use runtime::{Engine, Limits, Model};
 use store_postgres::{PostgresOptions, PostgresStore};
 
 use super::engines::{channels, limits};
@@ -159,6 +159,9 @@ struct Served {
 /// A store in its three parts.
 type Opened = (Box<dyn Store>, Arc<dyn Reader>, Box<dyn Outbox>);
 
+/// Bytes of one event: a broker takes a mebibyte by default, headers included.
+const EVENT_BYTES: usize = 900_000;
+
 /// The first pause before a server that does not answer is tried again; it doubles up to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(5));
 
@@ -256,7 +259,7 @@ impl Served {
             clock: Arc::new(SystemClock),
             ids: Arc::new(Uuids),
             zone: zone.clone(),
-            limits: limits(config),
+            limits: Limits { event_bytes: EVENT_BYTES, ..limits(config) },
             channels: channels(config, model)?,
             broker: Some(broker.clone() as Arc<dyn Broker>),
             group: Some(name.clone()),

@@ -9,7 +9,7 @@ pub struct Limits {
     pub batch_events: usize,
     /// Bytes of events in one batch after which no more are handled in it.
     pub batch_bytes: usize,
-    /// Bytes of one event. A broker takes a mebibyte by default, and a record that it does not take would hold up all behind it.
+    /// Bytes of one event, for who has a broker: one that it does not take would hold up all behind it.
     pub event_bytes: usize,
     /// Commands that wait to be taken into a batch.
     pub queue: usize,
@@ -45,7 +45,7 @@ impl Default for Limits {
             batch_items: 512,
             batch_events: 4096,
             batch_bytes: 4 << 20,
-            event_bytes: 900_000,
+            event_bytes: usize::MAX,
             queue: 4096,
             rows: 50_000,
             backlog: 1024,

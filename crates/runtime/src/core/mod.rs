@@ -338,6 +338,8 @@ impl Core {
 
     /// Does every item, then what the events of this very batch cause in followers that are at the end of the log.
     fn run(&mut self, batch: &mut Batch, items: &mut Items) -> Result<(), Stop> {
+        // Rows first: whoever commits between the two reads is found in the answers, if not in the rows.
+        self.load_foreseen(&items.work)?;
         self.recall(batch, &items.work)?;
         self.do_all(batch, &items.work)?;
         // While a refused batch is taken apart, every event is an item of its own.
@@ -382,9 +384,13 @@ impl Core {
 
     /// Does items in order; what they will certainly need is loaded for all of them at once.
     fn do_all(&mut self, batch: &mut Batch, items: &[Work]) -> Result<(), Stop> {
-        let foreseen = items.iter().flat_map(|item| self.foresee(item)).collect();
-        self.load(foreseen)?;
+        self.load_foreseen(items)?;
         items.iter().try_for_each(|item| self.do_item(batch, item))
+    }
+
+    fn load_foreseen(&mut self, items: &[Work]) -> Result<(), Stop> {
+        let foreseen = items.iter().flat_map(|item| self.foresee(item)).collect();
+        self.load(foreseen)
     }
 
     fn do_item(&mut self, batch: &mut Batch, item: &Work) -> Result<(), Stop> {

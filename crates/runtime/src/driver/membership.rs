@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::Message;
@@ -21,7 +21,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 #[derive(Clone)]
 pub(super) struct Seat {
     inbox: SyncSender<Message>,
-    broker: Arc<dyn Broker>,
+    /// Not its owner: it owns the seat.
+    broker: Weak<dyn Broker>,
     group: Option<String>,
     held: Arc<Mutex<Held>>,
 }
@@ -38,8 +39,8 @@ type Asked = (u64, Option<u64>);
 
 impl Seat {
     /// For the writer behind this inbox.
-    pub fn new(inbox: SyncSender<Message>, broker: Arc<dyn Broker>, group: Option<String>) -> Self {
-        Self { inbox, broker, group, held: Arc::default() }
+    pub fn new(inbox: SyncSender<Message>, broker: &Arc<dyn Broker>, group: Option<String>) -> Self {
+        Self { inbox, broker: Arc::downgrade(broker), group, held: Arc::default() }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -62,9 +63,9 @@ impl Seat {
     /// away meanwhile.
     fn take_up(&self, mut partitions: Vec<Partition>, number: u64) {
         let mut pause = RETRY.0;
-        loop {
+        while let Some(broker) = self.broker.upgrade() {
             let mut answered = Vec::new();
-            partitions.retain(|partition| match self.ask(partition) {
+            partitions.retain(|partition| match self.ask(&*broker, partition) {
                 Ok(asked) => {
                     answered.push((partition.clone(), asked));
                     false
@@ -77,6 +78,7 @@ impl Seat {
             if !self.tell(answered, number) || partitions.is_empty() {
                 return;
             }
+            drop(broker);
             std::thread::sleep(pause);
             pause = (pause * 2).min(RETRY.1);
             let held = self.held();
@@ -84,9 +86,9 @@ impl Seat {
         }
     }
 
-    fn ask(&self, partition: &Partition) -> Result<Asked, BrokerError> {
-        let end = self.broker.end(partition)?;
-        let handed = self.group.as_deref().map(|group| self.broker.handed(group, partition)).transpose()?;
+    fn ask(&self, broker: &dyn Broker, partition: &Partition) -> Result<Asked, BrokerError> {
+        let end = broker.end(partition)?;
+        let handed = self.group.as_deref().map(|group| broker.handed(group, partition)).transpose()?;
         Ok((end, handed.flatten()))
     }
 

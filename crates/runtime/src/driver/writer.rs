@@ -125,7 +125,7 @@ impl Engine {
     pub fn follow(&self) -> Result<(), StartError> {
         let following = self.following.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(Following { broker, group, topics }) = following else { return Ok(()) };
-        let seat = membership::Seat::new(self.inbox.clone(), broker.clone(), group);
+        let seat = membership::Seat::new(self.inbox.clone(), &broker, group);
         Ok(broker.join(&self.name, &topics, Box::new(seat))?)
     }
 }
