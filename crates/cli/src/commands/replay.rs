@@ -71,7 +71,7 @@ async fn watch(admin: &Admin, wanted: &Wanted<'_>) -> Result<(), Failed> {
             }
             Seen::Failed(cause) => {
                 bar.abandon();
-                return Err(Failed::no(format!("the rebuild of {} was given up {cause}; the old view serves on", wanted.view)));
+                return Err(Failed::no(format!("the rebuild of {} was given up: {cause}; the old view serves on", wanted.view)));
             }
             Seen::Done => break,
         }

@@ -35,7 +35,7 @@ impl Core {
         }
         let (follower, table, shadow) = self.model.view_of(view)?;
         let view = view.to_owned();
-        let failed = self.own_place(follower).is_none().then(|| "its events are not in this log".to_owned());
+        let failed = self.own_place(follower).is_none().then(|| "its events are not in this process's log".to_owned());
         let elsewhere = failed.is_some();
         self.rebuilds += 1;
         self.rebuild = Some(Rebuild { number: self.rebuilds, view, follower, table, shadow, position: 0, failed });
