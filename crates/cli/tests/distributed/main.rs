@@ -11,7 +11,7 @@ mod cluster;
 mod load;
 mod sums;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use binary::chance::Chance;
 use cluster::{Cluster, SERVICES};
@@ -100,12 +100,19 @@ async fn any_mix_of_services_in_processes_works() {
     for engine in ["rcs.message", "rcs.dashboard"] {
         assert_eq!(health["components"][engine]["details"]["relay"]["status"], "UP", "{health}");
     }
-    let metrics = cluster.gateway().client.get(format!("{}/metrics", cluster.gateway().url)).send().await.unwrap();
-    let metrics = metrics.text().await.unwrap();
-    for name in
-        ["pabal_up{service=\"rcs.message\"} 1", "pabal_relay_published_total{service=\"rcs.message\"}", "pabal_kafka_lag{"]
-    {
-        assert!(metrics.contains(name), "{name} is not in\n{metrics}");
+    let wanted =
+        ["pabal_up{service=\"rcs.message\"} 1", "pabal_relay_published_total{service=\"rcs.message\"}", "pabal_kafka_lag{"];
+    let end = Instant::now() + moments(60);
+    loop {
+        let metrics = cluster.gateway().client.get(format!("{}/metrics", cluster.gateway().url)).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let missing: Vec<_> = wanted.iter().filter(|name| !metrics.contains(**name)).collect();
+        // The client counts what it is behind every ten seconds.
+        if missing.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < end, "{missing:?} not in\n{metrics}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
     }
     cluster.end();
 }
