@@ -3,7 +3,8 @@
 use sim::{Installation, Tally};
 
 /// Runs seeds and sees that each of these happened in them: of a fault that never came nothing is proved. `SEEDS=n` runs so
-/// many, `SEED=n` replays one and prints its trace.
+/// many, `SEED=n` replays one and prints its trace. The digest of each trace is printed: two builds that behave alike print
+/// the same lines.
 pub fn over<I: Installation>(file: &str, run: impl Fn(u64) -> I, check: impl Fn(&mut I), sometimes: &[&str]) {
     let seeds: Vec<u64> = match number("SEED") {
         Some(seed) => vec![seed],
@@ -16,6 +17,8 @@ pub fn over<I: Installation>(file: &str, run: impl Fn(u64) -> I, check: impl Fn(
         if seeds.len() == 1 {
             println!("{}", installation.tail(usize::MAX));
         }
+        let trace = installation.digest();
+        println!("seed {seed}: trace {trace:016x}");
         check(&mut installation);
         for (name, times) in installation.tally() {
             *tally.entry(name).or_default() += times;
