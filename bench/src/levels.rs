@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use runtime::Model;
+use ports::Model;
 use store_sqlite::{DataDir, SqliteStore};
 
 use crate::args::Run;

@@ -8,8 +8,8 @@ use kernel::context::Opaque;
 use kernel::event::Cause;
 use kernel::service::FarSideDef;
 use kernel::{FarCall, Reaction, Timestamp};
-use runtime::ports::Store;
-use runtime::{Action, Core, FarJob, Input, Limits, Model, Order, Parts, Request, TableId};
+use pabal_core::{Action, Core, FarJob, Input, Limits, Order, Parts, Request};
+use ports::{Model, Store, TableId};
 
 use crate::args::Keys;
 use crate::failed::{Failed, failed};
@@ -174,8 +174,8 @@ fn now() -> Timestamp {
 
 #[cfg(test)]
 mod tests {
-    use runtime::memory::MemoryStore;
-    use runtime::ports::Reader;
+    use in_memory::MemoryStore;
+    use ports::Reader;
 
     use super::*;
 

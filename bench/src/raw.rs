@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use runtime::Model;
-use runtime::ports::{Commit, Store};
+use ports::{Commit, Model, Store};
 use store_sqlite::SqliteStore;
 
 use crate::args::Run;

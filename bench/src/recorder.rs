@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use runtime::Model;
-use runtime::memory::MemoryStore;
-use runtime::ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
-    StoredRow, TimerRow,
+use in_memory::MemoryStore;
+use ports::{
+    AnswerRow, Commit, CommitError, EffectRow, Model, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store,
+    StoreError, StoredRow, TimerRow,
 };
 
 /// The store.

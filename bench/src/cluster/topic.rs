@@ -4,7 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use broker_kafka::{Admin, KafkaBroker, KafkaPublisher, Options, Topics};
-use runtime::ports::{Broker, Member, Partition, Publisher, Record, Stamp};
+use ports::{Broker, Member, Partition, Publisher, Record, Stamp};
 
 use crate::args::Run;
 use crate::book::float;

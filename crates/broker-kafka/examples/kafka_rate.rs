@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use broker_kafka::{Admin, KafkaBroker, KafkaPublisher, Options, Topics};
 use kernel::event::Cause;
-use runtime::ports::{Broker, Member, Partition, Publisher, Record, Stamp};
+use ports::{Broker, Member, Partition, Publisher, Record, Stamp};
 
 const RECORDS: u64 = 400_000;
 

@@ -5,11 +5,11 @@ mod wait;
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use ports::{BrokerError, Partition};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
-use runtime::ports::{BrokerError, Partition};
 
 use crate::client::{self, Quiet};
 use crate::config::Options;

@@ -13,7 +13,7 @@ mod waker;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use runtime::ports::{Broker, BrokerError, Delivery, Member, Partition};
+use ports::{Broker, BrokerError, Delivery, Member, Partition};
 
 use self::group::Membership;
 use self::reader::Reader;

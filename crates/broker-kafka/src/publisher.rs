@@ -11,10 +11,10 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ports::{BrokerError, Publisher, Record, Stamp};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
-use runtime::ports::{BrokerError, Publisher, Record, Stamp};
 
 use self::acks::{Acks, Batch};
 use crate::client;

@@ -3,9 +3,9 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use ports::BrokerError;
 use rdkafka::consumer::{BaseConsumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use runtime::ports::BrokerError;
 
 /// The client repeats itself every half a minute; what is older than that is not the reason of today.
 const RECENT: Duration = Duration::from_mins(1);

@@ -1,7 +1,7 @@
 //! How a client gets in: encrypted or not, with a name or a certificate or without.
 
+use ports::BrokerError;
 use rdkafka::config::ClientConfig;
-use runtime::ports::BrokerError;
 
 use crate::config::{Protocol, Security};
 

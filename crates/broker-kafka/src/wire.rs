@@ -43,7 +43,7 @@ const OUTBOX: &str = "pabal_outbox";
 const NUMBER: &str = "pabal_number";
 const TIMED: &str = "pabal_timed";
 
-/// How a value begins that [`runtime::ports::Record::wire_value`] has put a time into, and how it began before.
+/// How a value begins that [`ports::Record::wire_value`] has put a time into, and how it began before.
 fn timed_head(event_type: &str, time_ms: i64) -> (String, String) {
     let head = format!("{{\"eventType\":\"{event_type}\"");
     (format!("{head},\"timestamp\":{time_ms}"), head)

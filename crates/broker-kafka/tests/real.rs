@@ -12,14 +12,14 @@ use std::time::{Duration, Instant};
 
 use broker_kafka::{Admin, HandoverError, KafkaBroker, KafkaPublisher, Options, Topics};
 use kernel::event::Cause;
+use pabal_core::Relay;
+use ports::{Broker, Delivery, Member, Partition, Publisher, Record, Stamp};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{Offset, TopicPartitionList};
-use runtime::ports::{Broker, Delivery, Member, Partition, Publisher, Record, Stamp};
-use runtime::relay::Relay;
 use support::ledger::{Ledger, Process};
 use support::outbox::ListOutbox;
 use support::{PATIENCE, fresh, kafka, partition, publish, record, records, topic, until};

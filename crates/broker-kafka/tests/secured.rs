@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use broker_kafka::{Admin, KafkaBroker, KafkaPublisher, Options, Protocol, Secret, Security};
-use runtime::ports::{Broker, BrokerError, Publisher};
+use ports::{Broker, BrokerError, Publisher};
 use support::ledger::{Ledger, Process};
 use support::{fresh, partition, publish, records, topic, until};
 

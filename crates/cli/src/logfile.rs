@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use kernel::System;
-use runtime::Model;
-use runtime::ports::{LogQuery, Reader, Record, StoreError};
+use ports::{LogQuery, Model, Reader, Record, StoreError};
 use store_sqlite::SqliteReader;
 
 use crate::failed::Failed;

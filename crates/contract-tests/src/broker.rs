@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kernel::event::Cause;
-use runtime::ports::{Delivery, Member, Partition, Record};
+use ports::{Delivery, Member, Partition, Record};
 
 use crate::BrokerFixture;
 use crate::desk::record;

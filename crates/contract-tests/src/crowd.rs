@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use runtime::Model;
-use runtime::model::TableId;
-use runtime::ports::{Commit, CommitError, EffectRow, Reader, RowRef, Store};
+use ports::model::TableId;
+use ports::{Commit, CommitError, EffectRow, Model, Reader, RowRef, Store};
 
 use crate::desk::effect;
 use crate::sample::depot;

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use kernel::IndexValue;
 use kernel::context::Opaque;
 use kernel::event::Cause;
-use runtime::model::{Counter, Model, TableId};
-use runtime::ports::query::{Cursor, Page, Query, Start};
-use runtime::ports::{
+use ports::model::{Counter, Model, TableId};
+use ports::query::{Cursor, Page, Query, Start};
+use ports::{
     Commit, CommitError, CounterDelta, EffectRow, LogQuery, ParkedRow, Partition, PlaceMove, Reader, Record, RowRef, RowWrite,
     Store, TimerRow,
 };
@@ -254,7 +254,7 @@ impl<F: StoreFixture> Desk<F> {
     }
 
     /// What a starting core learns.
-    pub fn recovered(&mut self) -> runtime::ports::Recovered {
+    pub fn recovered(&mut self) -> ports::Recovered {
         self.store().recover().expect("a store recovers")
     }
 }
@@ -315,7 +315,7 @@ pub fn effect(number: u64, table: TableId, key: &str) -> EffectRow {
         id: format!("{key}-1-{number}"),
         table,
         key: key.into(),
-        port: "handset".into(),
+        port: "bell".into(),
         lane: number.is_multiple_of(2).then(|| "slow".to_owned()),
         payload: b"{\"Call\":{}}".to_vec(),
         cause: Cause { actor: "somebody".into(), ..Cause::default() },

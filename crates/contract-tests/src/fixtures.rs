@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::Model;
-use runtime::ports::{Broker, Commit, CommitError, Outbox, Partition, Publisher, Reader, Record, Rows, Store};
+use ports::{Broker, Commit, CommitError, Model, Outbox, Partition, Publisher, Reader, Record, Store};
 
 /// How the suite gets a store.
 pub trait StoreFixture {
@@ -46,16 +45,6 @@ pub trait OutboxFixture: SharedFixture {
         meanwhile();
         store.commit(commit)
     }
-}
-
-/// How the suite gets a place of rows.
-pub trait RowsFixture {
-    /// An empty place of its own.
-    fn fresh() -> Self;
-    /// The place.
-    fn rows(&mut self) -> &mut dyn Rows;
-    /// What a crash and a start afterwards leave of it.
-    fn reopen(&mut self);
 }
 
 /// How the suite gets a broker.

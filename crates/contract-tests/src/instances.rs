@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use runtime::model::TableId;
-use runtime::ports::{Commit, CommitError, EffectRow, RowRef, Store, StoreError};
+use ports::model::TableId;
+use ports::{Commit, CommitError, EffectRow, RowRef, Store, StoreError};
 
 use crate::SharedFixture;
 use crate::crowd::{Crowd, Hand};

@@ -1,5 +1,4 @@
-//! One suite for every store, one for every store that processes share and for its outbox, one for every place of rows, and
-//! one for each side of topics.
+//! One suite for every store, one for every store that processes share and for its outbox, and one for each side of topics.
 //!
 //! What a port's documentation promises stands here as checks. An implementation writes a fixture and one line:
 //!
@@ -23,7 +22,6 @@ pub mod outside;
 pub mod paging;
 pub mod publisher;
 pub mod reader;
-pub mod rows;
 pub mod sample;
 pub mod shared;
 pub mod store;
@@ -31,7 +29,7 @@ pub mod tables;
 pub mod totals;
 pub mod work;
 
-pub use fixtures::{BrokerFixture, OutboxFixture, PublisherFixture, RowsFixture, SharedFixture, StoreFixture};
+pub use fixtures::{BrokerFixture, OutboxFixture, PublisherFixture, SharedFixture, StoreFixture};
 
 /// One `#[test]` for each check of [`StoreFixture`].
 #[macro_export]
@@ -283,23 +281,6 @@ macro_rules! outbox_suite {
             numbers_go_on_behind_what_was_pruned,
             pruning_keeps_what_is_young,
             a_commit_that_comes_late_is_not_skipped,
-        }
-    };
-}
-
-/// One `#[test]` for each check of [`RowsFixture`].
-#[macro_export]
-macro_rules! rows_suite {
-    ($fixture:ty) => {
-        $crate::each_check! { $fixture, rows:
-            a_source_that_was_never_read_is_at_nothing,
-            rows_load_in_the_order_asked_for,
-            a_row_written_again_is_changed,
-            a_row_without_content_is_removed,
-            a_position_moves_without_rows,
-            sources_have_positions_of_their_own,
-            the_same_write_again_changes_nothing,
-            rows_and_positions_survive_a_crash,
         }
     };
 }

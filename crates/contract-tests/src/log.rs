@@ -1,7 +1,7 @@
 //! The log: in order, found by its filters, and shortened only where nobody needs it.
 
 use kernel::event::Cause;
-use runtime::ports::{AnswerRow, Commit, LogQuery, Record};
+use ports::{AnswerRow, Commit, LogQuery, Record};
 
 use crate::StoreFixture;
 use crate::desk::{Desk, record};

@@ -1,6 +1,6 @@
 //! Outboxes: what several processes have committed leaves in one order, once, by one relay at a time.
 
-use runtime::ports::{Commit, LogQuery, Outbox, Record, StoreError};
+use ports::{Commit, LogQuery, Outbox, Record, StoreError};
 
 use crate::OutboxFixture;
 use crate::broker::rich;

@@ -1,9 +1,9 @@
-//! What stands outside: far sides, other services, the clock and the source of keys. Each check is a function of the port.
+//! What stands outside: far sides, the clock and the source of keys. Each check is a function of the port.
 
 use std::collections::BTreeSet;
 
 use kernel::{FarCall, Reaction, Repeat};
-use runtime::ports::{CallFailed, Caller, Channel, Clock, Ids};
+use ports::{Channel, Clock, Ids};
 
 /// A channel keeps the promise that its `repeat` makes. The effect must be one that the far side answers.
 pub async fn a_channel_keeps_its_promise(channel: &dyn Channel, effect: &[u8]) {
@@ -22,24 +22,6 @@ pub async fn a_channel_keeps_its_promise(channel: &dyn Channel, effect: &[u8]) {
     }
     let answered = matches!(call("another", 1, false).await, Reaction::Reply { .. });
     assert!(answered, "the effect of this check is one that is answered");
-}
-
-/// A caller brings method, path, key and body to the service `echo`, which answers 200 with the body.
-pub async fn a_caller_brings_back_the_answer(caller: &dyn Caller) {
-    let answer = caller.call("echo", "POST", "/things", "key-1", b"{\"a\":1}").await.expect("echo answers");
-    assert_eq!((answer.status, answer.body.as_slice()), (200, &b"{\"a\":1}"[..]));
-}
-
-/// A service that is not there was certainly not called.
-pub async fn a_caller_says_unreachable_of_a_service_that_is_not_there(caller: &dyn Caller) {
-    let failed = caller.call("nobody", "GET", "/", "key-2", b"").await;
-    assert_eq!(failed, Err(CallFailed::Unreachable("nobody".into())));
-}
-
-/// The service `mute` takes a call and never answers: that it was not done is not said.
-pub async fn a_caller_says_timed_out_of_a_service_that_does_not_answer(caller: &dyn Caller) {
-    let failed = caller.call("mute", "POST", "/", "key-3", b"").await;
-    assert_eq!(failed, Err(CallFailed::TimedOut("mute".into())));
 }
 
 /// A clock shows whole milliseconds, as the log keeps them, and does not go back by itself.

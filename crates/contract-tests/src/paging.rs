@@ -1,7 +1,7 @@
 //! Pages: every row once, in the order asked for, whichever way one turns them.
 
 use kernel::IndexValue;
-use runtime::ports::{Condition, Cursor, Query, Sort, Start};
+use ports::{Condition, Cursor, Query, Sort, Start};
 
 use crate::StoreFixture;
 use crate::desk::{Desk, lines_of};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use runtime::ports::{Delivery, Publisher, Record, Stamp};
+use ports::{Delivery, Publisher, Record, Stamp};
 
 use crate::PublisherFixture;
 use crate::broker::{everything, ids, rich, topic};

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use runtime::ports::{Commit, Partition, PlaceMove, Query};
+use ports::{Commit, Partition, PlaceMove, Query};
 
 use crate::StoreFixture;
 use crate::desk::{Desk, lines_of, moved, own};

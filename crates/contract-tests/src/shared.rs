@@ -1,7 +1,7 @@
 //! A store that several processes share: nobody commits upon what has changed.
 
-use runtime::model::{Counter, TableId};
-use runtime::ports::{AnswerRow, Commit, CommitError, CounterDelta, ParkedRow, ParkedWrite, PlaceMove, TimerRow, TimerWrite};
+use ports::model::{Counter, TableId};
+use ports::{AnswerRow, Commit, CommitError, CounterDelta, ParkedRow, ParkedWrite, PlaceMove, TimerRow, TimerWrite};
 
 use crate::SharedFixture;
 use crate::crowd::{Crowd, Hand};

@@ -1,7 +1,7 @@
 //! Commits: all or nothing, one after the other, and still there after a crash.
 
-use runtime::model::Counter;
-use runtime::ports::{AnswerRow, Commit, CounterDelta, LogQuery, ParkedWrite, Recovered, RowRef, TimerWrite};
+use ports::model::Counter;
+use ports::{AnswerRow, Commit, CounterDelta, LogQuery, ParkedWrite, Recovered, RowRef, TimerWrite};
 
 use crate::StoreFixture;
 use crate::desk::{Desk, moved, parcel, parked, record, timer};

@@ -1,7 +1,7 @@
 //! Tables that are emptied and change places: how a view is rebuilt beside the one that serves.
 
-use runtime::model::TableId;
-use runtime::ports::{Commit, Query};
+use ports::model::TableId;
+use ports::{Commit, Query};
 
 use crate::StoreFixture;
 use crate::desk::{Desk, lines_of, parcel};

@@ -1,9 +1,9 @@
 //! Counters and totals: exact where somebody counts along, honest where nobody does.
 
 use kernel::IndexValue;
-use runtime::model::Counter;
-use runtime::ports::query::COUNT_LIMIT;
-use runtime::ports::{Commit, Condition, CounterDelta, Query, Total};
+use ports::model::Counter;
+use ports::query::COUNT_LIMIT;
+use ports::{Commit, Condition, CounterDelta, Query, Total};
 
 use crate::StoreFixture;
 use crate::desk::Desk;

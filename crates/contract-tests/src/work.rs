@@ -1,9 +1,7 @@
 //! What waits: timers, effects, parked events, and answers that are remembered.
 
-use runtime::model::TableId;
-use runtime::ports::{
-    AnswerRow, Commit, EffectRow, ParkedRow, ParkedWrite, Partition, PlaceMove, RowRef, Standing, TimerRow, TimerWrite,
-};
+use ports::model::TableId;
+use ports::{AnswerRow, Commit, EffectRow, ParkedRow, ParkedWrite, Partition, PlaceMove, RowRef, Standing, TimerRow, TimerWrite};
 
 use crate::StoreFixture;
 use crate::desk::{Desk, moved, own, parked, timer};

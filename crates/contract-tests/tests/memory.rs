@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use contract_tests::sample::depot;
-use contract_tests::{BrokerFixture, PublisherFixture, RowsFixture, StoreFixture};
-use runtime::Model;
-use runtime::memory::{Counting, ManualClock, MemoryBroker, MemoryRows, MemoryStore, MemoryTopics, Topics};
-use runtime::ports::{Broker, Clock, Commit, Ids, Partition, Publisher, Reader, Record, Rows, Store};
+use contract_tests::{BrokerFixture, PublisherFixture, StoreFixture};
+use driver::Topics;
+use in_memory::{Counting, ManualClock, MemoryBroker, MemoryStore, MemoryTopics};
+use ports::{Broker, Clock, Commit, Ids, Model, Partition, Publisher, Reader, Record, Store};
 
 struct Memory(MemoryStore);
 
@@ -21,20 +21,6 @@ impl StoreFixture for Memory {
     }
     fn reader(&self) -> Arc<dyn Reader> {
         Arc::new(self.0.clone())
-    }
-    fn reopen(&mut self) {
-        self.0 = self.0.clone();
-    }
-}
-
-struct Kept(MemoryRows);
-
-impl RowsFixture for Kept {
-    fn fresh() -> Self {
-        Self(MemoryRows::default())
-    }
-    fn rows(&mut self) -> &mut dyn Rows {
-        &mut self.0
     }
     fn reopen(&mut self) {
         self.0 = self.0.clone();
@@ -108,7 +94,6 @@ impl BrokerFixture for Embedded {
 }
 
 contract_tests::store_suite!(Memory);
-contract_tests::rows_suite!(Kept);
 contract_tests::broker_suite!(ByHand);
 contract_tests::publisher_suite!(Parted);
 
@@ -151,7 +136,6 @@ fn every_check_is_on_a_list() {
         include_str!("../src/reader.rs"),
         include_str!("../src/paging.rs"),
         include_str!("../src/totals.rs"),
-        include_str!("../src/rows.rs"),
         include_str!("../src/broker.rs"),
         include_str!("../src/publisher.rs"),
         include_str!("../src/shared.rs"),

@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use contract_tests::{OutboxFixture, SharedFixture};
-use runtime::Model;
-use runtime::memory::{MemoryOutbox, SharedMemory};
-use runtime::ports::{Outbox, Reader, Store};
+use in_memory::{MemoryOutbox, SharedMemory};
+use ports::{Model, Outbox, Reader, Store};
 
 const LEASE_MS: i64 = 1_000;
 

@@ -10,7 +10,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response};
 use axum::routing::get;
 use http_api::{Problem, RequestContext};
-use runtime::Model;
+use ports::Model;
 use serde_json::{Value, json};
 
 /// A system, and what to type first where it runs: the ports it has there are not its declarations' business.

@@ -6,9 +6,10 @@ use axum::body::Body;
 use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
+use driver::Engine;
 use kernel::Timestamp;
-use runtime::ports::{LogQuery, Record};
-use runtime::{Engine, Input};
+use pabal_core::Input;
+use ports::{LogQuery, Record};
 use serde_json::{Value, json};
 
 use crate::context::RequestContext;

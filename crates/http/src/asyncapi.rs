@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use runtime::Model;
-use runtime::model::Does;
+use ports::Model;
+use ports::model::Does;
 use serde_json::{Map, Value, json};
 
 use crate::site::Site;

@@ -6,7 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::http::{HeaderValue, Response};
 use futures_util::stream;
-use runtime::ports::{Query, Start};
+use ports::{Query, Start};
 use serde_json::Value;
 
 use crate::hal::members;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
-use runtime::ports::ParkedRow;
-use runtime::{Engine, Input};
+use driver::Engine;
+use pabal_core::Input;
+use ports::ParkedRow;
 use serde_json::{Value, json};
 
 use crate::admin::{engine_named, limit, shown, tell, time};

@@ -5,8 +5,8 @@ use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderValue, Response, StatusCode};
 use kernel::context::Opaque;
 use kernel::resource::AnyFace;
-use runtime::Done;
-use runtime::ports::StoredRow;
+use pabal_core::Done;
+use ports::StoredRow;
 use serde_json::{Map, Value};
 
 use crate::address::Address;

@@ -1,7 +1,7 @@
 //! `Idempotency-Key`: what a repetition is recognised by.
 
 use axum::http::HeaderMap;
-use runtime::Idempotency;
+use pabal_core::Idempotency;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 

@@ -34,7 +34,7 @@ mod write;
 use std::sync::Arc;
 
 use axum::Router;
-use runtime::Engine;
+use driver::Engine;
 
 pub use asyncapi::asyncapi;
 pub use context::{Actor, RequestContext};

@@ -7,8 +7,8 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use kernel::IndexValue;
 use kernel::field::Ask;
-use runtime::ports::query::OFFSET_LIMIT;
-use runtime::ports::{Condition, Cursor, Query, Sort, Start, Total};
+use ports::query::OFFSET_LIMIT;
+use ports::{Condition, Cursor, Query, Sort, Start, Total};
 
 use crate::problem::Problem;
 use crate::query::Params;

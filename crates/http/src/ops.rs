@@ -6,7 +6,8 @@ use axum::body::Body;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Response, StatusCode};
-use runtime::{Engine, Status};
+use driver::Engine;
+use pabal_core::Status;
 use serde_json::{Value, json};
 
 use crate::admin::{self, Admin};

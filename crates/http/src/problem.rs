@@ -7,8 +7,8 @@ use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
 use kernel::event::Unreadable;
 use kernel::refusal::{FieldError, Kind, Refused};
-use runtime::Failure;
-use runtime::ports::StoreError;
+use pabal_core::Failure;
+use ports::StoreError;
 use serde_json::{Map, Value, json};
 
 use crate::context::RequestContext;

@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::header::{ACCEPT, ETAG};
 use axum::http::{Response, StatusCode};
 use kernel::field::Ask;
-use runtime::ports::{Reader, StoreError, StoredRow};
+use ports::{Reader, StoreError, StoredRow};
 use serde_json::{Value, json};
 
 use crate::answer::Call;

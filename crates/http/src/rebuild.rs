@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::{Response, StatusCode};
-use runtime::{Engine, Input, Status};
+use driver::Engine;
+use pabal_core::{Input, Status};
 use serde_json::json;
 
 use crate::admin::engine_with;

@@ -5,7 +5,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, Uri};
-use runtime::Engine;
+use driver::Engine;
 
 use crate::options::HttpOptions;
 use crate::origin::host_of;

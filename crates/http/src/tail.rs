@@ -8,9 +8,9 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Response};
 use axum::response::IntoResponse;
 use axum::response::sse::{Event, KeepAlive, Sse};
+use driver::Engine;
 use futures_util::{Stream, StreamExt, stream};
-use runtime::Engine;
-use runtime::ports::{LogQuery, Record, StoreError};
+use ports::{LogQuery, Record, StoreError};
 
 use crate::admin::shown;
 use crate::problem::Problem;

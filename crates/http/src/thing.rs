@@ -6,8 +6,8 @@ use kernel::context::Opaque;
 use kernel::field::{Ask, FieldInfo};
 use kernel::resource::{AnyFace, ChangeDef, CreateDef, ResourceDef};
 use kernel::view::{AnyRow, ViewDef};
-use runtime::model::Rows;
-use runtime::{Model, TableId};
+use ports::model::Rows;
+use ports::{Model, TableId};
 use serde_json::Value;
 
 use crate::shape::Shape;

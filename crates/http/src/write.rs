@@ -3,8 +3,8 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Response, StatusCode};
 use kernel::context::Opaque;
-use runtime::ports::StoredRow;
-use runtime::{Done, Failure, Idempotency, Order, Wait};
+use pabal_core::{Done, Failure, Idempotency, Order, Wait};
+use ports::StoredRow;
 use serde_json::Value;
 
 use crate::answer::Call;

@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use axum::body::Body;
 use axum::http::Request;
 use common::{Client, Note, NoteCommand, engine_with, notes};
+use driver::Engine;
 use futures_util::{StreamExt, stream};
 use http_api::{HttpOptions, router};
 use http_body_util::BodyExt;
+use in_memory::ManualClock;
 use kernel::event::Cause;
-use runtime::memory::ManualClock;
-use runtime::ports::{LogQuery, Page, ParkedRow, Query, Reader, Record, StoreError, StoredRow, Total};
-use runtime::{Engine, Order, TableId};
+use pabal_core::Order;
+use ports::{LogQuery, Page, ParkedRow, Query, Reader, Record, StoreError, StoredRow, TableId, Total};
 use tower::ServiceExt;
 
 const ROWS: usize = 20_000;

@@ -7,10 +7,10 @@ mod common;
 use std::sync::Arc;
 
 use common::{BATCH_ITEMS, Client, engine, engine_with, notes};
+use driver::SystemClock;
 use http_api::{HttpOptions, asyncapi, openapi, router};
 use http_body_util::BodyExt;
-use runtime::Model;
-use runtime::ports::clock::SystemClock;
+use ports::Model;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 

@@ -11,16 +11,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use common::Client;
+use driver::SystemClock;
+use driver::{Engine, EngineOptions};
 use http_api::{HttpOptions, router};
+use in_memory::{Counting, MemoryStore};
 use kernel::{
     Aggregate, At, Decision, Domain, Effect, Event, FarCall, New, Outcome, Reaction, Refusal, Refused, Repeat, Service, System,
     resource,
 };
-use runtime::driver::EngineOptions;
-use runtime::memory::{Counting, MemoryStore};
-use runtime::ports::Channel;
-use runtime::ports::clock::SystemClock;
-use runtime::{Engine, Model};
+use ports::{Channel, Model};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -158,7 +157,7 @@ fn errands(settle_within_ms: i64) -> (Arc<Client>, Arc<Semaphore>) {
         clock: Arc::new(SystemClock),
         ids: Arc::new(Counting::default()),
         zone: jiff::tz::TimeZone::UTC,
-        limits: runtime::core::Limits::default(),
+        limits: pabal_core::Limits::default(),
         channels: BTreeMap::from_iter([("far".to_owned(), far)]),
         broker: None,
         group: None,

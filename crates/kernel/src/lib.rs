@@ -11,7 +11,6 @@ pub mod kit;
 pub mod policy;
 pub mod refusal;
 pub mod resource;
-pub mod run;
 pub mod schema;
 pub mod service;
 pub mod view;

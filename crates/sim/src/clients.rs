@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use kernel::context::Opaque;
 use kernel::event::Cause;
-use runtime::{Done, Failure, Idempotency, Order, Request, TableId};
+use pabal_core::{Done, Failure, Idempotency, Order, Request};
+use ports::TableId;
 
 use crate::chance::{Chance, Faults};
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use kernel::service::FarSideDef;
 use kernel::{FarCall, Later, Reaction};
-use runtime::{FarJob, Model};
+use pabal_core::FarJob;
+use ports::Model;
 
 use crate::chance::{Chance, Faults};
 

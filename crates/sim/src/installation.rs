@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use kernel::context::Opaque;
-use runtime::ports::{Reader, Record, StoredRow};
-use runtime::{Model, Status, TableId};
+use pabal_core::Status;
+use ports::{Model, Reader, Record, StoredRow, TableId};
 
 use crate::chance::{Chance, Tally};
 use crate::clients::{Answered, Sent};

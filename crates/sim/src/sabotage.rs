@@ -1,7 +1,7 @@
 //! Ports that are wrong on purpose, one way at a time: a simulation that does not notice them proves nothing.
 
-use runtime::memory::MemoryStore;
-use runtime::ports::{
+use in_memory::MemoryStore;
+use ports::{
     AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
     StoredRow, TimerRow, TimerWrite,
 };

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use runtime::TableId;
-use runtime::ports::{
+use ports::{
     AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
-    StoredRow, TimerRow,
+    StoredRow, TableId, TimerRow,
 };
 
 use crate::chance::{Chance, Faults};

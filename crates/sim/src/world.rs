@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use in_memory::MemoryStore;
 use jiff::tz::TimeZone;
 use kernel::{Reaction, Repeat, System, Timestamp};
-use runtime::memory::MemoryStore;
-use runtime::ports::{LogQuery, Query, Reader, Record, StoredRow};
-use runtime::{Action, Core, Done, Failure, Input, Limits, Model, Parts};
+use pabal_core::{Action, Core, Done, Failure, Input, Limits, Parts};
+use ports::{LogQuery, Model, Query, Reader, Record, StoredRow};
 
 use crate::chance::{Chance, Faults};
 use crate::clients::{Answered, Clients, Sent};
@@ -336,7 +336,7 @@ impl Installation for World {
         &self.chance
     }
 
-    fn status(&self) -> Vec<runtime::Status> {
+    fn status(&self) -> Vec<pabal_core::Status> {
         self.core.as_ref().map(Core::status).into_iter().collect()
     }
 

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use jiff::tz::{Offset, TimeZone};
+use ports::{Query, Reader};
 use rcs::draft::Draft;
 use rcs::message::Command;
 use rcs::validation::brand::{BrandDraft, Standing};
-use runtime::ports::{Query, Reader};
 use sim::{Faults, Installation, World, WorldOptions};
 
 const SERVICES: [&str; 4] = ["message", "validator", "device", "dashboard"];

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use common::mutants::{Misjudged, misjudging};
 use common::{checks, cluster, world_of, world_with};
-use runtime::core::defects::{Defect, switch};
+use defects::{Defect, switch};
 use sim::{Faults, Sabotage};
 
 /// So many seeds may pass before a defect is caught.

@@ -1,6 +1,6 @@
 //! A commit: one transaction in one round trip, all of it or nothing, and an answer that never claims more than is known.
 
-use runtime::ports::{Commit, CommitError};
+use ports::{Commit, CommitError};
 
 use crate::error::Failed;
 use crate::pipeline::{Ending, Pipeline};

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use runtime::ports::CounterDelta;
+use ports::CounterDelta;
 
 use crate::error::Failed;
 use crate::pipeline::Pipeline;

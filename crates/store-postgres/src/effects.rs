@@ -1,6 +1,6 @@
 //! Effects: how they are asked for, withdrawn, ended, and taken over from instances that are dead.
 
-use runtime::ports::{Commit, EffectRow};
+use ports::{Commit, EffectRow};
 use tokio_postgres::Row;
 
 use crate::error::{FENCED, Failed, MOVED};

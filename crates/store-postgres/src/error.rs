@@ -1,6 +1,6 @@
 //! What can go wrong at opening, one sentence each that says what to do; and what the database's errors mean to the ports.
 
-use runtime::ports::{CommitError, StoreError};
+use ports::{CommitError, StoreError};
 use tokio_postgres::Error;
 use tokio_postgres::error::{Severity, SqlState};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use kernel::field::{Ask, FieldInfo, IndexValue};
-use runtime::ports::{Condition, Cursor, Query, Sort, Start};
+use ports::{Condition, Cursor, Query, Sort, Start};
 
 use crate::options::PostgresOptions;
 use crate::page::{Select, counting, selected};

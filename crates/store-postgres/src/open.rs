@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runtime::Model;
-use runtime::model::Table;
+use ports::Model;
+use ports::model::Table;
 
 use crate::error::{Failed, OpenError};
 use crate::options::{PostgresOptions, service_of};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use runtime::Model;
+use ports::Model;
 use tokio_postgres::Config;
 
 use crate::address;

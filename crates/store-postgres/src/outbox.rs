@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use runtime::ports::{Outbox, Record, StoreError};
+use ports::{Outbox, Record, StoreError};
 
 use crate::error::Failed;
 use crate::options::{PostgresOptions, millis};

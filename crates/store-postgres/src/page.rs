@@ -10,9 +10,9 @@
 use std::fmt::Write as _;
 
 use kernel::field::{Ask, IndexValue};
-use runtime::model::text;
-use runtime::ports::query::COUNT_LIMIT;
-use runtime::ports::{Condition, Page, Query, Start, Total};
+use ports::model::text;
+use ports::query::COUNT_LIMIT;
+use ports::{Condition, Page, Query, Start, Total};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
@@ -49,7 +49,7 @@ pub(crate) async fn page(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = match rows.last().filter(|_| more) {
-        Some(last) => Some(runtime::ports::Cursor { value: sorted_by(last)?, id: natural(last, 0)? }),
+        Some(last) => Some(ports::Cursor { value: sorted_by(last)?, id: natural(last, 0)? }),
         None => None,
     };
     Ok(Page { rows: rows.iter().map(stored).collect::<Result<_, _>>()?, next })

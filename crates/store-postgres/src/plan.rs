@@ -1,7 +1,7 @@
 //! Which index a query walks.
 
-use runtime::ports::query::COUNT_LIMIT;
-use runtime::ports::{Condition, Sort};
+use ports::query::COUNT_LIMIT;
+use ports::{Condition, Sort};
 
 /// A condition on a field, by the field's place.
 pub(crate) type On = (usize, Condition);

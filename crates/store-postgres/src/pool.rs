@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use runtime::ports::StoreError;
+use ports::StoreError;
 
 use crate::error::Failed;
 use crate::session::{Dial, Link, Session};

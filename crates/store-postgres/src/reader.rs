@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kernel::field::IndexValue;
-use runtime::model::{Table, TableId};
-use runtime::ports::{LogQuery, Page, ParkedRow, Query, Reader, Record, StoreError, StoredRow, Total};
+use ports::model::{Table, TableId};
+use ports::{LogQuery, Page, ParkedRow, Query, Reader, Record, StoreError, StoredRow, Total};
 use tokio_postgres::Row;
 
 use crate::error::Failed;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use kernel::event::Cause;
-use runtime::ports::{LogQuery, Record};
+use ports::{LogQuery, Record};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 

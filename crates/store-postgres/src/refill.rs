@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::field::IndexValue;
-use runtime::model::{Table, text};
+use ports::model::{Table, text};
 use tokio_postgres::Row;
 
 use crate::counters::{self, Counted};

@@ -3,8 +3,8 @@
 //! Tables come in the order of their names and rows in the order of their keys, everywhere: two batches that share rows
 //! then wait for each other, and never each for the other.
 
-use runtime::model::TableId;
-use runtime::ports::{Commit, RowWrite};
+use ports::model::TableId;
+use ports::{Commit, RowWrite};
 
 use crate::error::{Failed, MOVED};
 use crate::pipeline::Pipeline;

@@ -8,7 +8,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use runtime::ports::StoreError;
+use ports::StoreError;
 
 use crate::error::Failed;
 use crate::session::Link;

@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use kernel::field::{Ask, FieldInfo};
-use runtime::Model;
-use runtime::model::{Table, TableId};
-use runtime::ports::StoredRow;
+use ports::model::{Table, TableId};
+use ports::{Model, StoredRow};
 use tokio_postgres::Row;
 
 use crate::error::{Failed, OpenError};

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use runtime::model::{Table, TableId};
-use runtime::ports::{
+use ports::model::{Table, TableId};
+use ports::{
     AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
     StoredRow, TimerRow,
 };

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use runtime::model::TableId;
-use runtime::ports::{TimerRow, TimerWrite};
+use ports::model::TableId;
+use ports::{TimerRow, TimerWrite};
 use tokio_postgres::Row;
 
 use crate::error::{Failed, MOVED};

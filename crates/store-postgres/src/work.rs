@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use kernel::event::Cause;
-use runtime::ports::{AnswerRow, ParkedRow, ParkedWrite, Partition, PlaceMove, Standing};
+use ports::{AnswerRow, ParkedRow, ParkedWrite, Partition, PlaceMove, Standing};
 use tokio_postgres::Row;
 
 use crate::error::{Failed, MOVED};

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use runtime::ports::{CommitError, LogQuery, Outbox, Reader, Record, Store};
+use ports::{CommitError, LogQuery, Outbox, Reader, Record, Store};
 use support::worker::{Worker, change, drained, patiently, row, said};
 use support::{Look, Schema};
 
@@ -201,7 +201,7 @@ fn effects_end_once_however_often_their_owners_die() {
     let table = support::worker::parcels();
     let effects: Vec<_> =
         (1..=300).map(|place| contract_tests::desk::effect(first.effects_from + place, table, &format!("k{place}"))).collect();
-    first.commit(&runtime::ports::Commit { effects, ..Default::default() });
+    first.commit(&ports::Commit { effects, ..Default::default() });
     drop(first);
     let (ended, left) = (AtomicU64::new(0), "SELECT count(*) = 0 FROM effect");
     std::thread::scope(|scope| {
@@ -215,7 +215,7 @@ fn effects_end_once_however_often_their_owners_die() {
                     for _ in 0..3 {
                         let Ok(mine) = worker.store.adopt(20) else { break };
                         for effect in mine.iter().take(7) {
-                            let done = runtime::ports::Commit { effects_done: vec![effect.number], ..Default::default() };
+                            let done = ports::Commit { effects_done: vec![effect.number], ..Default::default() };
                             match worker.attempt(&done) {
                                 Ok(()) => drop(ended.fetch_add(1, Ordering::SeqCst)),
                                 Err(CommitError::Conflict(_) | CommitError::Fenced) => {}

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use kernel::context::Opaque;
 use kernel::{Domain, Event, IndexValue, Row, Service, System, view};
-use runtime::Model;
-use runtime::model::TableId;
-use runtime::ports::{Commit, Condition, CounterDelta, Query, Reader, RowWrite, Sort, Store};
+use ports::model::TableId;
+use ports::{Commit, Condition, CounterDelta, Model, Query, Reader, RowWrite, Sort, Store};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store_postgres::{OpenError, PostgresOptions, PostgresReader, PostgresStore};

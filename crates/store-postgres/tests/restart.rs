@@ -10,7 +10,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use runtime::ports::{CommitError, Record};
+use ports::{CommitError, Record};
 use support::Schema;
 use support::worker::{Worker, change, drained, patiently};
 
@@ -43,7 +43,7 @@ fn write(worker: &mut Worker, writer: u64, done: &AtomicBool, unknown: &AtomicU6
             // Away for longer than its lease, it was taken for dead.
             Err(CommitError::Fenced) => {
                 patiently(|| {
-                    use runtime::ports::Store as _;
+                    use ports::Store as _;
                     worker.store.recover()
                 });
                 worker.next = 1;

@@ -6,7 +6,7 @@ mod support;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use runtime::ports::{CommitError, Store};
+use ports::{CommitError, Store};
 use support::Schema;
 use support::proxy::Proxy;
 use support::worker::{Worker, change, drained};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use contract_tests::desk::timer;
-use runtime::ports::{Commit, CommitError, Outbox, Query, Reader, Store, StoreError, TimerWrite};
+use ports::{Commit, CommitError, Outbox, Query, Reader, Store, StoreError, TimerWrite};
 use store_postgres::PostgresOptions;
 use support::Schema;
 use support::worker::{Worker, change, parcels};

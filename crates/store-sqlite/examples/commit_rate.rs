@@ -9,9 +9,8 @@ use std::time::{Duration, Instant};
 
 use kernel::event::Cause;
 use kernel::{Domain, Event, IndexValue, Row, Service, System, view};
-use runtime::Model;
-use runtime::model::TableId;
-use runtime::ports::{Commit, CounterDelta, Query, Reader, Record, RowRef, RowWrite, Store};
+use ports::model::TableId;
+use ports::{Commit, CounterDelta, Model, Query, Reader, Record, RowRef, RowWrite, Store};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use store_sqlite::SqliteStore;

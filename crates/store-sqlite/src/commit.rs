@@ -1,6 +1,6 @@
 //! A commit: one transaction, all of it or nothing, and an answer that never claims more than is known.
 
-use runtime::ports::{Commit, CommitError};
+use ports::{Commit, CommitError};
 use rusqlite::{Connection, Error, Result, params};
 
 use crate::error::{Fault, leaves_doubt};

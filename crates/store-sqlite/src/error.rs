@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use runtime::ports::{CommitError, StoreError};
+use ports::{CommitError, StoreError};
 use rusqlite::{Error, ErrorCode};
 
 /// A store that cannot be opened.

@@ -1,7 +1,7 @@
 //! What SQLite makes of our statements: every declared filter and order walks an index.
 
 use kernel::field::{Ask, FieldInfo, IndexValue};
-use runtime::ports::{Condition, Cursor, Query, Sort, Start};
+use ports::{Condition, Cursor, Query, Sort, Start};
 use rusqlite::{Connection, params_from_iter};
 
 use crate::page::{Select, counting, selects};

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use kernel::event::Cause;
 use kernel::service::System;
-use runtime::Model;
-use runtime::ports::{Commit, CommitError, Reader, Record, Store};
+use ports::{Commit, CommitError, Model, Reader, Record, Store};
 
 use crate::{SqliteReader, SqliteStore, commit};
 

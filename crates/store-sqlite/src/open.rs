@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runtime::Model;
+use ports::Model;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::checkpoint::Checkpointer;

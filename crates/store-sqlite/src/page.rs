@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use kernel::field::{Ask, IndexValue};
-use runtime::model::text;
-use runtime::ports::query::COUNT_LIMIT;
-use runtime::ports::{Condition, Cursor, Page, Query, Sort, Start, StoredRow, Total};
+use ports::model::text;
+use ports::query::COUNT_LIMIT;
+use ports::{Condition, Cursor, Page, Query, Sort, Start, StoredRow, Total};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Error, OptionalExtension, Result, params, params_from_iter};
 

@@ -5,8 +5,8 @@
 use std::cmp::Ordering;
 
 use kernel::field::IndexValue;
-use runtime::ports::query::COUNT_LIMIT;
-use runtime::ports::{Condition, Cursor, Sort};
+use ports::query::COUNT_LIMIT;
+use ports::{Condition, Cursor, Sort};
 
 /// A condition on a field, by the field's place.
 pub(crate) type On = (usize, Condition);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-use runtime::ports::StoreError;
+use ports::StoreError;
 use rusqlite::{Connection, OpenFlags, Result};
 
 use crate::error::unread;

@@ -3,8 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use runtime::model::TableId;
-use runtime::ports::{LogQuery, Page, ParkedRow, Query, Reader, Record, StoreError, StoredRow, Total};
+use ports::model::TableId;
+use ports::{LogQuery, Page, ParkedRow, Query, Reader, Record, StoreError, StoredRow, Total};
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OptionalExtension};
 

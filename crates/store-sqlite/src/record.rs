@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use kernel::event::Cause;
-use runtime::ports::{LogQuery, Record};
+use ports::{LogQuery, Record};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, Result, Row, params, params_from_iter};
 

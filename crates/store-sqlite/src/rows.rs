@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use kernel::field::IndexValue;
-use runtime::model::{Counter, TableId};
-use runtime::ports::{CounterDelta, RowWrite};
+use ports::model::{Counter, TableId};
+use ports::{CounterDelta, RowWrite};
 use rusqlite::types::{Null, ToSqlOutput};
 use rusqlite::{Connection, OptionalExtension, Result, params, params_from_iter};
 

@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use runtime::Model;
-use runtime::model::Table;
+use ports::Model;
+use ports::model::Table;
 use rusqlite::{Connection, OptionalExtension, Result};
 
 use crate::error::OpenError;
@@ -146,7 +146,7 @@ fn finish(conn: &mut Connection, shape: &Shape, new: &[usize]) -> Result<()> {
     work.commit()
 }
 
-/// The counters, from the rows: the same texts that [`runtime::model::text`] makes.
+/// The counters, from the rows: the same texts that [`ports::model::text`] makes.
 fn recount(conn: &Connection, shape: &Shape) -> Result<()> {
     let at = shape.table();
     conn.execute("DELETE FROM counter WHERE tbl = ?1", [&shape.name])?;

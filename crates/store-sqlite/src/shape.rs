@@ -1,9 +1,8 @@
 //! A row table as the store knows it: its columns, and the statements that never change.
 
 use kernel::field::{Ask, FieldInfo};
-use runtime::Model;
-use runtime::model::Table;
-use runtime::ports::StoredRow;
+use ports::model::Table;
+use ports::{Model, StoredRow};
 use rusqlite::{Result, Row};
 
 use crate::error::OpenError;

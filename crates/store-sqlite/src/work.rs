@@ -1,10 +1,8 @@
 //! Timers, effects, parked events and answers: how they are written and read.
 
 use kernel::event::Cause;
-use runtime::model::TableId;
-use runtime::ports::{
-    AnswerRow, EffectRow, ParkedRow, ParkedWrite, Partition, PlaceMove, RowRef, Standing, TimerRow, TimerWrite,
-};
+use ports::model::TableId;
+use ports::{AnswerRow, EffectRow, ParkedRow, ParkedWrite, Partition, PlaceMove, RowRef, Standing, TimerRow, TimerWrite};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, Params, Result, Row, params};
 use serde_json::from_str;

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use contract_tests::StoreFixture;
-use runtime::Model;
-use runtime::ports::{Reader, Store};
+use ports::{Model, Reader, Store};
 use store_sqlite::{SqliteReader, SqliteStore};
 use tempfile::TempDir;
 

@@ -6,8 +6,7 @@ mod support;
 use std::path::Path;
 
 use kernel::{Domain, Service, System};
-use runtime::Model;
-use runtime::ports::{Condition, Query, Reader, Sort, Start, Store, Total};
+use ports::{Condition, Model, Query, Reader, Sort, Start, Store, Total};
 use rusqlite::Connection;
 use store_sqlite::{OpenError, SqliteReader, SqliteStore};
 use support::{NOTES, commit, model, notes};

@@ -6,7 +6,7 @@ mod support;
 use std::io::{Seek, SeekFrom, Write};
 use std::path::PathBuf;
 
-use runtime::ports::Store;
+use ports::Store;
 use rusqlite::Connection;
 use store_sqlite::{DataDir, DirError, OpenError, SqliteStore};
 use tempfile::TempDir;

@@ -3,10 +3,10 @@
 
 mod support;
 
+use in_memory::MemoryStore;
 use kernel::IndexValue;
-use runtime::memory::MemoryStore;
-use runtime::ports::query::COUNT_LIMIT;
-use runtime::ports::{Condition, Cursor, Query, Reader, Sort, Start, Store};
+use ports::query::COUNT_LIMIT;
+use ports::{Condition, Cursor, Query, Reader, Sort, Start, Store};
 use store_sqlite::SqliteStore;
 use support::{NOTES, commit, model, notes};
 

@@ -5,7 +5,7 @@ mod support;
 
 use std::path::{Path, PathBuf};
 
-use runtime::ports::{Query, Reader, Store};
+use ports::{Query, Reader, Store};
 use rusqlite::Connection;
 use store_sqlite::{OpenError, SqliteReader, SqliteStore};
 use support::NOTES;

@@ -5,11 +5,11 @@
 use std::sync::Arc;
 
 use jiff::tz::{Offset, TimeZone};
+use ports::Reader;
 use rcs::draft::Draft;
 use rcs::letter::Category;
 use rcs::message::Command;
 use rcs::views::my_messages::{MyMessage, ResultWord};
-use runtime::ports::Reader;
 use sim::{Faults, Installation, World, WorldOptions};
 
 const MINUTE: i64 = 60_000;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use runtime::ports::BrokerError;
+use ports::BrokerError;
 
 use super::lock;
 

@@ -7,11 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use ports::BrokerError;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
-use runtime::ports::BrokerError;
 
 use crate::client::{self, Quiet};
 use crate::config::Options;
@@ -80,7 +80,7 @@ fn read(
     options: &Options,
     topic: &str,
     stretches: &BTreeMap<i32, Stretch>,
-    mut meet: impl FnMut(&runtime::ports::Stamp) -> bool,
+    mut meet: impl FnMut(&ports::Stamp) -> bool,
 ) -> Result<BTreeSet<i32>, BrokerError> {
     let mut config = client::reading(options)?;
     // What others have under way in transactions must not hide what stands behind it.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use kernel::event::Cause;
-use runtime::ports::{Delivery, Record, Stamp};
+use ports::{Delivery, Record, Stamp};
 use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;

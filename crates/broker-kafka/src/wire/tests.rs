@@ -1,8 +1,8 @@
 //! What goes out and comes back, and what real services wrote.
 
 use kernel::event::Cause;
+use ports::{Delivery, Record, Stamp};
 use proptest::prelude::*;
-use runtime::ports::{Delivery, Record, Stamp};
 use serde_json::Value;
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use runtime::ports::{Record, Stamp};
+use ports::{Record, Stamp};
 
 use super::{
     B3, CE_ACTOR, CE_CAUSATION, CE_DATAVERSION, CE_ID, CE_REQUEST, CE_SOURCE, CE_SPECVERSION, CE_TIME, CE_TRACEPARENT, CE_TYPE,

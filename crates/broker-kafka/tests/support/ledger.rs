@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use broker_kafka::{KafkaBroker, Options};
-use runtime::ports::{Broker, Delivery, Member, Partition};
+use ports::{Broker, Delivery, Member, Partition};
 
 /// What all members share.
 #[derive(Default)]

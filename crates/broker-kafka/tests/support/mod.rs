@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use broker_kafka::{Admin, KafkaPublisher, Options, Topics};
 use kernel::event::Cause;
-use runtime::ports::{Partition, Publisher, Record, Stamp};
+use ports::{Partition, Publisher, Record, Stamp};
 
 pub const PATIENCE: Duration = Duration::from_secs(90);
 

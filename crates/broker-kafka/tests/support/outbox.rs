@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use runtime::ports::{Outbox, Record, StoreError};
+use ports::{Outbox, Record, StoreError};
 
 /// Clones share it.
 #[derive(Clone, Default)]

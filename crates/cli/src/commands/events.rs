@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use kernel::System;
-use runtime::ports::{LogQuery, Record};
+use ports::{LogQuery, Record};
 
 use crate::args::Events;
 use crate::config::Config;

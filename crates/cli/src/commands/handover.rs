@@ -7,7 +7,7 @@ use crate::args::Handover;
 use crate::config::Config;
 use crate::failed::Failed;
 use crate::run::served;
-use runtime::Model;
+use ports::Model;
 
 /// Copies the positions of one group to another, while nobody is in either.
 pub fn handover(args: &Handover, config: &Config, systems: &[System]) -> Result<u8, Failed> {

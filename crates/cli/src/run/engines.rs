@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use driver::{Engine, EngineOptions, SystemClock, Topics, Uuids};
 use jiff::tz::TimeZone;
 use kernel::System;
-use runtime::driver::EngineOptions;
-use runtime::memory::Topics;
-use runtime::ports::clock::{SystemClock, Uuids};
-use runtime::ports::{Channel, Reader};
-use runtime::{Engine, Limits, Model};
+use pabal_core::Limits;
+use ports::{Channel, Model, Reader};
 use store_sqlite::{DataDir, SqliteStore};
 
 use super::ledger::LedgerChannel;

@@ -7,12 +7,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Html;
 use axum::routing::get;
 use board::Board;
+use driver::Engine;
 use gateway::Shown;
 use kernel::System;
-use runtime::{Engine, Model};
+use ports::Model;
 
 use super::greeting::try_first;
-use super::ports::Door;
+use super::sockets::Door;
 
 /// Drawn once: declarations do not change while they run.
 pub fn front(engines: &[Arc<Engine>], doors: &[Door], admin: bool) -> Router {

@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use driver::{Engine, RelayWatch};
 use metrics::{counter, gauge};
-use runtime::Engine;
-use runtime::driver::RelayWatch;
 use serde_json::{Value, json};
 
 /// What this process runs.

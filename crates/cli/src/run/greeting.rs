@@ -5,10 +5,10 @@ use std::io::IsTerminal;
 use std::path::Path;
 use std::sync::Arc;
 
+use driver::Engine;
 use kernel::System;
-use runtime::Engine;
 
-use super::ports::Door;
+use super::sockets::Door;
 use crate::config::Config;
 
 /// The door's port in the printed commands of the systems.

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kernel::service::FarSideDef;
 use kernel::{FarCall, Reaction, Repeat};
-use runtime::ports::Channel;
+use ports::Channel;
 use serde::{Deserialize, Serialize};
 
 use crate::failed::Failed;

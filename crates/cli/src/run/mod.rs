@@ -5,11 +5,11 @@ mod front;
 mod gauges;
 mod greeting;
 mod ledger;
-mod ports;
 mod seeds;
 mod serve;
 #[cfg(feature = "cluster")]
 pub mod served;
+mod sockets;
 mod warm;
 mod watch;
 
@@ -17,9 +17,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use driver::Engine;
 use jiff::tz::TimeZone;
 use kernel::System;
-use runtime::Engine;
 use store_sqlite::DataDir;
 
 use crate::config::Config;
@@ -52,7 +52,7 @@ async fn wired(config: &Config, systems: Vec<System>, named: bool) -> Result<(),
     let alone = named && systems.len() == 1;
     let dir = DataDir::lock(&config.data.dir).map_err(|error| Failed::unavailable(error.to_string()))?;
     // Before anything is started: a port that is taken is the most likely thing to be wrong.
-    let opened = ports::open(config, &systems, alone).await?;
+    let opened = sockets::open(config, &systems, alone).await?;
     let zone = TimeZone::get(&config.zone).map_err(|error| Failed::config(error.to_string()))?;
     let ready = Arc::new(AtomicBool::new(true));
     let engines = engines::start(config, &dir, &zone, systems)?;

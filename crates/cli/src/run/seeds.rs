@@ -2,12 +2,13 @@
 
 use std::collections::BTreeSet;
 
+use driver::Engine;
 use http_api::Shape;
 use kernel::event::Cause;
 use kernel::resource::ResourceDef;
 use kernel::service::Seed;
-use runtime::ports::{Query, StoreError};
-use runtime::{Engine, Failure, Idempotency, Order, TableId};
+use pabal_core::{Failure, Idempotency, Order};
+use ports::{Query, StoreError, TableId};
 
 /// Long enough to remember that a row was sown, so that one that was deleted does not come back.
 const FOR_EVER_MS: i64 = 100 * 366 * 86_400_000;

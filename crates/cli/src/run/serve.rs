@@ -6,16 +6,16 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
+use driver::Engine;
 use gateway::{GatewayOptions, Origins, Rate};
 use http_api::HttpOptions;
 use jiff::tz::TimeZone;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use runtime::Engine;
 
 use super::front::front;
 use super::gauges::Gauges;
 use super::greeting::shown_host;
-use super::ports::Door;
+use super::sockets::Door;
 use crate::config::Config;
 use crate::failed::Failed;
 

@@ -6,20 +6,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use broker_kafka::{Admin, Generation, KafkaBroker, KafkaPublisher, TopicState};
+use driver::{Engine, EngineOptions, Relaying, SystemClock, Uuids};
 use gateway::{ForwardOptions, Forwarding, Remote};
 use http_api::HttpOptions;
 use jiff::tz::TimeZone;
 use kernel::System;
-use runtime::driver::{EngineOptions, Relaying};
-use runtime::ports::clock::{SystemClock, Uuids};
-use runtime::ports::{Broker, Outbox, Reader, Store};
-use runtime::{Engine, Limits, Model};
+use pabal_core::Limits;
+use ports::{Broker, Model, Outbox, Reader, Store};
 use store_postgres::{PostgresOptions, PostgresStore};
 
 use super::engines::{channels, limits};
 use super::gauges::Gauges;
 use super::serve::{self, Told};
-use super::{ports, seeds, warm};
+use super::{seeds, sockets, warm};
 use crate::config::{Config, Postgres};
 use crate::failed::Failed;
 
@@ -67,7 +66,7 @@ pub fn one(systems: &[System], name: &str) -> Result<System, Failed> {
 /// Starts it, serves, and stops in order.
 pub async fn wired(config: &Config, chosen: Chosen) -> Result<(), Failed> {
     let (told, gives_up) = (Told::listen()?, Told::listen()?);
-    let opened = ports::open(config, &[], false).await?;
+    let opened = sockets::open(config, &[], false).await?;
     let zone = TimeZone::get(&config.zone).map_err(|error| Failed::config(error.to_string()))?;
     let stop = Arc::new(AtomicBool::new(false));
     let starting = {

@@ -3,7 +3,7 @@
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use runtime::Engine;
+use driver::Engine;
 
 /// Runs what the systems have declared for this, once the doors are open: before that it would take time from the start.
 /// A request that comes in meanwhile waits for what it needs as it would have without.

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
+use driver::{Engine, EngineOptions};
+use driver::{SystemClock, Uuids};
 use gateway::{Door, ForwardOptions, GatewayOptions, Remote, serve};
 use http_api::{HttpOptions, router, router_for_service};
-use runtime::driver::EngineOptions;
-use runtime::memory::MemoryStore;
-use runtime::ports::clock::{SystemClock, Uuids};
-use runtime::{Engine, Limits, Model};
+use in_memory::MemoryStore;
+use pabal_core::Limits;
+use ports::Model;
 use tokio::net::TcpListener;
 
 use crate::support::{Gate, MS, quick};

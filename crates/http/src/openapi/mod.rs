@@ -6,7 +6,7 @@ mod paths;
 
 use std::sync::Arc;
 
-use runtime::Model;
+use ports::Model;
 use serde_json::{Map, Value, json};
 
 use crate::site::Site;

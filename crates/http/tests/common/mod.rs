@@ -9,16 +9,16 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use driver::{Engine, EngineOptions};
 use http_api::{HttpOptions, router};
 use http_body_util::BodyExt;
+use in_memory::{Counting, ManualClock, MemoryStore};
 use kernel::{
     Aggregate, At, Decision, Domain, Event, IndexValue, Kind, New, NoEffect, Refusal, Refused, Row, Seen, Service, System,
     resource, view,
 };
-use runtime::driver::EngineOptions;
-use runtime::memory::{Counting, ManualClock, MemoryStore};
-use runtime::ports::{Clock, Reader};
-use runtime::{Engine, Limits, Model};
+use pabal_core::Limits;
+use ports::{Clock, Model, Reader};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

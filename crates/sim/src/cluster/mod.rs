@@ -13,11 +13,11 @@ mod topic;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use in_memory::{MemoryOutbox, SharedMemory};
 use jiff::tz::TimeZone;
 use kernel::{Reaction, System, Timestamp};
-use runtime::memory::{MemoryOutbox, SharedMemory};
-use runtime::ports::{Reader, Record, Stamp, StoreError, StoredRow};
-use runtime::{Action, Core, Input, Limits, Model, Parts, Relay};
+use pabal_core::{Action, Core, Input, Limits, Parts, Relay};
+use ports::{Model, Reader, Record, Stamp, StoreError, StoredRow};
 
 use crate::chance::{Chance, Faults};
 use crate::clients::{Answered, Clients, Sent};
@@ -504,7 +504,7 @@ impl Installation for Cluster {
         &self.chance
     }
 
-    fn status(&self) -> Vec<runtime::Status> {
+    fn status(&self) -> Vec<pabal_core::Status> {
         self.replicas.iter().filter_map(|replica| replica.process.as_ref()).map(|process| process.core.status()).collect()
     }
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use in_memory::MemoryOutbox;
 use kernel::Timestamp;
-use runtime::memory::MemoryOutbox;
-use runtime::ports::{Delivery, Partition};
-use runtime::{Core, Input, Relay, Turn};
+use pabal_core::{Core, Input, Relay, Turn};
+use ports::{Delivery, Partition};
 
 use super::topic::{SimPublisher, Topic};
 
@@ -47,8 +47,8 @@ impl Process {
     }
 
     /// Passes on what its service has committed, if it is the one to do so. What the network holds back comes later.
-    pub fn relay(&mut self) -> (bool, Vec<Vec<(runtime::ports::Stamp, runtime::ports::Record)>>) {
-        let sent = matches!(self.relay.turn(&mut self.outbox, &mut self.publisher), Ok(runtime::Relayed::Sent(_)));
+    pub fn relay(&mut self) -> (bool, Vec<Vec<(ports::Stamp, ports::Record)>>) {
+        let sent = matches!(self.relay.turn(&mut self.outbox, &mut self.publisher), Ok(pabal_core::Relayed::Sent(_)));
         (sent, std::mem::take(&mut self.publisher.late))
     }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use runtime::memory::SharedMemory;
-use runtime::ports::{LogQuery, Partition, Query, Reader, Store, StoredRow};
-use runtime::{Core, Input, Limits, Parts};
+use in_memory::SharedMemory;
+use pabal_core::{Core, Input, Limits, Parts};
+use ports::{LogQuery, Partition, Query, Reader, Store, StoredRow};
 
 use super::{Cluster, LEASE_MS, Read};
 
@@ -52,7 +52,7 @@ impl Cluster {
 
     /// A view, read by a newcomer with a store of its own from the beginning of the topic.
     pub(super) fn read_anew(&self, view: &str) -> Read<Vec<StoredRow>> {
-        let of = |model: &runtime::Model| model.tables.iter().find(|table| table.name == view).map(|table| table.id);
+        let of = |model: &ports::Model| model.tables.iter().find(|table| table.name == view).map(|table| table.id);
         let Some((model, table)) = self.services.iter().find_map(|alone| Some((alone.model.clone(), of(&alone.model)?))) else {
             return Ok(Vec::new());
         };

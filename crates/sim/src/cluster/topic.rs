@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use runtime::ports::{BrokerError, Delivery, Publisher, Record, Stamp};
+use ports::{BrokerError, Delivery, Publisher, Record, Stamp};
 
 use crate::chance::{Chance, Faults};
 

@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use pabal_core::Failure;
+use ports::{Query, StoredRow};
 use rcs::delivery::handset::HandsetCall;
 use rcs::views::my_messages::{MyMessage, ResultWord};
-use runtime::Failure;
-use runtime::ports::{Query, StoredRow};
 use sim::{Cluster, Installation};
 
 use super::witness::{Heard, KNOWN, Seens};

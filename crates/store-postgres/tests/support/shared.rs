@@ -4,8 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use contract_tests::{OutboxFixture, SharedFixture};
-use runtime::Model;
-use runtime::ports::{Commit, CommitError, Outbox, Reader, Store};
+use ports::{Commit, CommitError, Model, Outbox, Reader, Store};
 use store_postgres::{PostgresOptions, PostgresReader, PostgresStore};
 
 use super::Schema;

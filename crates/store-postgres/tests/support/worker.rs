@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use contract_tests::desk::{parcel, record};
 use contract_tests::sample::depot;
-use runtime::Model;
-use runtime::model::TableId;
-use runtime::ports::{Commit, CommitError, Outbox, Record, RowRef, RowWrite, Store};
+use ports::model::TableId;
+use ports::{Commit, CommitError, Model, Outbox, Record, RowRef, RowWrite, Store};
 use store_postgres::{PostgresOptions, PostgresOutbox, PostgresReader, PostgresStore};
 
 /// The sample system.

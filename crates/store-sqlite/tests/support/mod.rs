@@ -5,9 +5,8 @@
 use std::sync::Arc;
 
 use kernel::{Domain, Event, IndexValue, Row, Service, System, view};
-use runtime::Model;
-use runtime::model::TableId;
-use runtime::ports::{Commit, CounterDelta, RowWrite};
+use ports::model::TableId;
+use ports::{Commit, CounterDelta, Model, RowWrite};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -1,0 +1,59 @@
+//! What directories have said: asked once, remembered for a while, bounded.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use kernel::context::Opaque;
+use kernel::event::Unreadable;
+use kernel::service::AnswererDef;
+
+use super::guarded;
+use ports::model::Model;
+
+type Question = (&'static str, String);
+
+/// Remembered answers, and who gives new ones.
+pub struct Answers {
+    answerers: Vec<AnswererDef>,
+    known: HashMap<Question, (Option<Opaque>, i64)>,
+    order: VecDeque<Question>,
+    now_ms: i64,
+    ttl_ms: i64,
+    most: usize,
+}
+
+impl Answers {
+    /// The directories that come with the system.
+    pub fn new(model: &Arc<Model>, most: usize, ttl_ms: i64) -> Self {
+        let answerers = model.system.services.iter().flat_map(|service| service.answerers.clone()).collect();
+        Self { answerers, known: HashMap::new(), order: VecDeque::new(), now_ms: 0, ttl_ms, most: most.max(64) }
+    }
+
+    /// A batch begins: older answers no longer hold. Within a batch nothing expires, or a decision could ask for ever.
+    pub fn begin(&mut self, now_ms: i64) {
+        self.now_ms = now_ms;
+        while self.order.len() > self.most {
+            if let Some(oldest) = self.order.pop_front() {
+                self.known.remove(&oldest);
+            }
+        }
+    }
+
+    /// The answer, if it is at hand and holds; that there is none may be known too.
+    pub fn get(&self, port: &'static str, question: &str) -> Option<&Option<Opaque>> {
+        let (answer, until_ms) = self.known.get(&(port, question.to_owned()))?;
+        (self.now_ms <= *until_ms).then_some(answer)
+    }
+
+    /// Asks the directory. A port without one has no answer; a directory that fails is a fault, and is asked again.
+    pub fn ask(&mut self, port: &'static str, question: String) -> Result<(), Unreadable> {
+        let answerer = self.answerers.iter().find(|answerer| answerer.port == port);
+        let answer = answerer.map(|answerer| guarded("it", || answerer.answer(&question)).map_err(Unreadable).flatten());
+        let answer = answer.transpose()?.flatten();
+        let asked = (port, question);
+        if self.known.insert(asked.clone(), (answer, self.now_ms.saturating_add(self.ttl_ms))).is_none() {
+            self.order.push_back(asked);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,173 @@
+//! Rows in memory: those of the present batch, changed or not, and those kept from batches before.
+
+use std::any::TypeId;
+use std::cell::RefCell;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use kernel::context::{Knows, Missing, Opaque};
+use kernel::event::Unreadable;
+use kernel::field::IndexValue;
+
+use super::answers::Answers;
+use super::guarded;
+use ports::model::{Model, TableId};
+use ports::{RowRef, StoredRow};
+
+/// One row as it stands now. Absent rows have version 0.
+#[derive(Clone, Default)]
+pub struct Slot {
+    /// Its id.
+    pub id: Option<u64>,
+    /// Its version.
+    pub version: u64,
+    /// The typed state.
+    pub state: Option<Opaque>,
+    /// Its index values, if it is listed.
+    pub listed: Option<Arc<[IndexValue]>>,
+    /// The state as JSON, where this batch has written it already.
+    pub json: Option<Arc<str>>,
+}
+
+/// Rows at hand.
+pub struct RowCache {
+    model: Arc<Model>,
+    tables: Vec<HashMap<String, Slot>>,
+    order: VecDeque<RowRef>,
+    /// Index of the service whose decision looks at rows now.
+    service: usize,
+    /// Every write since the batch began, with what was there before, newest last.
+    undo: Vec<(RowRef, Slot)>,
+    /// What the directories have said.
+    pub answers: Answers,
+    missing: RefCell<Vec<Missing>>,
+}
+
+impl RowCache {
+    /// Nothing at hand yet.
+    pub fn new(model: Arc<Model>, answers: Answers) -> Self {
+        let tables = model.tables.iter().map(|_| HashMap::new()).collect();
+        Self { model, tables, order: VecDeque::new(), service: 0, undo: Vec::new(), answers, missing: RefCell::default() }
+    }
+
+    /// A decision of this service follows: it sees no other's rows, at hand or not.
+    pub fn look_for(&mut self, service: usize) {
+        self.service = service;
+    }
+
+    /// The row, if it is at hand; absence is at hand too.
+    pub fn get(&self, table: TableId, key: &str) -> Option<&Slot> {
+        self.tables[table.0].get(key)
+    }
+
+    /// Puts a loaded row at hand.
+    pub fn put(&mut self, table: TableId, key: &str, row: Option<StoredRow>) -> Result<(), Unreadable> {
+        let slot = match row {
+            None => Slot::default(),
+            Some(row) => {
+                let def = self.model.table_of(table);
+                let read = || {
+                    let state = def.decode(row.schema, &row.data)?;
+                    let listed = row.id.map(|_| def.index(&state).into());
+                    Ok(Slot { id: row.id, version: row.version, state: Some(state), listed, json: None })
+                };
+                guarded(def.name, read).map_err(Unreadable).flatten()?
+            }
+        };
+        if self.tables[table.0].insert(key.to_owned(), slot).is_none() {
+            self.order.push_back(RowRef { table, key: key.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Changes a row that is at hand. The change is undone by [`Self::rollback`].
+    pub fn write(&mut self, table: TableId, key: &str, slot: Slot) {
+        let before = self.tables[table.0].insert(key.to_owned(), slot).unwrap_or_default();
+        self.undo.push((RowRef { table, key: key.to_owned() }, before));
+    }
+
+    /// The row as it stands now is this in JSON, so that the commit need not write it once more.
+    pub fn written(&mut self, table: TableId, key: &str, json: Arc<str>) {
+        if let Some(slot) = self.tables[table.0].get_mut(key) {
+            slot.json = Some(json);
+        }
+    }
+
+    /// A point to roll back to.
+    pub fn mark(&self) -> usize {
+        self.undo.len()
+    }
+
+    /// Undoes every write since the mark; mark 0 is the beginning of the batch.
+    pub fn rollback(&mut self, mark: usize) {
+        while self.undo.len() > mark {
+            if let Some((row, before)) = self.undo.pop() {
+                self.tables[row.table.0].insert(row.key, before);
+            }
+        }
+    }
+
+    /// The rows that the batch has written, each with what was there before it, by table and key.
+    pub fn changed(&self) -> Vec<(&RowRef, &Slot, &Slot)> {
+        let mut first: HashMap<&RowRef, &Slot> = HashMap::new();
+        for (row, before) in &self.undo {
+            first.entry(row).or_insert(before);
+        }
+        let mut changed: Vec<_> = first.into_iter().collect();
+        changed.sort_by_key(|(row, _)| *row);
+        let now = |row: &RowRef| self.tables[row.table.0].get(&row.key);
+        changed.into_iter().filter_map(|(row, before)| Some((row, before, now(row)?))).collect()
+    }
+
+    /// The batch is committed: what it wrote is the truth now.
+    pub fn settle(&mut self) {
+        for (row, _) in self.undo.drain(..) {
+            if let Some(slot) = self.tables[row.table.0].get_mut(&row.key) {
+                slot.json = None;
+            }
+        }
+    }
+
+    /// Between batches: keeps at most `keep` rows; 0 where others write too.
+    pub fn trim(&mut self, keep: usize) {
+        while self.order.len() > keep {
+            if let Some(row) = self.order.pop_front() {
+                self.tables[row.table.0].remove(&row.key);
+            }
+        }
+    }
+
+    /// Forgets a table's rows, as after a swap.
+    pub fn forget(&mut self, table: TableId) {
+        self.tables[table.0].clear();
+        self.order.retain(|row| row.table != table);
+    }
+
+    /// What a decision asked for and was not at hand, since the last call.
+    pub fn take_missing(&self) -> Vec<Missing> {
+        std::mem::take(&mut self.missing.borrow_mut())
+    }
+}
+
+impl Knows for RowCache {
+    fn row(&self, aggregate: TypeId, key: &str) -> Option<Opaque> {
+        let table = self.model.by_type(aggregate).filter(|table| self.model.table_of(*table).service == self.service);
+        let at_hand = table.and_then(|table| self.get(table, key));
+        if at_hand.is_none() {
+            self.missing.borrow_mut().push(Missing::Row(aggregate, key.to_owned()));
+        }
+        at_hand.and_then(|slot| slot.state.clone())
+    }
+
+    fn answer(&self, port: &'static str, question: String) -> Option<Opaque> {
+        if let Some(answer) = self.answers.get(port, &question) {
+            return answer.clone();
+        }
+        self.missing.borrow_mut().push(Missing::Answer(port, question));
+        None
+    }
+
+    fn settings(&self) -> Option<&Opaque> {
+        self.model.system.settings.as_ref()
+    }
+}

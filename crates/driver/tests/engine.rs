@@ -1,0 +1,260 @@
+//! The driver: a core on its own thread, and those who talk to it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../../core/tests/common/mod.rs"]
+mod common;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use common::store::{Fate, Fickle};
+use common::system::{Do, Errand, Go, NEWS, Note, OnceErrand, office};
+use common::world::{START_MS, json, said};
+use driver::{Engine, EngineOptions};
+use in_memory::{Counting, ManualClock, MemoryBroker, MemoryStore};
+use jiff::tz::TimeZone;
+use kernel::event::Cause;
+use kernel::{Aggregate, FarCall, Reaction, Repeat};
+use pabal_core::{Done, Failure, Input, Limits, Order, Wait};
+use ports::{Channel, Model, Reader};
+
+/// What an engine stands on.
+struct Ground {
+    store: Fickle,
+    reader: MemoryStore,
+    clock: ManualClock,
+    broker: MemoryBroker,
+    model: Arc<Model>,
+    channels: BTreeMap<String, Arc<dyn Channel>>,
+    limits: Limits,
+}
+
+impl Ground {
+    fn new() -> Self {
+        let model = Model::of(office()).unwrap();
+        let reader = MemoryStore::new(&model);
+        let store = Fickle::around(Box::new(reader.clone()));
+        let (broker, clock) = (MemoryBroker::default(), ManualClock::at_ms(START_MS));
+        Self { store, reader, clock, broker, model, channels: BTreeMap::new(), limits: Limits::default() }
+    }
+
+    fn start(&self) -> Arc<Engine> {
+        Engine::start(EngineOptions {
+            model: self.model.clone(),
+            store: Box::new(self.store.clone()),
+            reader: Arc::new(self.reader.clone()),
+            clock: Arc::new(self.clock.clone()),
+            ids: Arc::new(Counting::default()),
+            zone: TimeZone::UTC,
+            limits: self.limits.clone(),
+            channels: self.channels.clone(),
+            broker: Some(Arc::new(self.broker.clone())),
+            group: None,
+            follow_later: false,
+        })
+        .unwrap()
+    }
+
+    fn text(&self, service: &str, name: &str, key: &str) -> String {
+        let table = self.model.find(service, name).unwrap().id;
+        let row = self.reader.by_key(table, key).unwrap();
+        row.map_or(String::new(), |row| String::from_utf8(row.data).unwrap())
+    }
+}
+
+fn order<A: Aggregate>(engine: &Engine, key: &str, command: A::Command) -> Order {
+    Order {
+        table: engine.model().by_type(std::any::TypeId::of::<A>()).unwrap(),
+        key: key.into(),
+        give_id: None,
+        command: Arc::new(command),
+        cause: Cause::default(),
+        must_exist: false,
+        expected_version: None,
+        idempotency: None,
+        wait: None,
+    }
+}
+
+async fn write(engine: &Engine, key: &str, text: &str) -> Result<Done, Failure> {
+    engine.submit(order::<Note>(engine, key, Do::Write(text.into()))).await
+}
+
+/// Sends an errand out and waits until something has come of it.
+async fn errand<A: Aggregate<Command = Go>>(engine: &Engine, text: &str, heard: fn(&A) -> bool) -> Result<Done, Failure> {
+    let mut order = order::<A>(engine, "e", Go::Out(1, text.into(), None));
+    let settled = move |state: &kernel::context::Opaque| state.downcast_ref::<A>().is_some_and(heard);
+    order.wait = Some(Wait { settled: Arc::new(settled), deadline_ms: i64::MAX });
+    engine.submit(order).await
+}
+
+/// Polls a future once: an order is in the inbox then, or refused.
+fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
+    Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Waits for a commit after which it is so.
+async fn until(engine: &Engine, mut so: impl FnMut() -> bool) {
+    let mut committed = engine.committed();
+    while !so() {
+        committed.changed().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_answered_once_it_is_committed() {
+    let ground = Ground::new();
+    let engine = ground.start();
+    let key = engine.fresh_key();
+    assert_eq!(key, "key-1");
+    let done = write(&engine, &key, "one").await.unwrap();
+    assert_eq!((done.created, done.id, done.version), (true, 1, 1));
+    assert_eq!(ground.text("desk", "note", &key), r#"{"text":"one"}"#);
+    assert!(matches!(engine.submit(order::<Note>(&engine, "a", Do::Refuse)).await, Err(Failure::Refused(_))));
+    assert!(matches!(engine.submit(order::<Note>(&engine, "a", Do::Panic)).await, Err(Failure::Fault(_))));
+    assert_eq!(*engine.committed().borrow(), 2, "the note and its copy");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_answered_before_it_stops_and_nothing_afterwards() {
+    let ground = Ground::new();
+    let engine = ground.start();
+    let keys: Vec<_> = (0..50).map(|place| format!("n-{place}")).collect();
+    let mut writes: Vec<_> = keys.iter().map(|key| Box::pin(write(&engine, key, "one"))).collect();
+    let early: Vec<_> = writes.iter_mut().map(poll_once).collect();
+    engine.stop().await;
+    for (write, early) in writes.into_iter().zip(early) {
+        let result = if early.is_ready() { early } else { Poll::Ready(write.await) };
+        assert!(matches!(result, Poll::Ready(Ok(_))), "{result:?}");
+    }
+    assert!(keys.iter().all(|key| !ground.text("desk", "note", key).is_empty()));
+    assert!(matches!(write(&engine, "late", "one").await, Err(Failure::Unavailable(_))));
+    assert!(matches!(engine.tell(Input::Rebuild { view: "lines".into() }), Err(Failure::Unavailable(_))));
+    assert!(!engine.status().healthy, "the writer has ended");
+    engine.stop().await;
+    let again = ground.start();
+    assert_eq!(write(&again, "n-0", "two").await.unwrap().version, 2);
+    again.stop().await;
+}
+
+#[tokio::test]
+async fn more_than_the_inbox_holds_is_overloaded_at_once() {
+    let mut ground = Ground::new();
+    ground.limits.queue = 2;
+    let engine = ground.start();
+    let keys: Vec<_> = (0..10).map(|place| format!("n-{place}")).collect();
+    let mut writes: Vec<_> = keys.iter().map(|key| Box::pin(write(&engine, key, "one"))).collect();
+    let early: Vec<_> = {
+        let _held = ground.store.plan(); // the writer stands still as long as the test holds the store
+        writes.iter_mut().map(poll_once).collect()
+    };
+    let mut overloaded = 0;
+    for (write, early) in writes.into_iter().zip(early) {
+        let result = if let Poll::Ready(early) = early { early } else { write.await };
+        assert!(matches!(result, Ok(_) | Err(Failure::Overloaded)), "{result:?}");
+        overloaded += usize::from(result.is_err());
+    }
+    assert!((6..10).contains(&overloaded), "two in the inbox, two in the core: {overloaded}");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn far_sides_are_called_and_their_answers_are_told() {
+    let ground = Ground::new();
+    let engine = ground.start();
+    let done = errand::<Errand>(&engine, "go", |errand| !errand.heard.is_empty()).await.unwrap();
+    assert!(done.state.unwrap().contains("1: done 1"));
+    engine.stop().await;
+}
+
+/// A channel that answers, or panics where it is told to.
+struct Slow;
+
+impl Channel for Slow {
+    fn repeat(&self) -> Repeat {
+        Repeat::Never
+    }
+    fn call<'a>(&'a self, effect: &'a [u8], call: FarCall<'a>) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            assert!(!String::from_utf8_lossy(effect).contains("panic"), "as it was told");
+            Reaction::reply(json(&format!("slowly, at attempt {}", call.attempt)))
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_slow_channel_takes_the_far_sides_place() {
+    let mut ground = Ground::new();
+    ground.channels.insert("messenger".into(), Arc::new(Slow));
+    let engine = ground.start();
+    let done = errand::<Errand>(&engine, "go", |errand| !errand.heard.is_empty()).await.unwrap();
+    assert!(done.state.unwrap().contains("1: slowly, at attempt 1"));
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_far_side_that_panics_has_an_unknown_outcome_and_stops_nobody() {
+    for slow in [true, false] {
+        let mut ground = Ground::new();
+        if slow {
+            ground.channels.insert("stranger".into(), Arc::new(Slow));
+        }
+        let engine = ground.start();
+        let done = errand::<OnceErrand>(&engine, "panic", |errand| !errand.heard.is_empty()).await.unwrap();
+        assert!(done.state.unwrap().contains("1: unknown"), "slow: {slow}");
+        assert!(write(&engine, "a", "one").await.is_ok());
+        engine.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn timers_come_when_the_clock_is_moved() {
+    let ground = Ground::new();
+    let engine = ground.start();
+    engine.submit(order::<Note>(&engine, "a", Do::Later("t".into(), START_MS + 60_000, "due".into()))).await.unwrap();
+    assert_eq!(ground.text("desk", "note", "a"), "");
+    ground.clock.advance_ms(60_000);
+    engine.tell(Input::Pause { service: "nobody".into(), paused: false }).unwrap(); // it looks up
+    until(&engine, || !ground.text("desk", "note", "a").is_empty()).await;
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn another_systems_topic_is_followed_to_its_end_without_waiting() {
+    let mut ground = Ground::new();
+    ground.limits.backlog = 8;
+    for seq in 1..=200 {
+        let mut record = said(seq, "something");
+        if seq < 200 {
+            record.event_type = "Other".into();
+        }
+        ground.broker.publish(NEWS, record);
+    }
+    let engine = ground.start();
+    let begun = std::time::Instant::now();
+    until(&engine, || ground.text("listeners", "heard", "everything").contains("something")).await;
+    assert!(begun.elapsed().as_secs() < 10, "it does not sleep between two helpings");
+    ground.broker.publish(NEWS, said(0, "more"));
+    until(&engine, || ground.text("listeners", "heard", "everything").contains("more")).await;
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn its_status_tells_of_followers_and_of_trouble() {
+    let ground = Ground::new();
+    let engine = ground.start();
+    write(&engine, "a", "one").await.unwrap();
+    write(&engine, "b", "unreadable").await.unwrap();
+    ground.store.plan().fates.push_back(Fate::Full);
+    assert!(matches!(write(&engine, "c", "one").await, Err(Failure::Unavailable(_))));
+    engine.stop().await;
+    let status = engine.status();
+    assert_eq!((status.last_seq, status.parked_keys, status.dead_keys), (3, 2, 2));
+    assert!(status.followers.iter().all(|follower| follower.topic != "office-events" || follower.lag == 0));
+    assert!(serde_json::to_value(&status).unwrap()["lastSeq"] == 3);
+}

@@ -1,0 +1,55 @@
+//! A far side in memory: a pure function with a memory of the ids that it has been called with.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use kernel::service::FarSideDef;
+use kernel::{FarCall, Reaction, Repeat};
+
+use super::lock;
+use ports::Channel;
+
+/// The far side of a port. Clones share their memory.
+#[derive(Clone)]
+pub struct MemoryChannel {
+    def: FarSideDef,
+    done: Arc<Mutex<BTreeMap<String, Reaction<Vec<u8>>>>>,
+}
+
+impl MemoryChannel {
+    /// Behaves as the far side that comes with a service, and remembers.
+    pub fn new(def: FarSideDef) -> Self {
+        Self { def, done: Arc::default() }
+    }
+
+    /// How many ids it has carried out.
+    pub fn carried_out(&self) -> usize {
+        lock(&self.done).len()
+    }
+
+    fn react(&self, effect: &[u8], call: &FarCall<'_>) -> Reaction<Vec<u8>> {
+        let mut done = lock(&self.done);
+        match done.get(call.id) {
+            Some(reaction) if call.asking || self.def.repeat == Repeat::Idempotent => return reaction.clone(),
+            None if call.asking => return Reaction::Unheard,
+            _ => {}
+        }
+        let reaction = self.def.call(effect, call).unwrap_or(Reaction::Unreachable);
+        if !matches!(reaction, Reaction::Unreachable) {
+            done.insert(call.id.to_owned(), reaction.clone());
+        }
+        reaction
+    }
+}
+
+impl Channel for MemoryChannel {
+    fn repeat(&self) -> Repeat {
+        self.def.repeat
+    }
+
+    fn call<'a>(&'a self, effect: &'a [u8], call: FarCall<'a>) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
+        Box::pin(std::future::ready(self.react(effect, &call)))
+    }
+}

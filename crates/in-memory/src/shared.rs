@@ -1,0 +1,287 @@
+//! A store in memory that several instances share, with the fences that a database has: nobody commits upon what has changed.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::lock;
+use super::store::{Contents, MemoryStore};
+use defects::{Defect, has};
+use ports::model::{Model, TableId};
+use ports::{
+    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, ParkedWrite, Partition, Record, Recovered, RowRef, Standing, Store,
+    StoreError, StoredRow, TimerRow, TimerWrite,
+};
+
+/// What instances share. Clones are the same database.
+#[derive(Debug, Clone)]
+pub struct SharedMemory {
+    rows: MemoryStore,
+    desk: Arc<Mutex<Desk>>,
+    /// What is read, where it is not what is there.
+    past: Arc<Mutex<Option<MemoryStore>>>,
+    lease_ms: i64,
+}
+
+/// Who is there, and whose the effects are.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    now_ms: i64,
+    instances: BTreeMap<u64, Instance>,
+    owners: BTreeMap<u64, u64>,
+    pub relay: super::outbox::Relayed,
+}
+
+#[derive(Debug, Default)]
+struct Instance {
+    last_commit: u64,
+    until_ms: i64,
+    fenced: bool,
+}
+
+/// An instance's numbers stand above those of the instances before it.
+const NUMBERS: u32 = 40;
+
+impl SharedMemory {
+    /// An empty database; an instance that is not heard of for `lease_ms` is dead.
+    pub fn new(model: &Model, lease_ms: i64) -> Self {
+        Self { rows: MemoryStore::new(model), desk: Arc::default(), past: Arc::default(), lease_ms }
+    }
+
+    /// The reading side.
+    pub fn reader(&self) -> &MemoryStore {
+        &self.rows
+    }
+
+    /// The database's clock, milliseconds since 1970.
+    pub fn set_now(&self, now_ms: i64) {
+        self.desk().now_ms = now_ms;
+    }
+
+    /// The writing side for one process; it becomes an instance when it recovers.
+    pub fn connect(&self) -> SharedStore {
+        SharedStore { shared: self.clone(), me: 0 }
+    }
+
+    /// What is there now, for [`Self::read_from`].
+    pub fn snapshot(&self) -> MemoryStore {
+        self.rows.copied()
+    }
+
+    /// From now on instances read what was there once, as one does whose batch began before others committed; or again what
+    /// is there.
+    pub fn read_from(&self, past: Option<MemoryStore>) {
+        *lock(&self.past) = past;
+    }
+
+    fn readable(&self) -> MemoryStore {
+        lock(&self.past).clone().unwrap_or_else(|| self.rows.clone())
+    }
+
+    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
+        lock(&self.desk)
+    }
+}
+
+impl Desk {
+    pub fn now_ms(&self) -> i64 {
+        self.now_ms
+    }
+}
+
+/// One process's connection to a [`SharedMemory`].
+#[derive(Debug)]
+pub struct SharedStore {
+    shared: SharedMemory,
+    me: u64,
+}
+
+impl SharedStore {
+    fn moved(&self, contents: &Contents, desk: &Desk, commit: &Commit) -> Option<String> {
+        let versions = commit.rows.iter().find_map(|row| {
+            let there = contents.tables.get(row.table)?.by_key.get(&row.key).map_or(0, |kept| kept.row.version);
+            (there != row.old_version).then(|| format!("row {} has version {there}, not {}", row.key, row.old_version))
+        });
+        versions
+            .filter(|_| !has(Defect::VersionsUnfenced))
+            .or_else(|| moved_positions(contents, commit).filter(|_| !has(Defect::PositionsUnfenced)))
+            .or_else(|| moved_parked(contents, commit))
+            .or_else(|| moved_timers(contents, commit))
+            .or_else(|| {
+                let mine = |number: &u64| desk.owners.get(number) == Some(&self.me) || has(Defect::LeaseIgnored);
+                let gone = commit.effects_done.iter().find(|number| !mine(number))?;
+                Some(format!("effect {gone} is not this instance's"))
+            })
+            .or_else(|| {
+                let stands = |answer: &&AnswerRow| {
+                    let there = contents.answers.get(&(answer.scope.clone(), answer.key.clone()));
+                    there.is_some_and(|there| there.expires_ms > desk.now_ms) && !has(Defect::AnswersUnfenced)
+                };
+                commit.answers.iter().find(stands).map(|answer| format!("the key {} is answered", answer.key))
+            })
+    }
+}
+
+/// A commit that takes whatever is there for what it expected.
+fn overwriting(contents: &Contents, commit: &Commit) -> Commit {
+    let mut commit = commit.clone();
+    for row in &mut commit.rows {
+        let there = contents.tables.get(row.table).and_then(|rows| rows.by_key.get(&row.key));
+        row.old_version = there.map_or(0, |kept| kept.row.version);
+    }
+    commit
+}
+
+fn moved_positions(contents: &Contents, commit: &Commit) -> Option<String> {
+    commit.positions.iter().find_map(|place| {
+        let there = contents.positions.get(&(place.follower.clone(), place.partition.clone()));
+        let there = there.map(|standing| standing.position);
+        (there != place.from).then(|| format!("{} stands at {there:?}, not {:?}", place.follower, place.from))
+    })
+}
+
+fn moved_parked(contents: &Contents, commit: &Commit) -> Option<String> {
+    let mut seen = contents.parked.iter().map(|(at, row)| (at.clone(), row.attempts)).collect::<BTreeMap<_, _>>();
+    commit.parked.iter().find_map(|write| match write {
+        ParkedWrite::Put(row) => {
+            let at = (row.follower.clone(), row.partition, row.key.clone(), row.place);
+            let fits = seen.get(&at).map_or(row.attempts <= 1, |attempts| attempts + 1 == row.attempts);
+            seen.insert(at, row.attempts);
+            (!fits).then(|| format!("{} at {} of {} was parked by another", row.key, row.place, row.follower))
+        }
+        ParkedWrite::Remove { follower, key, partition, place } => {
+            let was = seen.remove(&(follower.clone(), *partition, key.clone(), *place));
+            was.is_none().then(|| format!("{key} at {place} of {follower} is not parked any more"))
+        }
+    })
+}
+
+fn moved_timers(contents: &Contents, commit: &Commit) -> Option<String> {
+    commit.timers.iter().find_map(|write| match write {
+        TimerWrite::Clear { table, key, name, fires_ms: Some(due) } => {
+            let there = contents.timers.get(&(*table, key.clone(), name.clone())).map(|timer| timer.due_ms);
+            (there != Some(*due)).then(|| format!("timer {name} of {key} is due at {there:?}, not {due}"))
+        }
+        _ => None,
+    })
+}
+
+impl Store for SharedStore {
+    fn recover(&mut self) -> Result<Recovered, StoreError> {
+        let last_ids = self.shared.rows.contents().last_ids.clone();
+        let mut desk = self.shared.desk();
+        self.me = desk.instances.len() as u64 + 1;
+        let until_ms = desk.now_ms + self.shared.lease_ms;
+        desk.instances.insert(self.me, Instance { until_ms, ..Instance::default() });
+        Ok(Recovered { last_commit: 0, last_seq: 0, last_effect: self.me << NUMBERS, last_ids })
+    }
+
+    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
+        self.shared.readable().standing(follower, partition)
+    }
+
+    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        self.shared.readable().parked_heads(follower, partition)
+    }
+
+    fn ids(&mut self, table: TableId, count: u64) -> Result<Range<u64>, StoreError> {
+        let mut contents = self.shared.rows.contents();
+        let last = contents.last_ids.get_mut(table.0).ok_or_else(|| StoreError::Corrupt("there is no such table".into()))?;
+        let first = *last + 1;
+        *last += if has(Defect::IdsGivenTwice) { 1 } else { count };
+        Ok(first..first + count)
+    }
+
+    fn adopt(&mut self, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
+        let contents = self.shared.rows.contents();
+        let mut desk = self.shared.desk();
+        let now_ms = desk.now_ms;
+        let until_ms = now_ms + self.shared.lease_ms;
+        for (number, instance) in &mut desk.instances {
+            if *number == self.me && !instance.fenced {
+                instance.until_ms = until_ms;
+            }
+            instance.fenced |= instance.until_ms < now_ms;
+        }
+        let dead = |owner: &u64| desk.instances.get(owner).is_none_or(|instance| instance.fenced) && *owner != self.me;
+        if desk.instances.get(&self.me).is_none_or(|instance| instance.fenced) && !has(Defect::LeaseIgnored) {
+            return Err(StoreError::Fenced);
+        }
+        let left: Vec<u64> = desk.owners.iter().filter(|(_, owner)| dead(owner)).map(|(number, _)| *number).take(limit).collect();
+        let me = self.me;
+        desk.owners.extend(left.iter().map(|number| (*number, me)));
+        Ok(left.iter().filter_map(|number| contents.effects.get(number).cloned()).collect())
+    }
+
+    fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
+        self.shared.readable().load(wanted)
+    }
+
+    fn answer(&mut self, scope: &str, key: &str) -> Result<Option<AnswerRow>, StoreError> {
+        self.shared.readable().answer(scope, key)
+    }
+
+    fn log_after(&mut self, seq: u64, limit: usize) -> Result<Vec<Record>, StoreError> {
+        self.shared.readable().log_after(seq, limit)
+    }
+
+    fn timers_due(&mut self, until_ms: i64, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
+        self.shared.readable().timers_due(until_ms, limit)
+    }
+
+    fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
+        self.shared.readable().next_timer()
+    }
+
+    fn effects_after(&mut self, number: u64, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
+        let numbers = (self.me << NUMBERS)..((self.me + 1) << NUMBERS);
+        let contents = self.shared.rows.contents();
+        let rows = contents.effects.range(numbers).filter(|(other, _)| **other > number).take(limit);
+        Ok(rows.map(|(_, row)| row.clone()).collect())
+    }
+
+    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.shared.readable().parked(follower, partition, key, limit)
+    }
+
+    fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
+        let mut contents = self.shared.rows.contents();
+        let mut desk = self.shared.desk();
+        let mine = desk.instances.get(&self.me).filter(|instance| !instance.fenced || has(Defect::LeaseIgnored));
+        let mine = mine.ok_or(CommitError::Fenced)?;
+        if commit.number != mine.last_commit + 1 {
+            let (number, last) = (commit.number, mine.last_commit);
+            return Err(CommitError::Refused(format!("commit {number} cannot follow commit {last}")));
+        }
+        if let Some(moved) = self.moved(&contents, &desk, commit) {
+            return Err(CommitError::Conflict(moved));
+        }
+        let overwriting = has(Defect::VersionsUnfenced).then(|| overwriting(&contents, commit));
+        contents.tables.apply(overwriting.as_ref().unwrap_or(commit)).map_err(CommitError::Refused)?;
+        for (table, id) in &commit.last_ids {
+            contents.last_ids[table.0] = contents.last_ids[table.0].max(*id);
+        }
+        contents.note(commit);
+        desk.owners.retain(|number, _| !commit.effects_done.contains(number));
+        desk.owners.extend(commit.effects.iter().map(|effect| (effect.number, self.me)));
+        desk.instances.entry(self.me).or_default().last_commit = commit.number;
+        Ok(())
+    }
+
+    fn last_commit(&mut self) -> Result<u64, StoreError> {
+        Ok(self.shared.desk().instances.get(&self.me).map_or(0, |instance| instance.last_commit))
+    }
+
+    fn prune(&mut self, before_ms: i64, upto_seq: u64, now_ms: i64, limit: usize) -> Result<u64, StoreError> {
+        let sent = self.shared.desk().relay.sent;
+        self.shared.rows.clone().prune(before_ms, upto_seq.min(sent), now_ms, limit)
+    }
+
+    fn lease_ms(&self) -> Option<i64> {
+        Some(self.shared.lease_ms)
+    }
+
+    fn exclusive(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+pub mod broker;
+pub mod channel;
+pub mod clock;
+pub mod model;
+pub mod outbox;
+pub mod query;
+pub mod record;
+pub mod store;
+pub mod watchers;
+
+pub use broker::{Broker, BrokerError, Delivery, Member, Partition, Publisher, Stamp};
+pub use channel::Channel;
+pub use clock::{Clock, Ids};
+pub use model::{Model, Table, TableId};
+pub use outbox::Outbox;
+pub use query::{Condition, Cursor, Page, Query, Sort, Start, Total};
+pub use record::Record;
+pub use store::{
+    AnswerRow, Commit, CommitError, CounterDelta, EffectRow, LogQuery, ParkedRow, ParkedWrite, PlaceMove, Reader, Recovered,
+    RowRef, RowWrite, Standing, Store, StoreError, StoredRow, TimerRow, TimerWrite,
+};
+pub use watchers::Watchers;
