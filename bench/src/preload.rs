@@ -6,9 +6,9 @@ use std::sync::Arc;
 use jiff::tz::TimeZone;
 use kernel::context::Opaque;
 use kernel::event::Cause;
-use kernel::service::FarSideDef;
-use kernel::{FarCall, Reaction, Timestamp};
-use pabal_core::{Action, Core, FarJob, Input, Limits, Order, Parts, Request};
+use kernel::service::EffectHandlerDef;
+use kernel::{EffectCall, Reaction, Timestamp};
+use pabal_core::{Action, CommandRequest, Core, CoreOptions, EffectJob, Input, Limits, QueuedCommand};
 use ports::{Model, Store, TableId};
 
 use crate::args::Keys;
@@ -23,7 +23,7 @@ pub struct Feeder {
     core: Core,
     model: Arc<Model>,
     messages: TableId,
-    far_sides: HashMap<String, FarSideDef>,
+    effect_handlers: HashMap<String, EffectHandlerDef>,
     keys: Keys,
     asked: u64,
     answered: u64,
@@ -32,8 +32,8 @@ pub struct Feeder {
 impl Feeder {
     /// Over a store; up to `batch` messages are sent at once.
     pub fn new(store: Box<dyn Store>, model: &Arc<Model>, keys: Keys, batch: usize) -> Result<Self, Failed> {
-        let defs = model.system.services.iter().flat_map(|service| &service.far_sides);
-        let far_sides: HashMap<_, _> = defs.map(|def| (def.port.to_owned(), def.clone())).collect();
+        let defs = model.system.services.iter().flat_map(|service| &service.effect_handlers);
+        let effect_handlers: HashMap<_, _> = defs.map(|def| (def.port.to_owned(), def.clone())).collect();
         let room = (4 * batch).max(64);
         let limits = Limits {
             batch_items: room,
@@ -46,12 +46,12 @@ impl Feeder {
             calls: room,
             ..Limits::default()
         };
-        let promises = far_sides.iter().map(|(port, def)| (port.clone(), def.repeat)).collect();
+        let promises = effect_handlers.iter().map(|(port, def)| (port.clone(), def.repeat)).collect();
         let zone = TimeZone::get(ZONE).map_err(failed)?;
-        let parts = Parts { model: model.clone(), store, zone, limits, ports: promises, by_broker: false };
+        let parts = CoreOptions { model: model.clone(), store, zone, limits, ports: promises, by_broker: false };
         let messages = model.find("message", "message").ok_or_else(|| failed("there are no messages"))?.id;
         let core = Core::new(parts).map_err(failed)?;
-        let mut feeder = Self { core, model: model.clone(), messages, far_sides, keys, asked: 0, answered: 0 };
+        let mut feeder = Self { core, model: model.clone(), messages, effect_handlers, keys, asked: 0, answered: 0 };
         feeder.turn()?;
         Ok(feeder)
     }
@@ -110,7 +110,7 @@ impl Feeder {
             causation: String::new(),
             trace: format!("00-{number:032x}-{number:016x}-01"),
         };
-        let order = Order {
+        let order = CommandRequest {
             table,
             key,
             give_id: None,
@@ -121,7 +121,7 @@ impl Feeder {
             idempotency: None,
             wait: None,
         };
-        let request = Request { ticket: number, order };
+        let request = QueuedCommand { ticket: number, order };
         match self.core.accept(Input::Command(Box::new(request)), now()) {
             Some(action) => self.act(action),
             None => Ok(()),
@@ -159,10 +159,10 @@ impl Feeder {
         }
     }
 
-    fn call(&self, job: &FarJob) -> Reaction<Vec<u8>> {
-        let call = FarCall { id: &job.id, attempt: job.attempt, asking: job.asking };
-        let far_side = self.far_sides.get(&job.port);
-        far_side.and_then(|far_side| far_side.call(&job.payload, &call).ok()).unwrap_or(Reaction::Unreachable)
+    fn call(&self, job: &EffectJob) -> Reaction<Vec<u8>> {
+        let call = EffectCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+        let effect_handler = self.effect_handlers.get(&job.port);
+        effect_handler.and_then(|effect_handler| effect_handler.call(&job.payload, &call).ok()).unwrap_or(Reaction::Unreachable)
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use in_memory::MemoryStore;
 use ports::{
-    AnswerRow, Commit, CommitError, EffectRow, Model, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store,
+    AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, Model, ParkedRow, Partition, Record, Recovered, RowRef, Store,
     StoreError, StoredRow, TimerRow,
 };
 
@@ -56,14 +56,14 @@ impl Store for Recorder {
         self.inner.effects_after(number, limit)
     }
 
-    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
-        self.inner.standing(follower, partition)
+    fn consumer_offset(&mut self, subscription: &str, partition: &Partition) -> Result<Option<ConsumerOffset>, StoreError> {
+        self.inner.consumer_offset(subscription, partition)
     }
-    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
-        self.inner.parked_heads(follower, partition)
+    fn parked_heads(&mut self, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner.parked_heads(subscription, partition)
     }
-    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        self.inner.parked(follower, partition, key, limit)
+    fn parked(&mut self, subscription: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner.parked(subscription, partition, key, limit)
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {

@@ -108,8 +108,8 @@ impl Draft {
         for answerer in &service.answerers {
             self.board.add(loose(lane, answerer.port, "answers questions"));
         }
-        for far_side in service.far_sides.iter().filter(|far_side| !named.contains(&far_side.port)) {
-            self.board.add(loose(lane, far_side.port, ""));
+        for effect_handler in service.effect_handlers.iter().filter(|effect_handler| !named.contains(&effect_handler.port)) {
+            self.board.add(loose(lane, effect_handler.port, ""));
         }
     }
 

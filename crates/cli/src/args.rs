@@ -243,7 +243,7 @@ pub enum LetterAction {
 #[derive(Debug, Clone, Args)]
 pub struct Letter {
     /// Who could not handle it, e.g. rcs.device
-    pub follower: String,
+    pub subscription: String,
     /// Its key
     pub key: String,
 }

@@ -9,7 +9,7 @@ use kernel::event::Cause;
 use ports::model::{Counter, Model, TableId};
 use ports::query::{Cursor, Page, Query, Start};
 use ports::{
-    Commit, CommitError, CounterDelta, EffectRow, LogQuery, ParkedRow, Partition, PlaceMove, Reader, Record, RowRef, RowWrite,
+    Commit, CommitError, CounterDelta, EffectRow, LogQuery, OffsetUpdate, ParkedRow, Partition, Reader, Record, RowRef, RowWrite,
     Store, TimerRow,
 };
 
@@ -124,16 +124,16 @@ impl<F: StoreFixture> Desk<F> {
     }
 
     /// The first parked event of each key in partition 0.
-    pub fn heads(&mut self, follower: &str) -> Vec<ParkedRow> {
-        let mut heads = self.store().parked_heads(follower, 0).expect("parked are read");
+    pub fn heads(&mut self, subscription: &str) -> Vec<ParkedRow> {
+        let mut heads = self.store().parked_heads(subscription, 0).expect("parked are read");
         heads.sort_by(|one, other| one.key.cmp(&other.key));
         heads
     }
 
     /// Where a follower stands in partition 0 of the own topic.
-    pub fn position(&mut self, follower: &str) -> Option<u64> {
-        let standing = self.store().standing(follower, &own()).expect("positions are read");
-        standing.map(|standing| standing.position)
+    pub fn position(&mut self, subscription: &str) -> Option<u64> {
+        let consumer_offset = self.store().consumer_offset(subscription, &own()).expect("positions are read");
+        consumer_offset.map(|consumer_offset| consumer_offset.position)
     }
 
     /// Records as they were handed over: in a shared store the positions are its own.
@@ -276,8 +276,8 @@ pub fn own() -> Partition {
 }
 
 /// A follower moves in the own topic.
-pub fn moved(follower: &str, from: Option<u64>, to: u64) -> PlaceMove {
-    PlaceMove { follower: follower.into(), partition: own(), from, to, numbers: Vec::new() }
+pub fn moved(subscription: &str, from: Option<u64>, to: u64) -> OffsetUpdate {
+    OffsetUpdate { subscription: subscription.into(), partition: own(), from, to, numbers: Vec::new() }
 }
 
 /// A row of the aggregate.
@@ -324,9 +324,9 @@ pub fn effect(number: u64, table: TableId, key: &str) -> EffectRow {
 }
 
 /// A parked event, parked at a second that is its place.
-pub fn parked(follower: &str, key: &str, place: u64) -> ParkedRow {
+pub fn parked(subscription: &str, key: &str, place: u64) -> ParkedRow {
     ParkedRow {
-        follower: follower.into(),
+        subscription: subscription.into(),
         key: key.into(),
         partition: 0,
         place,

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeSet;
 
-use kernel::{FarCall, Reaction, Repeat};
+use kernel::{EffectCall, Reaction, RetrySafety};
 use ports::{Channel, Clock, Ids};
 
 /// A channel keeps the promise that its `repeat` makes. The effect must be one that the far side answers.
 pub async fn a_channel_keeps_its_promise(channel: &dyn Channel, effect: &[u8]) {
-    let call = |id: &'static str, attempt, asking| channel.call(effect, FarCall { id, attempt, asking });
+    let call = |id: &'static str, attempt, asking| channel.call(effect, EffectCall { id, attempt, asking });
     match channel.repeat() {
-        Repeat::Idempotent => {
+        RetrySafety::Idempotent => {
             let first = call("one", 1, false).await;
             assert_eq!(call("one", 2, false).await, first, "the same id called again gets the same answer");
         }
-        Repeat::Queryable => {
-            assert_eq!(call("never-called", 1, true).await, Reaction::Unheard, "of an unknown id it has never heard");
+        RetrySafety::Queryable => {
+            assert_eq!(call("never-called", 1, true).await, Reaction::UnknownId, "of an unknown id it has never heard");
             let first = call("one", 1, false).await;
             assert_eq!(call("one", 2, true).await, first, "asked by id, it says what became of the call");
         }
-        Repeat::Never => {}
+        RetrySafety::Never => {}
     }
     let answered = matches!(call("another", 1, false).await, Reaction::Reply { .. });
     assert!(answered, "the effect of this check is one that is answered");

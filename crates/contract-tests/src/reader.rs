@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use ports::{Commit, Partition, PlaceMove, Query};
+use ports::{Commit, OffsetUpdate, Partition, Query};
 
 use crate::StoreFixture;
 use crate::desk::{Desk, lines_of, moved, own};
@@ -70,7 +70,7 @@ pub fn positions_are_read_as_written<F: StoreFixture>() {
         positions
     };
     assert_eq!(read(&desk), [("a".to_owned(), 9), ("b".to_owned(), 0)]);
-    let beside = PlaceMove { partition: Partition { number: 3, ..own() }, ..moved("a", None, 5) };
+    let beside = OffsetUpdate { partition: Partition { number: 3, ..own() }, ..moved("a", None, 5) };
     desk.commit(Commit { positions: vec![beside], ..Commit::default() });
     assert_eq!(read(&desk), [("a".to_owned(), 14), ("b".to_owned(), 0)]);
 }

@@ -1,8 +1,8 @@
 //! A small system to keep: parcels with a search field, and a view of them with every sort of field.
 
 use kernel::aggregate::Decision;
-use kernel::refusal::Never;
-use kernel::{Aggregate, At, Domain, Event, IndexValue, New, NoEffect, Row, Service, System, resource, view};
+use kernel::rejection::Never;
+use kernel::{Aggregate, Context, Domain, Event, IndexValue, New, NoEffect, Row, Service, System, resource, view};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -152,9 +152,9 @@ impl Aggregate for Parcel {
     type Command = Command;
     type Event = Happens;
     type Effect = NoEffect;
-    type Refusal = Never;
+    type Rejection = Never;
 
-    fn decide(_: Option<&Self>, command: &Command, _: &At<'_>) -> Result<Decision<Self>, Never> {
+    fn decide(_: Option<&Self>, command: &Command, _: &Context<'_>) -> Result<Decision<Self>, Never> {
         let Command::Take(owner) = command;
         Ok(Decision::event(Taken { owner: owner.clone() }))
     }
@@ -175,7 +175,9 @@ impl kernel::Effect for Errand {
 }
 
 /// Its far side, with that promise.
-pub fn far_sides(repeat: kernel::Repeat) -> Vec<kernel::service::FarSideDef> {
-    let answer = |_: &Errand, _: &kernel::FarCall<'_>| kernel::Reaction::reply("done".to_owned());
-    kernel::Service::new("runner", 0, kernel::Domain::Supporting, "Runs errands.").far_side::<Errand>(repeat, answer).far_sides
+pub fn effect_handlers(repeat: kernel::RetrySafety) -> Vec<kernel::service::EffectHandlerDef> {
+    let answer = |_: &Errand, _: &kernel::EffectCall<'_>| kernel::Reaction::reply("done".to_owned());
+    kernel::Service::new("runner", 0, kernel::Domain::Supporting, "Runs errands.")
+        .effect_handler::<Errand>(repeat, answer)
+        .effect_handlers
 }

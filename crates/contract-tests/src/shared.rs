@@ -1,7 +1,7 @@
 //! A store that several processes share: nobody commits upon what has changed.
 
 use ports::model::{Counter, TableId};
-use ports::{AnswerRow, Commit, CommitError, CounterDelta, ParkedRow, ParkedWrite, PlaceMove, TimerRow, TimerWrite};
+use ports::{AnswerRow, Commit, CommitError, CounterDelta, OffsetUpdate, ParkedRow, ParkedWrite, TimerRow, TimerWrite};
 
 use crate::SharedFixture;
 use crate::crowd::{Crowd, Hand};
@@ -20,8 +20,8 @@ fn park(row: ParkedRow) -> Commit {
 }
 
 fn release(key: &str, place: u64) -> Commit {
-    let (follower, key) = ("f".to_owned(), key.to_owned());
-    Commit { parked: vec![ParkedWrite::Remove { follower, key, partition: 0, place }], ..Commit::default() }
+    let (subscription, key) = ("f".to_owned(), key.to_owned());
+    Commit { parked: vec![ParkedWrite::Remove { subscription, key, partition: 0, place }], ..Commit::default() }
 }
 
 fn set(timer: TimerRow) -> Commit {
@@ -33,7 +33,7 @@ fn clear(table: TableId, fires_ms: Option<i64>) -> Commit {
     Commit { timers: vec![TimerWrite::Clear { table, key, name, fires_ms }], ..Commit::default() }
 }
 
-fn to(place: PlaceMove) -> Commit {
+fn to(place: OffsetUpdate) -> Commit {
     Commit { positions: vec![place], ..Commit::default() }
 }
 
@@ -145,8 +145,8 @@ pub fn a_position_that_another_has_moved_is_a_conflict<F: SharedFixture>() {
     other.commit(to(moved("f", Some(3), 5)));
     one.conflict(to(moved("f", Some(3), 4)));
     one.conflict(to(moved("f", Some(3), 5)));
-    let standing = one.store().standing("f", &own()).expect("positions are read").expect("it stands there");
-    assert_eq!(standing.position, 5);
+    let consumer_offset = one.store().consumer_offset("f", &own()).expect("positions are read").expect("it stands there");
+    assert_eq!(consumer_offset.position, 5);
     one.commit(to(moved("g", None, 1)));
     one.commit(to(moved("f", Some(5), 9)));
 }

@@ -150,8 +150,8 @@ pub fn a_refused_commit_changes_nothing_at_all<F: StoreFixture>() {
         commit.effects_done = vec![asked];
         let (key, name) = ("first".to_owned(), "reminder".to_owned());
         commit.timers.push(TimerWrite::Clear { table: desk.parcels, key, name, fires_ms: None });
-        let (follower, key) = ("sample.depot".to_owned(), "first".to_owned());
-        commit.parked.push(ParkedWrite::Remove { follower, key, partition: 0, place: 1 });
+        let (subscription, key) = ("sample.depot".to_owned(), "first".to_owned());
+        commit.parked.push(ParkedWrite::Remove { subscription, key, partition: 0, place: 1 });
         commit.answers.push(answer("first", "another"));
         commit
     };
@@ -261,7 +261,7 @@ pub fn everything_is_there_after_a_crash<F: StoreFixture>() {
     let recovered = desk.recovered();
     assert_eq!((recovered.last_commit, recovered.last_seq, recovered.last_effect), (3, 4, 4));
     assert_eq!((recovered.last_ids[parcels], recovered.last_ids[lines], recovered.last_ids[shadow]), (5, 0, 8));
-    let positions = ["sample.depot", "sample.depot.lines", "sample.nobody"].map(|follower| desk.position(follower));
+    let positions = ["sample.depot", "sample.depot.lines", "sample.nobody"].map(|subscription| desk.position(subscription));
     assert_eq!(positions, [Some(2), Some(1), None]);
     assert_eq!(desk.heads("sample.depot"), [parked("sample.depot", "first", 1), parked("sample.depot", "second", 3)]);
 }

@@ -1,7 +1,9 @@
 //! What waits: timers, effects, parked events, and answers that are remembered.
 
 use ports::model::TableId;
-use ports::{AnswerRow, Commit, EffectRow, ParkedRow, ParkedWrite, Partition, PlaceMove, RowRef, Standing, TimerRow, TimerWrite};
+use ports::{
+    AnswerRow, Commit, ConsumerOffset, EffectRow, OffsetUpdate, ParkedRow, ParkedWrite, Partition, RowRef, TimerRow, TimerWrite,
+};
 
 use crate::StoreFixture;
 use crate::desk::{Desk, moved, own, parked, timer};
@@ -28,9 +30,9 @@ fn park<F: StoreFixture>(desk: &mut Desk<F>, rows: impl IntoIterator<Item = Park
     desk.commit(Commit { parked, ..Commit::default() });
 }
 
-fn release<F: StoreFixture>(desk: &mut Desk<F>, follower: &str, key: &str, place: u64) {
-    let (follower, key) = (follower.to_owned(), key.to_owned());
-    desk.commit(Commit { parked: vec![ParkedWrite::Remove { follower, key, partition: 0, place }], ..Commit::default() });
+fn release<F: StoreFixture>(desk: &mut Desk<F>, subscription: &str, key: &str, place: u64) {
+    let (subscription, key) = (subscription.to_owned(), key.to_owned());
+    desk.commit(Commit { parked: vec![ParkedWrite::Remove { subscription, key, partition: 0, place }], ..Commit::default() });
 }
 
 fn remember<F: StoreFixture>(desk: &mut Desk<F>, scope: &str, key: &str, answer: &str) -> AnswerRow {
@@ -172,7 +174,7 @@ pub fn withdrawn_effects_stay_until_they_are_done<F: StoreFixture>() {
 pub fn parked_events_come_in_order_of_place<F: StoreFixture>() {
     let mut desk = Desk::<F>::new();
     let rows = [("f", "a", 3), ("f", "a", 1), ("f", "b", 2), ("g", "a", 4), ("f", "a", 12)];
-    park(&mut desk, rows.map(|(follower, key, place)| parked(follower, key, place)));
+    park(&mut desk, rows.map(|(subscription, key, place)| parked(subscription, key, place)));
     let found = desk.store().parked("f", 0, "a", 10).expect("parked are read");
     assert_eq!(found, [1, 3, 12].map(|place| parked("f", "a", place)));
     assert_eq!(desk.store().parked("f", 0, "a", 2).expect("parked are read").len(), 2);
@@ -183,7 +185,7 @@ pub fn parked_events_come_in_order_of_place<F: StoreFixture>() {
 pub fn the_head_of_each_parked_key_is_recovered<F: StoreFixture>() {
     let mut desk = Desk::<F>::new();
     let rows = [("f", "a", 3), ("f", "b", 2), ("f", "a", 5), ("g", "a", 1), ("g", "a", 10)];
-    park(&mut desk, rows.map(|(follower, key, place)| parked(follower, key, place)));
+    park(&mut desk, rows.map(|(subscription, key, place)| parked(subscription, key, place)));
     desk.reopen();
     assert_eq!(desk.heads("f"), [parked("f", "a", 3), parked("f", "b", 2)]);
     assert_eq!(desk.heads("g"), [parked("g", "a", 1)]);
@@ -234,15 +236,15 @@ pub fn a_follower_stands_in_each_partition_by_itself<F: StoreFixture>() {
     let mut desk = Desk::<F>::new();
     let of = |topic: &str, number| Partition { topic: topic.into(), number };
     let places = [(own(), 7), (of("sample-events", 1), 0), (of("other-events", 1), 12)];
-    let to = |(partition, to): (Partition, u64)| PlaceMove { partition, ..moved("f", None, to) };
+    let to = |(partition, to): (Partition, u64)| OffsetUpdate { partition, ..moved("f", None, to) };
     desk.commit(Commit { positions: places.clone().map(to).to_vec(), ..Commit::default() });
     desk.reopen();
     for (partition, position) in places {
-        let standing = desk.store().standing("f", &partition).expect("positions are read");
-        assert_eq!(standing, Some(Standing { position, numbers: vec![] }), "{partition}");
+        let consumer_offset = desk.store().consumer_offset("f", &partition).expect("positions are read");
+        assert_eq!(consumer_offset, Some(ConsumerOffset { position, numbers: vec![] }), "{partition}");
     }
-    for (follower, partition) in [("f", of("other-events", 0)), ("f", of("sample-events", 2)), ("g", own())] {
-        assert_eq!(desk.store().standing(follower, &partition).expect("positions are read"), None);
+    for (subscription, partition) in [("f", of("other-events", 0)), ("f", of("sample-events", 2)), ("g", own())] {
+        assert_eq!(desk.store().consumer_offset(subscription, &partition).expect("positions are read"), None);
     }
 }
 
@@ -251,18 +253,18 @@ pub fn the_last_numbers_of_outboxes_are_kept_beside_the_position<F: StoreFixture
     let mut desk = Desk::<F>::new();
     let numbers = |of: &[(&str, u64)]| of.iter().map(|(outbox, number)| ((*outbox).to_owned(), *number)).collect::<Vec<_>>();
     let other = Partition { number: 1, ..own() };
-    let first = PlaceMove { numbers: numbers(&[("a", 5), ("b", 9)]), ..moved("f", None, 3) };
-    let beside = PlaceMove { numbers: numbers(&[("a", 2)]), partition: other.clone(), ..moved("f", None, 1) };
+    let first = OffsetUpdate { numbers: numbers(&[("a", 5), ("b", 9)]), ..moved("f", None, 3) };
+    let beside = OffsetUpdate { numbers: numbers(&[("a", 2)]), partition: other.clone(), ..moved("f", None, 1) };
     desk.commit(Commit { positions: vec![first, beside], ..Commit::default() });
-    let second = PlaceMove { numbers: numbers(&[("c", 1), ("a", 6)]), ..moved("f", Some(3), 8) };
+    let second = OffsetUpdate { numbers: numbers(&[("c", 1), ("a", 6)]), ..moved("f", Some(3), 8) };
     desk.commit(Commit { positions: vec![second], ..Commit::default() });
     desk.commit(Commit { positions: vec![moved("f", Some(8), 9)], ..Commit::default() });
     desk.reopen();
-    let mut there = desk.store().standing("f", &own()).expect("positions are read").expect("it stands there");
+    let mut there = desk.store().consumer_offset("f", &own()).expect("positions are read").expect("it stands there");
     there.numbers.sort();
-    assert_eq!(there, Standing { position: 9, numbers: numbers(&[("a", 6), ("b", 9), ("c", 1)]) });
-    let there = desk.store().standing("f", &other).expect("positions are read");
-    assert_eq!(there, Some(Standing { position: 1, numbers: numbers(&[("a", 2)]) }));
+    assert_eq!(there, ConsumerOffset { position: 9, numbers: numbers(&[("a", 6), ("b", 9), ("c", 1)]) });
+    let there = desk.store().consumer_offset("f", &other).expect("positions are read");
+    assert_eq!(there, Some(ConsumerOffset { position: 1, numbers: numbers(&[("a", 2)]) }));
 }
 
 /// All of them, or the dead ones.

@@ -2,16 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "a fixture that fails fails its check")]
 
 use contract_tests::outside;
-use contract_tests::sample::{Errand, far_sides};
+use contract_tests::sample::{Errand, effect_handlers};
 use driver::{SystemClock, Uuids};
 use in_memory::{Counting, ManualClock, MemoryChannel};
-use kernel::Repeat;
+use kernel::RetrySafety;
 
 #[tokio::test]
 async fn channels_in_memory_keep_each_promise() {
     let effect = serde_json::to_vec(&Errand::default()).unwrap();
-    for repeat in [Repeat::Idempotent, Repeat::Queryable, Repeat::Never] {
-        let channel = MemoryChannel::new(far_sides(repeat).remove(0));
+    for repeat in [RetrySafety::Idempotent, RetrySafety::Queryable, RetrySafety::Never] {
+        let channel = MemoryChannel::new(effect_handlers(repeat).remove(0));
         outside::a_channel_keeps_its_promise(&channel, &effect).await;
     }
 }

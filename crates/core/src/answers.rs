@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use kernel::context::Opaque;
-use kernel::event::Unreadable;
+use kernel::event::CodecError;
 use kernel::service::AnswererDef;
 
 use super::guarded;
@@ -46,9 +46,9 @@ impl Answers {
     }
 
     /// Asks the directory. A port without one has no answer; a directory that fails is a fault, and is asked again.
-    pub fn ask(&mut self, port: &'static str, question: String) -> Result<(), Unreadable> {
+    pub fn ask(&mut self, port: &'static str, question: String) -> Result<(), CodecError> {
         let answerer = self.answerers.iter().find(|answerer| answerer.port == port);
-        let answer = answerer.map(|answerer| guarded("it", || answerer.answer(&question)).map_err(Unreadable).flatten());
+        let answer = answerer.map(|answerer| guarded("it", || answerer.answer(&question)).map_err(CodecError).flatten());
         let answer = answer.transpose()?.flatten();
         let asked = (port, question);
         if self.known.insert(asked.clone(), (answer, self.now_ms.saturating_add(self.ttl_ms))).is_none() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kernel::event::Cause;
 
 use super::parking::Parked;
-use super::request::{Done, Failure, Wait};
+use super::request::{CommandError, CommandOutcome, Wait};
 use ports::model::TableId;
 use ports::{AnswerRow, EffectRow, ParkedWrite, Record, RowRef, TimerWrite};
 
@@ -42,7 +42,7 @@ pub struct Reply {
     /// The request's number.
     pub ticket: u64,
     /// The answer.
-    pub result: Result<Done, Failure>,
+    pub result: Result<CommandOutcome, CommandError>,
     /// The aggregate that was asked, where the answer waits until it is settled.
     pub held_for: Option<HeldFor>,
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::batch::{Batch, Reply};
-use super::followers::{Phase, Place};
 use super::gather::Items;
 use super::parking::Parked;
-use super::request::{Action, Failure};
+use super::request::{Action, CommandError};
+use super::subscriptions::{Phase, Place};
 use super::work::Work;
 use super::{Core, Stop, Trouble, Turn};
 use defects::{Defect, has};
@@ -152,11 +152,11 @@ impl Core {
         let partition = self.places[parks].partition.number;
         match self.store.parked(&name, partition, &key, 1) {
             Ok(heads) if heads.first().is_some_and(|head| head.place == place) => {
-                let parked = vec![ParkedWrite::Remove { follower: name, key: key.clone(), partition, place }];
+                let parked = vec![ParkedWrite::Remove { subscription: name, key: key.clone(), partition, place }];
                 let then = Then::Discarded(parks, key, place);
                 self.put(Pending { commit: Commit { parked, ..Commit::default() }, then }, turn);
             }
-            Ok(_) => tracing::warn!(follower = name, key, place, "not discarded: another event stands first"),
+            Ok(_) => tracing::warn!(subscription = name, key, place, "not discarded: another event stands first"),
             Err(error) => {
                 self.discards.push_front((parks, key, place));
                 self.stumble(Items::default(), &Stop::Store(error), turn);
@@ -377,7 +377,7 @@ impl Core {
             match (item, unavailable) {
                 (Work::Command(request), None) => self.commands.push_front(request),
                 (Work::Command(request), Some(cause)) => {
-                    let result = Err(Failure::Unavailable(cause.to_owned()));
+                    let result = Err(CommandError::Unavailable(cause.to_owned()));
                     turn.actions.push(Action::Reply { ticket: request.ticket, result });
                 }
                 (Work::Ended(ended), _) => self.ended.push_front(ended),
@@ -390,15 +390,15 @@ impl Core {
     }
 
     /// The one item that the store refuses, alone: it must not hold up the others.
-    fn single_out(&mut self, mut items: Items, cause: &str, refused: bool, turn: &mut Turn) {
+    fn single_out(&mut self, mut items: Items, cause: &str, rejected: bool, turn: &mut Turn) {
         tracing::error!(cause, "the store refuses this one item");
         let later_ms = self.now.as_millisecond().saturating_add(SET_BACK_MS);
         let mut reached = std::mem::take(&mut items.reached);
         for item in items.work {
             match item {
                 Work::Command(request) => {
-                    let taken = refused && request.order.give_id.is_some();
-                    let failure = if taken { Failure::IdTaken } else { Failure::Fault(cause.to_owned()) };
+                    let taken = rejected && request.order.give_id.is_some();
+                    let failure = if taken { CommandError::IdTaken } else { CommandError::Fault(cause.to_owned()) };
                     turn.actions.push(Action::Reply { ticket: request.ticket, result: Err(failure) });
                 }
                 Work::Event { place, record, parked } => {

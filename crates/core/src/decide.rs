@@ -1,9 +1,9 @@
 //! Deciding: one command, one aggregate, and what follows from it for the batch.
 
-use kernel::At;
+use kernel::Context;
 use kernel::aggregate::TimerChange;
 use kernel::context::{Missing, Opaque};
-use kernel::erased::{Emitted, EmittedEffect, ErasedDecision, Undecided};
+use kernel::erased::{DecisionError, Emitted, EmittedEffect, ErasedDecision};
 
 use super::batch::{Batch, Step};
 use super::rows::Slot;
@@ -23,11 +23,11 @@ pub struct Applied {
 
 impl Core {
     /// Decides and applies to the batch. The outer error stops the item; the inner one is the aggregate's no.
-    pub(super) fn decide(&mut self, batch: &mut Batch, step: &Step<'_>) -> Result<Result<Applied, Undecided>, Stop> {
+    pub(super) fn decide(&mut self, batch: &mut Batch, step: &Step<'_>) -> Result<Result<Applied, DecisionError>, Stop> {
         let model = self.model.clone();
         let table = model.table_of(step.table);
         let Rows::Aggregate(def) = &table.rows else {
-            return Ok(Err(Undecided::Fault(format!("{} takes no commands", table.name))));
+            return Ok(Err(DecisionError::Fault(format!("{} takes no commands", table.name))));
         };
         let Some(slot) = self.rows.get(step.table, step.key).cloned() else {
             return Err(Stop::Missing(vec![RowRef { table: step.table, key: step.key.to_owned() }]));
@@ -37,7 +37,7 @@ impl Core {
             None => self.next_id(step.table)?,
         };
         self.rows.look_for(table.service);
-        let at = At::new(self.now, &self.zone, id, step.key, &step.cause.actor, &self.rows);
+        let at = Context::new(self.now, &self.zone, id, step.key, &step.cause.actor, &self.rows);
         let decided = guarded(table.name, || def.of.decide(slot.state.as_ref(), step.command, &at));
         let missing = self.rows.take_missing();
         if !missing.is_empty() {
@@ -46,7 +46,7 @@ impl Core {
         match decided {
             Ok(Ok(decision)) => Ok(self.apply(batch, step, table, &slot, id, decision)),
             Ok(Err(undecided)) => Ok(Err(undecided)),
-            Err(panicked) => Ok(Err(Undecided::Fault(panicked))),
+            Err(panicked) => Ok(Err(DecisionError::Fault(panicked))),
         }
     }
 
@@ -60,7 +60,7 @@ impl Core {
     }
 
     /// Questions are answered at once, rows are left to the caller to load; either way the item is decided again.
-    fn fetch(&mut self, table: &Table, missing: Vec<Missing>) -> Result<Result<Applied, Undecided>, Stop> {
+    fn fetch(&mut self, table: &Table, missing: Vec<Missing>) -> Result<Result<Applied, DecisionError>, Stop> {
         let mut wanted = Vec::new();
         for item in missing {
             match item {
@@ -68,11 +68,11 @@ impl Core {
                     Some(other) if self.model.table_of(other).service == table.service => {
                         wanted.push(RowRef { table: other, key });
                     }
-                    _ => return Ok(Err(Undecided::Fault(format!("{} asks for rows of another service", table.name)))),
+                    _ => return Ok(Err(DecisionError::Fault(format!("{} asks for rows of another service", table.name)))),
                 },
                 Missing::Answer(port, question) => {
                     if let Err(error) = self.rows.answers.ask(port, question) {
-                        return Ok(Err(Undecided::Fault(format!("{port}: {error}"))));
+                        return Ok(Err(DecisionError::Fault(format!("{port}: {error}"))));
                     }
                 }
             }
@@ -89,16 +89,16 @@ impl Core {
         before: &Slot,
         id: u64,
         mut decision: ErasedDecision,
-    ) -> Result<Applied, Undecided> {
+    ) -> Result<Applied, DecisionError> {
         let timers = std::mem::take(&mut decision.timers);
         let timers = timers.into_iter().map(|change| timer_write(step, table, change)).collect::<Result<Vec<_>, _>>()?;
         let listed = decision.state.as_ref().map(|state| guarded(table.name, || table.index_of(step.key, state)));
-        let listed = listed.transpose().map_err(Undecided::Fault)?;
-        let listed = listed.transpose().map_err(|error| Undecided::Fault(error.0))?;
+        let listed = listed.transpose().map_err(DecisionError::Fault)?;
+        let listed = listed.transpose().map_err(|error| DecisionError::Fault(error.0))?;
         let most = self.limits.event_bytes;
         if let Some(Emitted { event_type, data, .. }) = decision.events.iter().find(|event| event.data.len() > most) {
             let cause = format!("{}: a {event_type} of {} bytes; an event may have {most}", table.name, data.len());
-            return Err(Undecided::Fault(cause));
+            return Err(DecisionError::Fault(cause));
         }
         let changed = decision.changed;
         let created = before.state.is_none() && decision.state.is_some();
@@ -156,7 +156,7 @@ impl Core {
     }
 }
 
-fn timer_write(step: &Step<'_>, table: &Table, change: TimerChange<Opaque>) -> Result<TimerWrite, Undecided> {
+fn timer_write(step: &Step<'_>, table: &Table, change: TimerChange<Opaque>) -> Result<TimerWrite, DecisionError> {
     Ok(match change {
         TimerChange::Set { name, due, command } => TimerWrite::Set(TimerRow {
             table: step.table,
@@ -171,9 +171,9 @@ fn timer_write(step: &Step<'_>, table: &Table, change: TimerChange<Opaque>) -> R
 }
 
 /// A command as timers keep it.
-pub fn encode_command(table: &Table, command: &Opaque) -> Result<Vec<u8>, Undecided> {
+pub fn encode_command(table: &Table, command: &Opaque) -> Result<Vec<u8>, DecisionError> {
     match &table.rows {
-        Rows::Aggregate(def) => def.of.encode_command(command).map_err(|error| Undecided::Fault(error.0)),
-        Rows::View(_) | Rows::Kept => Err(Undecided::Fault(format!("{} takes no commands", table.name))),
+        Rows::Aggregate(def) => def.of.encode_command(command).map_err(|error| DecisionError::Fault(error.0)),
+        Rows::View(_) | Rows::Kept => Err(DecisionError::Fault(format!("{} takes no commands", table.name))),
     }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use kernel::{Later, Outcome, Reaction, Repeat};
+use kernel::{DelayedReply, Outcome, Reaction, RetrySafety};
 
 use super::lanes::Lanes;
 use super::limits::Limits;
-use super::request::FarJob;
+use super::request::EffectJob;
 use ports::model::TableId;
 use ports::{EffectRow, Store, StoreError};
 
@@ -17,7 +17,7 @@ pub struct Ended {
     /// How it ended.
     pub outcome: Outcome<Vec<u8>>,
     /// What the far side will say later.
-    pub later: Vec<Later<Vec<u8>>>,
+    pub later: Vec<DelayedReply<Vec<u8>>>,
 }
 
 /// An effect in the hands of the core.
@@ -35,7 +35,7 @@ pub struct Effects {
     running: BTreeMap<u64, Held>,
     paused: BTreeMap<(i64, u64), Held>,
     lanes: Lanes,
-    repeats: BTreeMap<String, Repeat>,
+    repeats: BTreeMap<String, RetrySafety>,
     /// The store has effects behind `loaded_until` that are not in memory.
     spilled: bool,
     loaded_until: u64,
@@ -49,7 +49,7 @@ pub struct Effects {
 
 impl Effects {
     /// With the ports' promises.
-    pub fn new(limits: &Limits, repeats: BTreeMap<String, Repeat>) -> Self {
+    pub fn new(limits: &Limits, repeats: BTreeMap<String, RetrySafety>) -> Self {
         Self {
             ready: VecDeque::new(),
             running: BTreeMap::new(),
@@ -130,20 +130,20 @@ impl Effects {
         if row.withdrawn && !unknown {
             return Some(Ended { row, outcome: Outcome::Withdrawn, later: Vec::new() });
         }
-        if unknown && repeat == Repeat::Never {
+        if unknown && repeat == RetrySafety::Never {
             return Some(Ended { row, outcome: Outcome::Unknown, later: Vec::new() });
         }
-        let asking = unknown && repeat == Repeat::Queryable;
+        let asking = unknown && repeat == RetrySafety::Queryable;
         self.ready.push_back(Held { row, attempt: 0, asking, unknown });
         None
     }
 
-    fn repeat(&self, port: &str) -> Repeat {
-        self.repeats.get(port).copied().unwrap_or(Repeat::Never)
+    fn repeat(&self, port: &str) -> RetrySafety {
+        self.repeats.get(port).copied().unwrap_or(RetrySafety::Never)
     }
 
     /// The calls to make now.
-    pub fn dispatch(&mut self, now_ms: i64) -> Vec<FarJob> {
+    pub fn dispatch(&mut self, now_ms: i64) -> Vec<EffectJob> {
         let waiting = self.paused.split_off(&(now_ms.saturating_add(1), 0));
         for held in std::mem::replace(&mut self.paused, waiting).into_values().rev() {
             self.ready.push_front(held);
@@ -156,7 +156,7 @@ impl Effects {
                 continue;
             }
             held.attempt += 1;
-            jobs.push(FarJob {
+            jobs.push(EffectJob {
                 number: held.row.number,
                 id: held.row.id.clone(),
                 port: held.row.port.clone(),
@@ -188,18 +188,18 @@ impl Effects {
         let end = |held: Held, outcome| Some(Ended { row: held.row, outcome, later: Vec::new() });
         match reaction {
             Reaction::Reply { now, later } => return Some(Ended { row: held.row, outcome: Outcome::Reply(now), later }),
-            Reaction::Unheard if held.row.withdrawn => return end(held, Outcome::Withdrawn),
+            Reaction::UnknownId if held.row.withdrawn => return end(held, Outcome::Withdrawn),
             Reaction::Unreachable if held.row.withdrawn && !held.unknown => return end(held, Outcome::Withdrawn),
-            Reaction::Unheard => {
+            Reaction::UnknownId => {
                 held.asking = false;
                 held.unknown = false;
             }
             Reaction::TimedOut => {
                 held.unknown = true;
                 match self.repeat(&held.row.port) {
-                    Repeat::Never => return end(held, Outcome::Unknown),
-                    Repeat::Queryable => held.asking = true,
-                    Repeat::Idempotent => held.asking = false,
+                    RetrySafety::Never => return end(held, Outcome::Unknown),
+                    RetrySafety::Queryable => held.asking = true,
+                    RetrySafety::Idempotent => held.asking = false,
                 }
             }
             Reaction::Unreachable => {}
@@ -210,7 +210,7 @@ impl Effects {
             return end(held, if certain { Outcome::Unreachable } else { Outcome::Unknown });
         }
         let pause_ms = match reaction {
-            Reaction::Unheard => 0,
+            Reaction::UnknownId => 0,
             _ => self.retry_ms << held.attempt.min(6).saturating_sub(1),
         };
         self.paused.insert((now_ms.saturating_add(pause_ms), number), held);

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kernel::erased::{ErasedTo, Otherwise, Undecided};
-use kernel::event::{Cause, Unreadable};
+use kernel::erased::{DecisionError, ErasedCommand, OnRejection};
+use kernel::event::{Cause, CodecError};
 
 use super::batch::{Batch, Step};
 use super::foreign::Read;
@@ -11,7 +11,7 @@ use super::parking::Parked;
 use super::rows::Slot;
 use super::{Core, Stop, guarded};
 use defects::{Defect, has};
-use ports::model::{Does, Rows, TableId};
+use ports::model::{Handling, Rows, TableId};
 use ports::{ParkedRow, ParkedWrite, Record, RowRef};
 
 /// Why an event could not be handled.
@@ -40,8 +40,8 @@ impl Core {
         parked: Option<(u64, u32)>,
     ) -> Result<(), Stop> {
         let model = self.model.clone();
-        let follower = self.places[place].follower;
-        let def = &model.followers[follower];
+        let subscription = self.places[place].subscription;
+        let def = &model.subscriptions[subscription];
         let last_try = parked.is_some_and(|(_, attempts)| attempts as usize >= self.limits.event_retries_ms.len());
         let (ours, read) = match self.read(place, record, last_try)? {
             Read::Ours(ours) => (ours, Ok(())),
@@ -70,8 +70,8 @@ impl Core {
         let handled = read.and_then(|()| {
             self.keep(place, &ours)?;
             match &def.does {
-                Does::Project(table, _) => self.project(*table, &ours),
-                Does::React(_) => self.react(batch, follower, &ours),
+                Handling::Project(table, _) => self.project(*table, &ours),
+                Handling::React(_) => self.react(batch, subscription, &ours),
             }
         });
         match handled {
@@ -86,8 +86,8 @@ impl Core {
     /// It is done with, and if it was parked it is not any more.
     fn unpark(&self, batch: &mut Batch, place: usize, key: &str, parked: Option<(u64, u32)>) {
         if let Some((at, _)) = parked {
-            let (follower, partition) = (self.follower_at(place).name.clone(), self.places[place].partition.number);
-            batch.parked.push(ParkedWrite::Remove { follower, key: key.to_owned(), partition, place: at });
+            let (subscription, partition) = (self.follower_at(place).name.clone(), self.places[place].partition.number);
+            batch.parked.push(ParkedWrite::Remove { subscription, key: key.to_owned(), partition, place: at });
         }
     }
 
@@ -96,10 +96,10 @@ impl Core {
         self.parking.holds(place, key) || batch.parking.iter().any(|(other, k, _)| *other == place && k == key)
     }
 
-    fn react(&mut self, batch: &mut Batch, follower: usize, record: &Record) -> Result<(), Failed> {
+    fn react(&mut self, batch: &mut Batch, subscription: usize, record: &Record) -> Result<(), Failed> {
         let model = self.model.clone();
-        let Does::React(policies) = &model.followers[follower].does else { return Ok(()) };
-        let seen = record.seen();
+        let Handling::React(policies) = &model.subscriptions[subscription].does else { return Ok(()) };
+        let seen = record.metadata();
         let cause = Self::follows_from(record);
         for (policy, table) in policies.get(&record.event_type).into_iter().flatten() {
             let reacted = guarded(policy.name, || policy.react(record.version, &record.data, &seen));
@@ -115,17 +115,24 @@ impl Core {
         Ok(())
     }
 
-    fn issue(&mut self, batch: &mut Batch, policy: &str, table: TableId, to: &ErasedTo, cause: &Cause) -> Result<(), Failed> {
+    fn issue(
+        &mut self,
+        batch: &mut Batch,
+        policy: &str,
+        table: TableId,
+        to: &ErasedCommand,
+        cause: &Cause,
+    ) -> Result<(), Failed> {
         let step = Step { table, key: &to.key, give_id: None, command: &to.command, cause };
-        let refused = match self.decide(batch, &step)? {
+        let rejected = match self.decide(batch, &step)? {
             Ok(_) => return Ok(()),
-            Err(Undecided::Fault(fault)) => return Err(Failed::Perhaps(format!("{policy}: {fault}"))),
-            Err(Undecided::Refused(refused)) => refused,
+            Err(DecisionError::Fault(fault)) => return Err(Failed::Perhaps(format!("{policy}: {fault}"))),
+            Err(DecisionError::Rejected(rejected)) => rejected,
         };
-        match &to.otherwise {
-            Otherwise::Nothing => Ok(()),
-            Otherwise::DeadLetter => Err(Failed::ForGood(format!("{policy}: refused, {}: {}", refused.code, refused.detail))),
-            Otherwise::Compensate(command) => match self.decide(batch, &Step { command, ..step })? {
+        match &to.on_rejection {
+            OnRejection::Nothing => Ok(()),
+            OnRejection::DeadLetter => Err(Failed::ForGood(format!("{policy}: refused, {}: {}", rejected.code, rejected.detail))),
+            OnRejection::Compensate(command) => match self.decide(batch, &Step { command, ..step })? {
                 Ok(_) => Ok(()),
                 Err(undecided) => Err(Failed::ForGood(format!("{policy}: the compensation failed: {undecided:?}"))),
             },
@@ -143,7 +150,7 @@ impl Core {
         let Some(slot) = self.rows.get(table, &record.key).cloned() else {
             return Err(Stop::Missing(vec![RowRef { table, key: record.key.clone() }]).into());
         };
-        let seen = record.seen();
+        let seen = record.metadata();
         let applied = guarded(view.name, || {
             let mut state = view.row.apply(slot.state.as_ref(), record.version, &record.data, &seen)?;
             if has(Defect::EventTwice) {
@@ -151,7 +158,7 @@ impl Core {
             }
             let id = view.row.id(&state);
             let listed = id.map(|_| def.index_of(&record.key, &state)).transpose()?;
-            Ok::<_, Unreadable>((state, id, listed))
+            Ok::<_, CodecError>((state, id, listed))
         });
         let (state, id, listed) = match applied {
             Ok(Ok(applied)) => applied,
@@ -176,7 +183,14 @@ impl Core {
         let pause_ms = self.limits.event_retries_ms.get(attempts as usize - 1).filter(|_| !for_good);
         let next_try_ms = pause_ms.map_or(0, |pause| self.now.as_millisecond().saturating_add(*pause));
         let dead = pause_ms.is_none();
-        tracing::warn!(follower = self.follower_at(place).name, key = record.key, event = record.id, cause, dead, "event parked");
+        tracing::warn!(
+            subscription = self.follower_at(place).name,
+            key = record.key,
+            event = record.id,
+            cause,
+            dead,
+            "event parked"
+        );
         let mut row = self.parked_row(place, record);
         row.place = parked.map_or(row.place, |(at, _)| at);
         row.attempts = attempts;
@@ -190,7 +204,7 @@ impl Core {
     /// Its place is its position in the topic: it comes in that order, and it keeps it through restarts.
     fn parked_row(&self, place: usize, record: &Record) -> ParkedRow {
         ParkedRow {
-            follower: self.follower_at(place).name.clone(),
+            subscription: self.follower_at(place).name.clone(),
             key: record.key.clone(),
             partition: self.places[place].partition.number,
             place: record.seq,
@@ -208,11 +222,11 @@ impl Core {
         let key = &record.key;
         let mut rows = self.foresee_kept(place, record);
         match &self.follower_at(place).does {
-            Does::Project(table, events) if events.contains(&record.event_type) => {
+            Handling::Project(table, events) if events.contains(&record.event_type) => {
                 rows.push(RowRef { table: *table, key: key.clone() });
             }
-            Does::Project(..) => {}
-            Does::React(policies) => {
+            Handling::Project(..) => {}
+            Handling::React(policies) => {
                 let targets = policies.get(&record.event_type).into_iter().flatten();
                 rows.extend(targets.map(|(_, table)| RowRef { table: *table, key: key.clone() }));
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kernel::ForeignDef;
+use kernel::ExternalDef;
 use kernel::context::Opaque;
 
 use super::rows::Slot;
@@ -27,8 +27,8 @@ pub(super) enum Read {
 
 impl Core {
     /// Where the service of a place keeps events, and how foreign ones are read; none where nobody else writes.
-    fn beside(&self, place: usize) -> Option<(TableId, ForeignDef)> {
-        let service = self.model.followers[self.places[place].follower].service;
+    fn beside(&self, place: usize) -> Option<(TableId, ExternalDef)> {
+        let service = self.model.subscriptions[self.places[place].subscription].service;
         Some((*self.model.kept.get(service)?, self.model.system.foreign?))
     }
 

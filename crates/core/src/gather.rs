@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::followers::{Phase, Place, Reached};
+use super::subscriptions::{Phase, Place, Reached};
 use super::work::Work;
 use super::{Core, Stop};
 use defects::{Defect, has};
@@ -110,8 +110,8 @@ impl Core {
         let room_now = room.saturating_sub(items.work.len());
         let due = self.parking.due(self.now.as_millisecond(), room_now, |place| self.places[place].works());
         for (place, key) in due {
-            let Place { follower, partition, .. } = &self.places[place];
-            let name = &self.model.followers[*follower].name;
+            let Place { subscription, partition, .. } = &self.places[place];
+            let name = &self.model.subscriptions[*subscription].name;
             let most = room.saturating_sub(items.work.len()).max(1);
             let rows = self.store.parked(name, partition.number, &key, most).map_err(Stop::Store)?;
             if rows.is_empty() {
@@ -131,7 +131,7 @@ impl Core {
             return Ok(());
         }
         self.read_ahead(number, room)?;
-        let follower = self.places[number].follower;
+        let subscription = self.places[number].subscription;
         let model = self.model.clone();
         let kept = model.system.foreign.filter(|_| !model.kept.is_empty()).map(|foreign| foreign.keeps);
         let place = &mut self.places[number];
@@ -144,7 +144,7 @@ impl Core {
                 numbers.insert(stamp.outbox.clone(), stamp.number);
             }
             let event_type = delivery.record.event_type.as_str();
-            if is_new && (model.followers[follower].cares(event_type) || kept == Some(event_type)) {
+            if is_new && (model.subscriptions[subscription].handles(event_type) || kept == Some(event_type)) {
                 let record = Arc::new(delivery.record.clone());
                 items.work.push(Work::Event { place: number, record, parked: None });
                 taken += 1;

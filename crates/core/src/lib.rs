@@ -15,7 +15,6 @@ mod commit;
 mod decide;
 mod effects;
 mod events;
-mod followers;
 mod foreign;
 mod gather;
 mod lanes;
@@ -26,6 +25,7 @@ mod relay;
 mod request;
 mod rows;
 mod status;
+mod subscriptions;
 mod waiters;
 mod work;
 
@@ -34,25 +34,27 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
-use kernel::{Repeat, Timestamp};
+use kernel::{RetrySafety, Timestamp};
 
 use answers::Answers;
 use batch::{Batch, Mark};
 use effects::{Effects, Ended};
-use followers::{Phase, Place, Reached};
 use gather::Items;
 use parking::Parking;
-use ports::model::{Follower, Model, TableId};
+use ports::model::{Model, Subscription, TableId};
 use ports::{CommitError, Partition, Record, Recovered, RowRef, Store, StoreError};
 use rebuild::Rebuild;
 use rows::RowCache;
+use subscriptions::{Phase, Place, Reached};
 use waiters::Waiters;
 use work::Work;
 
 pub use limits::Limits;
 pub use relay::{Relay, RelayError, Relayed};
-pub use request::{Action, Done, Failure, FarJob, Idempotency, Input, Order, Request, Typed, Wait};
-pub use status::{FollowerStatus, RebuildDone, RebuildStatus, Status};
+pub use request::{
+    Action, CommandError, CommandOutcome, CommandRequest, EffectJob, Idempotency, Input, QueuedCommand, Typed, Wait,
+};
+pub use status::{ConsumerStatus, RebuildDone, RebuildStatus, Status};
 
 /// Rounds of loading after which one item is to blame: more than any chain of look-ups needs.
 const ROUNDS: usize = 64;
@@ -76,7 +78,7 @@ pub struct Core {
     rebuild: Option<Rebuild>,
     rebuilds: u64,
     rebuilt: Option<RebuildDone>,
-    commands: VecDeque<Box<Request>>,
+    commands: VecDeque<Box<QueuedCommand>>,
     ended: VecDeque<Ended>,
     /// Ends of effects that the store refuses, each with when it is tried again.
     set_back: Vec<(i64, Ended)>,
@@ -157,7 +159,7 @@ pub struct Turn {
 }
 
 /// What a core is made of.
-pub struct Parts {
+pub struct CoreOptions {
     /// The declarations.
     pub model: Arc<Model>,
     /// The store's writing side.
@@ -167,15 +169,15 @@ pub struct Parts {
     /// Bounds.
     pub limits: Limits,
     /// What the adapters of the ports promise; ports that are missing here are never called twice.
-    pub ports: BTreeMap<String, Repeat>,
+    pub ports: BTreeMap<String, RetrySafety>,
     /// The system's own topic, too, comes from a broker, which its log is relayed to; else followers read the log itself.
     pub by_broker: bool,
 }
 
 impl Core {
     /// A core over what its store has.
-    pub fn new(parts: Parts) -> Result<Self, StoreError> {
-        let Parts { model, mut store, zone, limits, ports, by_broker } = parts;
+    pub fn new(parts: CoreOptions) -> Result<Self, StoreError> {
+        let CoreOptions { model, mut store, zone, limits, ports, by_broker } = parts;
         let recovered = store.recover()?;
         let answers = Answers::new(&model, limits.answers, limits.answer_ttl_ms);
         let mut core = Self {
@@ -239,7 +241,8 @@ impl Core {
             Input::Command(request) => {
                 let paused = self.is_paused(self.service_of(request.order.table));
                 if paused || self.commands.len() >= self.limits.queue {
-                    let failure = if paused { Failure::Unavailable("the service is paused".into()) } else { Failure::Overloaded };
+                    let failure =
+                        if paused { CommandError::Unavailable("the service is paused".into()) } else { CommandError::Overloaded };
                     return Some(Action::Reply { ticket: request.ticket, result: Err(failure) });
                 }
                 self.commands.push_back(request);
@@ -251,13 +254,13 @@ impl Core {
             Input::Assigned { partitions } => self.assigned(partitions),
             Input::Handed { positions } => self.handed.extend(positions),
             Input::Revoked { partitions } => self.revoked(&partitions),
-            Input::Redrive { follower, key } => {
-                for place in self.places_that_park(&follower, &key) {
+            Input::Redrive { subscription, key } => {
+                for place in self.places_that_park(&subscription, &key) {
                     self.parking.set(place, &key, parking::Parked { next_try_ms: 0, dead: false });
                 }
             }
-            Input::Discard { follower, key, place } => {
-                let heads = self.places_that_park(&follower, &key);
+            Input::Discard { subscription, key, place } => {
+                let heads = self.places_that_park(&subscription, &key);
                 self.discards.extend(heads.into_iter().map(|parks| (parks, key.clone(), place)));
             }
             Input::Rebuild { view } => self.rebuild_wanted = Some(view),
@@ -267,8 +270,8 @@ impl Core {
     }
 
     /// The places of a follower that hold events of this key back.
-    fn places_that_park(&self, follower: &str, key: &str) -> Vec<usize> {
-        let of = |place: &usize| self.model.followers[self.places[*place].follower].name == follower;
+    fn places_that_park(&self, subscription: &str, key: &str) -> Vec<usize> {
+        let of = |place: &usize| self.model.subscriptions[self.places[*place].subscription].name == subscription;
         (0..self.places.len()).filter(of).filter(|place| self.parking.holds(*place, key)).collect()
     }
 
@@ -279,7 +282,7 @@ impl Core {
             self.next_timer_ms = self.next_timer_ms.and(Some(i64::MIN)); // what waited is looked for at once
         }
         for place in &mut self.places {
-            let of = self.model.followers[place.follower].service;
+            let of = self.model.subscriptions[place.subscription].service;
             if self.model.system.services[of].name == service {
                 place.paused = paused;
             }
@@ -318,9 +321,10 @@ impl Core {
 
     /// As long as nobody knows what became of a commit, nothing can be begun: who waits is told so at once.
     fn turn_away(&mut self, turn: &mut Turn) {
-        let unavailable = || Failure::Unavailable("the outcome of a commit is being found out".into());
-        let refused = self.commands.drain(..).map(|request| Action::Reply { ticket: request.ticket, result: Err(unavailable()) });
-        turn.actions.extend(refused);
+        let unavailable = || CommandError::Unavailable("the outcome of a commit is being found out".into());
+        let rejected =
+            self.commands.drain(..).map(|request| Action::Reply { ticket: request.ticket, result: Err(unavailable()) });
+        turn.actions.extend(rejected);
     }
 
     fn work_once(&mut self, turn: &mut Turn) {
@@ -368,13 +372,13 @@ impl Core {
     }
 
     fn for_places(&self, at_end: &[usize], record: &Arc<Record>) -> Vec<Work> {
-        let caring = at_end.iter().filter(|place| self.follower_at(**place).cares(&record.event_type));
+        let caring = at_end.iter().filter(|place| self.follower_at(**place).handles(&record.event_type));
         caring.map(|place| Work::Event { place: *place, record: record.clone(), parked: None }).collect()
     }
 
     /// Who stands at a place.
-    fn follower_at(&self, place: usize) -> &Follower {
-        &self.model.followers[self.places[place].follower]
+    fn follower_at(&self, place: usize) -> &Subscription {
+        &self.model.subscriptions[self.places[place].subscription]
     }
 
     /// It has handled everything that is committed, this batch's items included.
@@ -448,8 +452,8 @@ impl Core {
     /// How it is doing.
     pub fn status(&self) -> Status {
         let places = self.places.iter().filter(|place| place.phase != Phase::Closed);
-        let followers = places.map(|place| FollowerStatus {
-            name: self.model.followers[place.follower].name.clone(),
+        let subscriptions = places.map(|place| ConsumerStatus {
+            name: self.model.subscriptions[place.subscription].name.clone(),
             topic: place.partition.topic.clone(),
             partition: place.partition.number,
             position: place.position,
@@ -458,7 +462,7 @@ impl Core {
         let (parked_keys, dead_keys) = self.parking.counts();
         Status {
             last_seq: self.last_seq,
-            followers: followers.collect(),
+            subscriptions: subscriptions.collect(),
             effects: self.effects.len(),
             parked_keys,
             dead_keys,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::events::Failed;
-use super::followers::Reached;
 use super::status::RebuildDone;
+use super::subscriptions::Reached;
 use super::{Core, Stop};
 use ports::model::TableId;
 use ports::{Commit, ParkedRow, ParkedWrite, Record, RowRef};
@@ -16,7 +16,7 @@ pub struct Rebuild {
     /// The view's name.
     pub view: String,
     /// Its follower.
-    pub follower: usize,
+    pub subscription: usize,
     /// The table that serves.
     pub table: TableId,
     /// The table that is filled.
@@ -33,12 +33,12 @@ impl Core {
         if self.rebuild.as_ref().is_some_and(|running| running.failed.is_none()) {
             return None;
         }
-        let (follower, table, shadow) = self.model.view_of(view)?;
+        let (subscription, table, shadow) = self.model.view_of(view)?;
         let view = view.to_owned();
-        let failed = self.own_place(follower).is_none().then(|| "its events are not in this process's log".to_owned());
+        let failed = self.own_place(subscription).is_none().then(|| "its events are not in this process's log".to_owned());
         let elsewhere = failed.is_some();
         self.rebuilds += 1;
-        self.rebuild = Some(Rebuild { number: self.rebuilds, view, follower, table, shadow, position: 0, failed });
+        self.rebuild = Some(Rebuild { number: self.rebuilds, view, subscription, table, shadow, position: 0, failed });
         if elsewhere {
             return None;
         }
@@ -46,17 +46,17 @@ impl Core {
         Some(Commit { clear: vec![shadow], ..Commit::default() })
     }
 
-    fn own_place(&self, follower: usize) -> Option<usize> {
-        self.places.iter().position(|place| place.own && place.follower == follower)
+    fn own_place(&self, subscription: usize) -> Option<usize> {
+        self.places.iter().position(|place| place.own && place.subscription == subscription)
     }
 
     /// The next page for the second table. Where an event fails, the rebuild is given up and the old view serves on.
     pub(super) fn rebuild_page(&mut self, records: &[Record]) -> Result<(), Stop> {
-        let Some((shadow, follower)) = self.rebuild.as_ref().map(|running| (running.shadow, running.follower)) else {
+        let Some((shadow, subscription)) = self.rebuild.as_ref().map(|running| (running.shadow, running.subscription)) else {
             return Ok(());
         };
         let model = self.model.clone();
-        for record in records.iter().filter(|record| model.followers[follower].cares(&record.event_type)) {
+        for record in records.iter().filter(|record| model.subscriptions[subscription].handles(&record.event_type)) {
             match self.project(shadow, record) {
                 Ok(()) => {}
                 Err(Failed::Stop(stop)) => return Err(stop),
@@ -75,27 +75,27 @@ impl Core {
     /// Rows that a page will need.
     pub(super) fn foresee_rebuild(&self, records: &[Record]) -> Vec<RowRef> {
         let Some(running) = &self.rebuild else { return Vec::new() };
-        let follower = &self.model.followers[running.follower];
-        let cared = records.iter().filter(|record| follower.cares(&record.event_type));
+        let subscription = &self.model.subscriptions[running.subscription];
+        let cared = records.iter().filter(|record| subscription.handles(&record.event_type));
         cared.map(|record| RowRef { table: running.shadow, key: record.key.clone() }).collect()
     }
 
     /// The second table has everything: the two change places, and what was parked for the old one is in the new one.
     pub(super) fn finish_rebuild(&mut self) -> Result<Option<Commit>, Stop> {
         let Some(running) = self.rebuild.as_ref().filter(|running| running.failed.is_none()) else { return Ok(None) };
-        let (follower, table, shadow) = (running.follower, running.table, running.shadow);
+        let (subscription, table, shadow) = (running.subscription, running.table, running.shadow);
         if running.position < self.last_seq {
             return Ok(None);
         }
-        let Some(place) = self.own_place(follower) else { return Ok(None) };
+        let Some(place) = self.own_place(subscription) else { return Ok(None) };
         let reached = Reached { place, to: running.position, numbers: BTreeMap::new() };
         let mut commit = Commit { swap: Some((table, shadow)), ..Commit::default() };
         commit.positions.push(self.place_move(&reached));
-        let name = &self.model.followers[follower].name;
+        let name = &self.model.subscriptions[subscription].name;
         for key in self.parking.of(place) {
             for row in self.store.parked(name, 0, &key, usize::MAX).map_err(Stop::Store)? {
-                let ParkedRow { follower, key, partition, place, .. } = row;
-                commit.parked.push(ParkedWrite::Remove { follower, key, partition, place });
+                let ParkedRow { subscription, key, partition, place, .. } = row;
+                commit.parked.push(ParkedWrite::Remove { subscription, key, partition, place });
             }
         }
         Ok(Some(commit))
@@ -106,7 +106,7 @@ impl Core {
         let Some(running) = self.rebuild.take() else { return };
         self.rows.forget(running.table);
         self.rows.forget(running.shadow);
-        if let Some(place) = self.own_place(running.follower) {
+        if let Some(place) = self.own_place(running.subscription) {
             self.parking.leave(place);
             self.places[place].position = running.position;
             self.places[place].rewind();

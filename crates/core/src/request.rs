@@ -5,22 +5,22 @@ use std::sync::Arc;
 use kernel::Reaction;
 use kernel::context::Opaque;
 use kernel::event::Cause;
-use kernel::refusal::Refused;
+use kernel::rejection::Rejected;
 use serde::{Deserialize, Serialize};
 
 use ports::model::TableId;
 use ports::{Delivery, Partition};
 
 /// An order, and where its answer goes.
-pub struct Request {
+pub struct QueuedCommand {
     /// The driver's number for the answer.
     pub ticket: u64,
     /// What is wanted.
-    pub order: Order,
+    pub order: CommandRequest,
 }
 
 /// A command for one aggregate, and what its sender expects.
-pub struct Order {
+pub struct CommandRequest {
     /// The aggregate's table.
     pub table: TableId,
     /// The aggregate's business key.
@@ -31,7 +31,7 @@ pub struct Order {
     pub command: Opaque,
     /// Who and what caused it.
     pub cause: Cause,
-    /// Only if the aggregate exists (then a missing one is [`Failure::Absent`]).
+    /// Only if the aggregate exists (then a missing one is [`CommandError::Absent`]).
     pub must_exist: bool,
     /// Only if it has this version (`If-Match`).
     pub expected_version: Option<u64>,
@@ -65,7 +65,7 @@ pub struct Wait {
 
 /// A command that was carried out, or found nothing to do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {
+pub struct CommandOutcome {
     /// The aggregate came to be by it.
     pub created: bool,
     /// It changed something.
@@ -105,10 +105,10 @@ impl std::fmt::Debug for Typed {
 
 /// Why a command was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-pub enum Failure {
+pub enum CommandError {
     /// A rule said no.
     #[error("{}", .0.detail)]
-    Refused(Refused),
+    Rejected(Rejected),
     /// No such aggregate.
     #[error("there is nothing of that name")]
     Absent,
@@ -141,7 +141,7 @@ pub enum Failure {
 /// What goes in.
 pub enum Input {
     /// A command from outside.
-    Command(Box<Request>),
+    Command(Box<QueuedCommand>),
     /// What came of a call to a far side.
     Far {
         /// The effect.
@@ -176,14 +176,14 @@ pub enum Input {
     /// A dead or parked key is tried again now.
     Redrive {
         /// The follower.
-        follower: String,
+        subscription: String,
         /// The order key.
         key: String,
     },
     /// The first parked event of a key is given up.
     Discard {
         /// The follower.
-        follower: String,
+        subscription: String,
         /// The order key.
         key: String,
         /// The place that the person saw, so that nothing newer is discarded by mistake.
@@ -211,10 +211,10 @@ pub enum Action {
         /// The request's number.
         ticket: u64,
         /// The answer.
-        result: Result<Done, Failure>,
+        result: Result<CommandOutcome, CommandError>,
     },
     /// Call a far side.
-    Call(FarJob),
+    Call(EffectJob),
     /// Something was committed: readers may look; the log ends here now.
     Committed {
         /// The last position.
@@ -224,7 +224,7 @@ pub enum Action {
 
 /// One call to a far side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FarJob {
+pub struct EffectJob {
     /// The effect.
     pub number: u64,
     /// Its deterministic id.

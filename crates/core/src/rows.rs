@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use kernel::context::{Knows, Missing, Opaque};
-use kernel::event::Unreadable;
+use kernel::context::{Lookup, Missing, Opaque};
+use kernel::event::CodecError;
 use kernel::field::IndexValue;
 
 use super::answers::Answers;
@@ -61,7 +61,7 @@ impl RowCache {
     }
 
     /// Puts a loaded row at hand.
-    pub fn put(&mut self, table: TableId, key: &str, row: Option<StoredRow>) -> Result<(), Unreadable> {
+    pub fn put(&mut self, table: TableId, key: &str, row: Option<StoredRow>) -> Result<(), CodecError> {
         let slot = match row {
             None => Slot::default(),
             Some(row) => {
@@ -71,7 +71,7 @@ impl RowCache {
                     let listed = row.id.map(|_| def.index(&state).into());
                     Ok(Slot { id: row.id, version: row.version, state: Some(state), listed, json: None })
                 };
-                guarded(def.name, read).map_err(Unreadable).flatten()?
+                guarded(def.name, read).map_err(CodecError).flatten()?
             }
         };
         if self.tables[table.0].insert(key.to_owned(), slot).is_none() {
@@ -149,7 +149,7 @@ impl RowCache {
     }
 }
 
-impl Knows for RowCache {
+impl Lookup for RowCache {
     fn row(&self, aggregate: TypeId, key: &str) -> Option<Opaque> {
         let table = self.model.by_type(aggregate).filter(|table| self.model.table_of(*table).service == self.service);
         let at_hand = table.and_then(|table| self.get(table, key));

@@ -9,7 +9,7 @@ pub struct Status {
     /// Last position of the log.
     pub last_seq: u64,
     /// Each follower with its position.
-    pub followers: Vec<FollowerStatus>,
+    pub subscriptions: Vec<ConsumerStatus>,
     /// Effects that have not ended.
     pub effects: usize,
     /// Parked keys, dead ones among them.
@@ -59,7 +59,7 @@ pub struct RebuildDone {
 /// A follower's place in the log.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct FollowerStatus {
+pub struct ConsumerStatus {
     /// `<system>.<service>` or `<system>.<service>.<view>`.
     pub name: String,
     /// The topic.

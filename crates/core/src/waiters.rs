@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::batch::HeldFor;
 use super::guarded;
-use super::request::{Action, Done, Failure, Typed, Wait};
+use super::request::{Action, CommandError, CommandOutcome, Typed, Wait};
 use super::rows::RowCache;
 use super::work::written;
 use ports::RowRef;
@@ -13,7 +13,7 @@ use ports::model::{Model, TableId};
 /// A request whose command is committed and whose answer waits.
 struct Waiter {
     ticket: u64,
-    done: Done,
+    done: CommandOutcome,
     wait: Wait,
     idempotency: Option<(String, String)>,
 }
@@ -26,7 +26,7 @@ pub struct Waiters {
 
 impl Waiters {
     /// Holds an answer back.
-    pub fn hold(&mut self, ticket: u64, done: Done, held: HeldFor) {
+    pub fn hold(&mut self, ticket: u64, done: CommandOutcome, held: HeldFor) {
         let waiter = Waiter { ticket, done, wait: held.wait, idempotency: held.idempotency };
         self.by_row.entry((held.table, held.key)).or_default().push(waiter);
     }
@@ -63,9 +63,9 @@ impl Waiters {
                     (true, Some(slot)) => {
                         let json = state.and_then(|state| written(model.table_of(*table), state).ok());
                         let typed = Typed(state.cloned());
-                        Ok(Done { version: slot.version, state: json, typed, ..waiter.done.clone() })
+                        Ok(CommandOutcome { version: slot.version, state: json, typed, ..waiter.done.clone() })
                     }
-                    _ => Err(Failure::Unsettled),
+                    _ => Err(CommandError::Unsettled),
                 };
                 actions.push(Action::Reply { ticket: waiter.ticket, result });
                 false

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use kernel::context::Opaque;
-use kernel::erased::Undecided;
-use kernel::event::{Cause, Unreadable};
-use kernel::{Later, Outcome};
+use kernel::erased::DecisionError;
+use kernel::event::{Cause, CodecError};
+use kernel::{DelayedReply, Outcome};
 
 use super::batch::{Batch, HeldFor, Reply, Step};
 use super::decide::{Applied, encode_command};
 use super::effects::Ended;
-use super::request::{Done, Failure, Idempotency, Request, Typed};
+use super::request::{CommandError, CommandOutcome, Idempotency, QueuedCommand, Typed};
 use super::{Core, Stop, guarded};
 use defects::{Defect, has};
 use ports::model::{Rows, Table};
@@ -19,7 +19,7 @@ use ports::{AnswerRow, Record, RowRef, TimerRow, TimerWrite};
 /// One item.
 pub enum Work {
     /// A command from outside.
-    Command(Box<Request>),
+    Command(Box<QueuedCommand>),
     /// An effect has ended.
     Ended(Ended),
     /// A timer is due.
@@ -38,8 +38,8 @@ pub enum Work {
 }
 
 /// A state as answers carry it.
-pub fn written(table: &Table, state: &Opaque) -> Result<Arc<str>, Unreadable> {
-    String::from_utf8(table.encode(state)?).map(Into::into).map_err(|error| Unreadable(error.to_string()))
+pub fn written(table: &Table, state: &Opaque) -> Result<Arc<str>, CodecError> {
+    String::from_utf8(table.encode(state)?).map(Into::into).map_err(|error| CodecError(error.to_string()))
 }
 
 impl Core {
@@ -65,7 +65,7 @@ impl Core {
         }
     }
 
-    fn command(&mut self, batch: &mut Batch, request: &Request) -> Result<(), Stop> {
+    fn command(&mut self, batch: &mut Batch, request: &QueuedCommand) -> Result<(), Stop> {
         let Some(slot) = self.rows.get(request.order.table, &request.order.key).cloned() else {
             return Err(Stop::Missing(vec![RowRef { table: request.order.table, key: request.order.key.clone() }]));
         };
@@ -79,9 +79,9 @@ impl Core {
             return Ok(());
         }
         let fails = if request.order.must_exist && slot.state.is_none() {
-            Some(Failure::Absent)
+            Some(CommandError::Absent)
         } else if request.order.expected_version.is_some_and(|expected| expected != slot.version) {
-            Some(Failure::Stale)
+            Some(CommandError::Stale)
         } else {
             None
         };
@@ -96,7 +96,7 @@ impl Core {
             Some(failure) => Err(failure),
             None => match self.decide(batch, &step)? {
                 Ok(applied) => self.done(&step, &applied),
-                Err(Undecided::Refused(refused)) => {
+                Err(DecisionError::Rejected(rejected)) => {
                     if has(Defect::RefusedWrites) {
                         let slot = self.rows.get(step.table, step.key).cloned().unwrap_or_default();
                         self.rows.write(
@@ -105,9 +105,9 @@ impl Core {
                             super::rows::Slot { listed: None, id: None, version: slot.version + 1, ..slot },
                         );
                     }
-                    Err(Failure::Refused(refused))
+                    Err(CommandError::Rejected(rejected))
                 }
-                Err(Undecided::Fault(fault)) => Err(Failure::Fault(fault)),
+                Err(DecisionError::Fault(fault)) => Err(CommandError::Fault(fault)),
             },
         };
         self.remember(batch, request, &result);
@@ -115,15 +115,15 @@ impl Core {
         Ok(())
     }
 
-    fn done(&mut self, step: &Step<'_>, applied: &Applied) -> Result<Done, Failure> {
+    fn done(&mut self, step: &Step<'_>, applied: &Applied) -> Result<CommandOutcome, CommandError> {
         let table = self.model.table_of(step.table);
         let slot = self.rows.get(step.table, step.key).cloned().unwrap_or_default();
         let state = slot.state.as_ref().map(|state| written(table, state)).transpose();
-        let state = state.map_err(|error| Failure::Fault(error.0))?;
+        let state = state.map_err(|error| CommandError::Fault(error.0))?;
         if let Some(json) = &state {
             self.rows.written(step.table, step.key, json.clone());
         }
-        Ok(Done {
+        Ok(CommandOutcome {
             created: applied.created,
             changed: applied.changed,
             replayed: false,
@@ -150,9 +150,9 @@ impl Core {
     }
 
     /// The answer that an idempotency key already has, in this batch or in the store.
-    fn remembered(&self, batch: &Batch, key: &Idempotency) -> Option<Result<Done, Failure>> {
+    fn remembered(&self, batch: &Batch, key: &Idempotency) -> Option<Result<CommandOutcome, CommandError>> {
         if self.waiters.holds(&key.scope, &key.key) || batch.will_hold(&key.scope, &key.key) {
-            return Some(Err(Failure::InFlight));
+            return Some(Err(CommandError::InFlight));
         }
         let in_batch = batch.answers.iter().rfind(|row| row.scope == key.scope && row.key == key.key).cloned();
         let row = match in_batch {
@@ -161,19 +161,19 @@ impl Core {
         };
         let row = row.filter(|row| row.expires_ms > self.now.as_millisecond())?;
         if row.fingerprint != key.fingerprint {
-            return Some(Err(Failure::KeyReused));
+            return Some(Err(CommandError::KeyReused));
         }
         Some(match serde_json::from_slice(&row.answer) {
-            Ok(Ok(done)) => Ok(Done { replayed: true, ..done }),
+            Ok(Ok(done)) => Ok(CommandOutcome { replayed: true, ..done }),
             Ok(Err(failure)) => Err(failure),
-            Err(error) => Err(Failure::Fault(format!("an answer cannot be read: {error}"))),
+            Err(error) => Err(CommandError::Fault(format!("an answer cannot be read: {error}"))),
         })
     }
 
     /// What was done and what was refused is remembered with the commit; what may succeed another time is not.
-    fn remember(&self, batch: &mut Batch, request: &Request, result: &Result<Done, Failure>) {
+    fn remember(&self, batch: &mut Batch, request: &QueuedCommand, result: &Result<CommandOutcome, CommandError>) {
         let Some(key) = &request.order.idempotency else { return };
-        if !matches!(result, Ok(_) | Err(Failure::Refused(_))) {
+        if !matches!(result, Ok(_) | Err(CommandError::Rejected(_))) {
             return;
         }
         if let Ok(answer) = serde_json::to_vec(result) {
@@ -206,7 +206,13 @@ impl Core {
         Ok(())
     }
 
-    fn tell_later(&mut self, batch: &mut Batch, row: &ports::EffectRow, word: &Later<Vec<u8>>, place: usize) -> Result<(), Stop> {
+    fn tell_later(
+        &mut self,
+        batch: &mut Batch,
+        row: &ports::EffectRow,
+        word: &DelayedReply<Vec<u8>>,
+        place: usize,
+    ) -> Result<(), Stop> {
         let outcome = Outcome::Reply(word.reply.clone());
         if word.after.is_zero() {
             return self.tell(batch, row, outcome);
@@ -229,7 +235,7 @@ impl Core {
 
     fn answer_of(&self, row: &ports::EffectRow, outcome: Outcome<Vec<u8>>) -> Option<Opaque> {
         let Rows::Aggregate(def) = &self.model.table_of(row.table).rows else { return None };
-        let answered = guarded(def.of.name(), || def.of.answered(&row.payload, outcome)).map_err(Unreadable).flatten();
+        let answered = guarded(def.of.name(), || def.of.answered(&row.payload, outcome)).map_err(CodecError).flatten();
         answered.unwrap_or_else(|error| {
             tracing::error!(effect = row.id, %error, "an answer cannot be read");
             None

@@ -6,7 +6,7 @@ mod common;
 use common::store::Fate;
 use common::system::{Copied, CopyDo, Do, Errand, Go, Note, Unwritable};
 use common::world::{World, once, until_heard};
-use pabal_core::{Failure, Limits};
+use pabal_core::{CommandError, Limits};
 
 #[test]
 fn a_command_creates_changes_or_finds_nothing_to_do() {
@@ -37,7 +37,7 @@ fn what_must_exist_and_does_not_is_absent() {
     let mut world = World::new();
     let mut request = world.request::<Note>("a", Do::Write("one".into()));
     request.order.must_exist = true;
-    assert_eq!(world.done(request), Err(Failure::Absent));
+    assert_eq!(world.done(request), Err(CommandError::Absent));
     assert_eq!(world.note("a"), None);
 }
 
@@ -48,7 +48,7 @@ fn another_version_than_expected_is_stale() {
     for (expected, text, stale) in [(2, "two", true), (1, "three", false), (1, "four", true)] {
         let mut request = world.request::<Note>("a", Do::Write(text.into()));
         request.order.expected_version = Some(expected);
-        assert_eq!(world.done(request).err(), stale.then_some(Failure::Stale), "{text}");
+        assert_eq!(world.done(request).err(), stale.then_some(CommandError::Stale), "{text}");
     }
     assert_eq!(world.note("a").as_deref(), Some("three"));
 }
@@ -64,7 +64,7 @@ fn the_second_of_two_writers_of_one_batch_is_stale() {
     });
     world.run();
     assert!(world.reply(tickets[0]).is_ok());
-    assert_eq!(world.reply(tickets[1]), Err(Failure::Stale));
+    assert_eq!(world.reply(tickets[1]), Err(CommandError::Stale));
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn a_refused_command_writes_nothing() {
     let mut world = World::new();
     world.write("a", "one").unwrap();
     let commits = world.store.plan().commits;
-    assert!(matches!(world.command::<Note>("a", Do::Refuse), Err(Failure::Refused(refused)) if refused.code == "no"));
+    assert!(matches!(world.command::<Note>("a", Do::Refuse), Err(CommandError::Rejected(rejected)) if rejected.code == "no"));
     assert_eq!((world.note("a").as_deref(), world.log().len()), (Some("one"), 2));
     assert_eq!(world.store.plan().commits, commits);
 }
@@ -84,7 +84,7 @@ fn a_panicking_decision_is_a_fault_and_stops_nobody() {
     let panics = world.ask::<Note>("b", Do::Panic);
     let last = world.ask_to_write("c", "three");
     world.run();
-    assert!(matches!(world.reply(panics), Err(Failure::Fault(cause)) if cause.contains("note")));
+    assert!(matches!(world.reply(panics), Err(CommandError::Fault(cause)) if cause.contains("note")));
     assert!(world.reply(first).is_ok() && world.reply(last).is_ok());
     assert_eq!((world.note("a").as_deref(), world.note("b"), world.note("c").as_deref()), (Some("one"), None, Some("three")));
 }
@@ -93,7 +93,7 @@ fn a_panicking_decision_is_a_fault_and_stops_nobody() {
 fn a_decision_that_cannot_be_written_down_wholly_writes_nothing() {
     let mut world = World::new();
     let fault = world.command::<Note>("a", Do::Unwritable(Unwritable {}));
-    assert!(matches!(fault, Err(Failure::Fault(_))), "{fault:?}");
+    assert!(matches!(fault, Err(CommandError::Fault(_))), "{fault:?}");
     assert_eq!((world.note("a"), world.log().len()), (None, 0));
     assert_eq!(world.write("b", "one").unwrap().id, 1, "it has not used up an id either");
 }
@@ -112,7 +112,7 @@ fn a_repeated_request_gets_its_first_answer_again() {
     let again = send(&mut world, "one", "k").unwrap();
     assert_eq!((again.replayed, again.version, again.state.clone()), (true, first.version, first.state));
     assert_eq!(world.note("a").as_deref(), Some("two"), "nothing was done again");
-    assert_eq!(send(&mut world, "three", "k"), Err(Failure::KeyReused));
+    assert_eq!(send(&mut world, "three", "k"), Err(CommandError::KeyReused));
     assert!(send(&mut world, "three", "other").is_ok());
 }
 
@@ -124,10 +124,10 @@ fn a_refusal_is_remembered_and_what_may_succeed_later_is_not() {
         (request.order.idempotency, request.order.must_exist) = (Some(once(key, "same")), must_exist);
         world.done(request)
     };
-    assert!(matches!(send(&mut world, Do::Refuse, false, "refused"), Err(Failure::Refused(_))));
-    assert!(matches!(send(&mut world, Do::Write("x".into()), false, "refused"), Err(Failure::Refused(_))), "as before");
-    assert_eq!(send(&mut world, Do::Write("x".into()), true, "absent"), Err(Failure::Absent));
-    assert!(matches!(send(&mut world, Do::Panic, false, "fault"), Err(Failure::Fault(_))));
+    assert!(matches!(send(&mut world, Do::Refuse, false, "refused"), Err(CommandError::Rejected(_))));
+    assert!(matches!(send(&mut world, Do::Write("x".into()), false, "refused"), Err(CommandError::Rejected(_))), "as before");
+    assert_eq!(send(&mut world, Do::Write("x".into()), true, "absent"), Err(CommandError::Absent));
+    assert!(matches!(send(&mut world, Do::Panic, false, "fault"), Err(CommandError::Fault(_))));
     assert!(send(&mut world, Do::Write("y".into()), false, "absent").is_ok_and(|done| !done.replayed));
     assert!(send(&mut world, Do::Write("z".into()), false, "fault").is_ok_and(|done| !done.replayed));
 }
@@ -142,7 +142,7 @@ fn an_idempotency_key_is_forgotten_after_its_time() {
     };
     send(&mut world, "one").unwrap();
     world.pass(59_999);
-    assert_eq!(send(&mut world, "two"), Err(Failure::KeyReused));
+    assert_eq!(send(&mut world, "two"), Err(CommandError::KeyReused));
     world.pass(1);
     assert!(send(&mut world, "two").is_ok_and(|done| !done.replayed));
 }
@@ -158,7 +158,7 @@ fn the_same_key_twice_within_one_batch_is_done_once() {
     world.run();
     assert!(!world.reply(tickets[0]).unwrap().replayed);
     assert!(world.reply(tickets[1]).unwrap().replayed);
-    assert_eq!(world.reply(tickets[2]), Err(Failure::KeyReused));
+    assert_eq!(world.reply(tickets[2]), Err(CommandError::KeyReused));
     assert_eq!(world.log().iter().filter(|(name, _)| name == "Written").count(), 1);
 }
 
@@ -214,7 +214,7 @@ fn a_taken_id_is_told_to_its_giver_and_to_nobody_else() {
     let taken = world.hand_in(request);
     let more: Vec<u64> = (5..9).map(|place| world.ask_to_write(&format!("n-{place}"), "one")).collect();
     world.run();
-    assert_eq!(world.reply(taken), Err(Failure::IdTaken));
+    assert_eq!(world.reply(taken), Err(CommandError::IdTaken));
     for ticket in others.into_iter().chain(more) {
         assert!(world.reply(ticket).is_ok());
     }
@@ -228,7 +228,7 @@ fn an_id_given_in_vain_does_not_use_up_the_ids_before_it() {
     let mut request = world.request::<Note>("a", Do::Write("one".into()));
     request.order.give_id = Some(u64::MAX);
     world.store.plan().refused_key = Some("a".into());
-    assert_eq!(world.done(request), Err(Failure::IdTaken));
+    assert_eq!(world.done(request), Err(CommandError::IdTaken));
     assert_eq!(world.write("b", "one").unwrap().id, 1);
 }
 
@@ -238,7 +238,7 @@ fn where_the_last_id_is_given_no_more_come_to_be() {
     let mut request = world.request::<Note>("a", Do::Write("one".into()));
     request.order.give_id = Some(u64::MAX);
     assert!(world.done(request).is_ok());
-    assert!(matches!(world.write("b", "one"), Err(Failure::Fault(cause)) if cause.contains("ids")));
+    assert!(matches!(world.write("b", "one"), Err(CommandError::Fault(cause)) if cause.contains("ids")));
     assert!(world.write("a", "two").is_ok());
 }
 
@@ -246,7 +246,7 @@ fn where_the_last_id_is_given_no_more_come_to_be() {
 fn more_commands_than_the_queue_holds_are_refused_at_once() {
     let mut world = World::with(Limits { queue: 2, ..Limits::default() });
     let tickets = ["a", "b", "c"].map(|key| world.ask_to_write(key, "one"));
-    assert_eq!(world.reply(tickets[2]), Err(Failure::Overloaded));
+    assert_eq!(world.reply(tickets[2]), Err(CommandError::Overloaded));
     assert!(world.replies.is_empty());
     world.run();
     assert!(world.reply(tickets[0]).is_ok() && world.reply(tickets[1]).is_ok());
@@ -290,7 +290,7 @@ fn a_request_that_waits_too_long_is_told_so_and_its_work_goes_on() {
     world.pass(999);
     assert!(world.replies.is_empty());
     world.pass(1);
-    assert_eq!(world.reply(ticket), Err(Failure::Unsettled));
+    assert_eq!(world.reply(ticket), Err(CommandError::Unsettled));
     world.answer(1, "done");
     assert_eq!(world.heard("errand", "a"), ["1: done"]);
 }
@@ -318,8 +318,8 @@ fn while_the_first_request_waits_a_repetition_is_told_that_it_is_in_flight() {
     world.run();
     let later = waiting(&mut world);
     world.run();
-    assert_eq!(world.reply(at_once), Err(Failure::InFlight), "in the same batch");
-    assert_eq!(world.reply(later), Err(Failure::InFlight));
+    assert_eq!(world.reply(at_once), Err(CommandError::InFlight), "in the same batch");
+    assert_eq!(world.reply(later), Err(CommandError::InFlight));
     world.answer(1, "done");
     let done = world.reply(first).unwrap();
     let again = waiting(&mut world);
@@ -395,7 +395,7 @@ fn a_decision_that_looks_up_row_after_row_is_repeated_until_it_has_all() {
 fn an_event_that_no_broker_takes_is_a_fault_and_writes_nothing() {
     let mut world = World::with(Limits { event_bytes: 1_000, ..Limits::default() });
     let large = world.write("a", &"x".repeat(1_001));
-    assert!(matches!(large, Err(Failure::Fault(cause)) if cause.contains("Written of 10") && cause.contains("have 1000")));
+    assert!(matches!(large, Err(CommandError::Fault(cause)) if cause.contains("Written of 10") && cause.contains("have 1000")));
     assert!(world.row("desk", "note", "a").is_null());
     assert_eq!(world.write("a", "one").unwrap().version, 1);
 }
@@ -405,7 +405,7 @@ fn looking_at_another_services_row_is_a_fault() {
     let mut world = World::new();
     world.command::<Copied>("secret", CopyDo::Take("one".into())).unwrap();
     let spied = world.command::<Note>("a", Do::Spy);
-    assert!(matches!(spied, Err(Failure::Fault(cause)) if cause.contains("another service")));
+    assert!(matches!(spied, Err(CommandError::Fault(cause)) if cause.contains("another service")));
 }
 
 #[test]
@@ -423,7 +423,7 @@ fn a_directory_that_panics_is_a_fault_and_stops_nobody() {
     let mut world = World::new();
     let tickets = [world.ask::<Note>("a", Do::Ask("panic".into())), world.ask_to_write("b", "one")];
     world.run();
-    assert!(matches!(world.reply(tickets[0]), Err(Failure::Fault(cause)) if cause.contains("weather")));
+    assert!(matches!(world.reply(tickets[0]), Err(CommandError::Fault(cause)) if cause.contains("weather")));
     assert!(world.reply(tickets[1]).is_ok());
 }
 
@@ -432,7 +432,7 @@ fn a_decision_that_never_has_enough_is_a_fault_and_stops_nobody() {
     let mut world = World::new();
     let tickets = [world.ask_to_write("a", "one"), world.ask::<Note>("b", Do::AskForEver), world.ask_to_write("c", "one")];
     world.run();
-    assert!(matches!(world.reply(tickets[1]), Err(Failure::Fault(_))));
+    assert!(matches!(world.reply(tickets[1]), Err(CommandError::Fault(_))));
     assert!(world.reply(tickets[0]).is_ok() && world.reply(tickets[2]).is_ok());
     assert!(world.status().healthy);
 }

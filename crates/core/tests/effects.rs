@@ -7,14 +7,14 @@ use common::store::Fate;
 use common::system::{Errand, Go, OnceErrand, QueryErrand};
 use common::world::{World, json, word};
 use kernel::Reaction;
-use pabal_core::{Failure, Limits};
+use pabal_core::{CommandError, Limits};
 
 #[test]
 fn an_effect_is_run_only_after_its_commit() {
     let mut world = World::new();
     world.store.plan().fates.push_back(Fate::Full);
     let full = world.command::<Errand>("a", Go::Out(1, "go".into(), None));
-    assert!(matches!(full, Err(Failure::Unavailable(_))));
+    assert!(matches!(full, Err(CommandError::Unavailable(_))));
     assert_eq!(world.called(), []);
     world.pass(1_000);
     assert_eq!(world.called(), [], "nobody has asked for it");
@@ -103,7 +103,7 @@ fn a_queryable_far_side_is_asked_and_called_again_only_if_it_has_never_heard_of_
     world.react(2, Reaction::TimedOut);
     world.pass(100);
     assert_eq!(world.called(), [(1, 2, true), (2, 2, true)]);
-    world.react(1, Reaction::Unheard);
+    world.react(1, Reaction::UnknownId);
     assert_eq!(world.called(), [(1, 3, false)], "it is safe to call, and at once");
     world.answer(2, "done before");
     world.answer(1, "done now");
@@ -161,7 +161,7 @@ fn after_a_restart_each_kind_of_far_side_is_treated_as_it_can_bear() {
     world.run();
     assert_eq!(world.called(), [(1, 1, false), (2, 1, true)], "called again, asked, left alone");
     assert_eq!(world.heard("once-errand", "a"), ["1: unknown"]);
-    world.react(2, Reaction::Unheard);
+    world.react(2, Reaction::UnknownId);
     assert_eq!(world.called(), [(2, 2, false)]);
     world.send_out::<OnceErrand>("b", 1);
     assert_eq!(world.called(), [(4, 1, false)], "what is new is called as ever");
@@ -257,7 +257,7 @@ fn a_withdrawn_effect_that_pauses_between_two_calls_is_taken_back_if_none_can_ha
     world.command::<QueryErrand>("a", Go::Back).unwrap();
     world.pass(1_000);
     assert_eq!(world.called(), [(2, 2, true)]);
-    world.react(2, Reaction::Unheard);
+    world.react(2, Reaction::UnknownId);
     assert_eq!(world.heard("errand", "a"), ["called back", "1: withdrawn"]);
     assert_eq!(world.heard("query-errand", "a"), ["called back", "1: withdrawn"]);
     assert_eq!(world.called(), []);
@@ -273,8 +273,8 @@ fn an_effect_withdrawn_before_a_restart_is_asked_about_and_not_called() {
     world.restart();
     world.run();
     assert_eq!(world.called(), [(1, 1, true)], "it may have been called by the process before");
-    world.react(1, Reaction::Unheard);
-    world.react(2, Reaction::Unheard);
+    world.react(1, Reaction::UnknownId);
+    world.react(2, Reaction::UnknownId);
     assert_eq!(world.called(), [(2, 1, true)]);
     assert_eq!(world.heard("query-errand", "a"), ["called back", "1: withdrawn", "2: withdrawn"]);
 }
@@ -287,7 +287,7 @@ fn an_effect_withdrawn_right_after_a_restart_is_asked_about_and_not_called() {
     world.restart();
     world.command::<QueryErrand>("a", Go::Back).unwrap();
     for number in 1..=2 {
-        world.react(number, Reaction::Unheard);
+        world.react(number, Reaction::UnknownId);
     }
     world.pass(10_000);
     assert_eq!(world.called(), [(1, 1, true), (2, 1, true)]);

@@ -5,24 +5,24 @@ mod common;
 
 use common::system::{Copied, CopyDo, Do, Note};
 use common::world::World;
-use pabal_core::{Failure, Input, Limits};
+use pabal_core::{CommandError, Input, Limits};
 
 const COPIES: &str = "office.copies";
 const BOOK: &str = "office.book.lines";
 
-fn redrive(world: &mut World, follower: &str, key: &str) {
-    world.input(Input::Redrive { follower: follower.into(), key: key.into() });
+fn redrive(world: &mut World, subscription: &str, key: &str) {
+    world.input(Input::Redrive { subscription: subscription.into(), key: key.into() });
     world.run();
 }
 
-fn discard(world: &mut World, follower: &str, key: &str, place: u64) {
-    world.input(Input::Discard { follower: follower.into(), key: key.into(), place });
+fn discard(world: &mut World, subscription: &str, key: &str, place: u64) {
+    world.input(Input::Discard { subscription: subscription.into(), key: key.into(), place });
     world.run();
 }
 
 /// Attempts, dead, and the number of those that are parked under a follower.
-fn head(world: &World, follower: &str) -> (u32, bool, usize) {
-    let parked = world.parked(follower);
+fn head(world: &World, subscription: &str) -> (u32, bool, usize) {
+    let parked = world.parked(subscription);
     parked.first().map_or((0, false, 0), |head| (head.attempts, head.dead, parked.len()))
 }
 
@@ -41,7 +41,7 @@ fn events_of_a_key_reach_policies_and_views_in_their_order() {
             assert_eq!(world.line(key), ["one", "two", "three", "four"]);
         }
         assert_eq!((world.position(COPIES), world.position(BOOK)), (16, 16));
-        assert!(world.status().followers.iter().all(|follower| follower.lag == 0));
+        assert!(world.status().subscriptions.iter().all(|subscription| subscription.lag == 0));
     }
 }
 
@@ -102,9 +102,9 @@ fn an_unreadable_event_is_dead_at_once_and_later_ones_of_its_key_wait() {
         world.write("a", text).unwrap();
         world.write("b", &format!("{text}, not quite")).unwrap();
     }
-    for follower in [COPIES, BOOK] {
-        assert_eq!(head(&world, follower), (1, true, 2));
-        let parked = world.parked(follower);
+    for subscription in [COPIES, BOOK] {
+        assert_eq!(head(&world, subscription), (1, true, 2));
+        let parked = world.parked(subscription);
         assert!(parked[0].cause.contains("unreadable") && parked[1].attempts == 0 && !parked[1].dead);
     }
     assert_eq!((world.copies("a"), world.copies("b").len()), (vec!["one".into()], 3));
@@ -279,17 +279,17 @@ fn an_event_that_fails_halfway_leaves_nothing_of_its_first_half() {
 
 #[test]
 fn a_paused_service_takes_nothing_its_log_waits_and_the_others_go_on() {
-    for (service, follower, other) in [("copies", COPIES, BOOK), ("book", BOOK, COPIES)] {
+    for (service, subscription, other) in [("copies", COPIES, BOOK), ("book", BOOK, COPIES)] {
         let mut world = World::new();
         world.write("a", "one").unwrap();
         world.pause(service, true);
-        let before = world.position(follower);
+        let before = world.position(subscription);
         world.write("a", "two").unwrap();
         world.pass(10_000);
-        assert_eq!(world.position(follower), before);
+        assert_eq!(world.position(subscription), before);
         assert_eq!(world.position(other), world.status().last_seq);
         let status = world.status();
-        assert!(status.followers.iter().any(|place| place.name == follower && place.lag > 0));
+        assert!(status.subscriptions.iter().any(|place| place.name == subscription && place.lag > 0));
         world.pause(service, false);
         world.run();
         assert_eq!((world.copies("a"), world.line("a")), (vec!["one".into(), "two".into()], vec!["one".into(), "two".into()]));
@@ -301,7 +301,7 @@ fn a_paused_service_takes_no_commands_whether_it_has_followers_or_not() {
     let mut world = World::new();
     world.pause("desk", true);
     world.pause("nobody", true);
-    assert!(matches!(world.write("a", "one"), Err(Failure::Unavailable(cause)) if cause.contains("paused")));
+    assert!(matches!(world.write("a", "one"), Err(CommandError::Unavailable(cause)) if cause.contains("paused")));
     assert!(world.command::<Copied>("a", CopyDo::Take("one".into())).is_ok());
     world.pause("desk", false);
     assert!(world.write("a", "one").is_ok());

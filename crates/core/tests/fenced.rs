@@ -39,7 +39,7 @@ fn what_the_dead_have_called_is_repeated_asked_about_or_left_unknown() {
     assert_eq!(heir.called(), [(idempotent, 1, false), (queryable, 1, true)]);
     assert_eq!(heard(&heir), [vec![], vec![], vec!["1: unknown".to_owned()]]);
     heir.world().answer(idempotent, "done");
-    heir.world().react(queryable, Reaction::Unheard);
+    heir.world().react(queryable, Reaction::UnknownId);
     crowd.pass(&[&heir], 1_000);
     assert_eq!(heir.called(), [(queryable, 2, false)], "it never came there, so that it may be called now");
     heir.world().answer(queryable, "done as well");
@@ -94,7 +94,7 @@ fn what_had_not_been_called_when_the_lease_ran_out_is_called_by_the_heir_alone()
     for _ in 0..10 {
         for (number, _, asking) in heir.called() {
             called.push(asking);
-            let reaction = if asking { Reaction::Unheard } else { Reaction::reply(json("done")) };
+            let reaction = if asking { Reaction::UnknownId } else { Reaction::reply(json("done")) };
             heir.world().react(number, reaction);
         }
     }

@@ -52,8 +52,8 @@ fn heard(world: &World, key: &str) -> Vec<String> {
     serde_json::from_value(world.row("listeners", "heard", key)["texts"].clone()).unwrap_or_default()
 }
 
-fn stands(world: &World, follower: &str, partition: &Partition) -> Option<u64> {
-    world.store.inner().standing(follower, partition).unwrap().map(|standing| standing.position)
+fn stands(world: &World, subscription: &str, partition: &Partition) -> Option<u64> {
+    world.store.inner().consumer_offset(subscription, partition).unwrap().map(|consumer_offset| consumer_offset.position)
 }
 
 /// The partitions that are wanted, each with the position behind which.
@@ -120,7 +120,13 @@ fn the_backlog_of_a_partition_that_is_revoked_is_never_handled() {
     world.run();
     assert_eq!(heard(&world, "everything"), ["kept"]);
     assert_eq!(stands(&world, LISTENERS, &news(0)), Some(0));
-    assert!(world.status().followers.iter().all(|follower| (follower.topic.as_str(), follower.partition) != (NEWS, 0)));
+    assert!(
+        world
+            .status()
+            .subscriptions
+            .iter()
+            .all(|subscription| (subscription.topic.as_str(), subscription.partition) != (NEWS, 0))
+    );
 }
 
 #[test]
@@ -189,7 +195,7 @@ fn the_own_events_are_handled_when_the_broker_brings_them_and_not_before() {
     world.write("a", "one").unwrap();
     world.pass(10_000);
     assert_eq!((world.copies("a"), world.line("a")), (vec![], vec![]), "nothing is handled in the same batch");
-    assert_eq!(world.status().followers.iter().map(|follower| follower.lag).sum::<u64>(), 0);
+    assert_eq!(world.status().subscriptions.iter().map(|subscription| subscription.lag).sum::<u64>(), 0);
     let records = relayed(&world);
     hear(&mut world, &own(0), records);
     assert_eq!((world.copies("a"), world.line("a")), (vec!["one".to_owned()], vec!["one".to_owned()]));

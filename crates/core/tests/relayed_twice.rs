@@ -40,8 +40,8 @@ fn heard(world: &World) -> Vec<String> {
 }
 
 fn numbers(world: &World) -> (u64, Vec<(String, u64)>) {
-    let standing = world.store.inner().standing(LISTENERS, &Partition::only(NEWS)).unwrap().unwrap();
-    (standing.position, standing.numbers)
+    let consumer_offset = world.store.inner().consumer_offset(LISTENERS, &Partition::only(NEWS)).unwrap().unwrap();
+    (consumer_offset.position, consumer_offset.numbers)
 }
 
 #[test]

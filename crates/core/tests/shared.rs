@@ -7,7 +7,7 @@ use common::crowd::{Crowd, Process};
 use common::store::Fate;
 use common::system::{Copied, CopyDo, Do, Errand, Go, Note, TOPIC};
 use common::world::{once, until_heard};
-use pabal_core::{Failure, Limits};
+use pabal_core::{CommandError, Limits};
 use ports::Partition;
 
 const COPIES: &str = "office.copies";
@@ -59,7 +59,7 @@ fn a_command_that_expected_a_version_is_stale_once_another_was_first() {
     other.meanwhile(move || drop(racing.write("a", "second").unwrap()));
     let mut request = other.world().request::<Note>("a", Do::Write("third".into()));
     request.order.expected_version = Some(1);
-    assert_eq!(other.world().done(request), Err(Failure::Stale));
+    assert_eq!(other.world().done(request), Err(CommandError::Stale));
     assert_eq!(one.world().note("a").as_deref(), Some("second"));
 }
 
@@ -84,7 +84,7 @@ fn one_that_others_always_come_before_says_so_in_the_end_and_goes_on_afterwards(
         other.meanwhile(move || assert!(take(&one, "a", "one") > 0));
     }
     let done = other.world().command::<Copied>("a", CopyDo::Take("other".into()));
-    assert!(matches!(done, Err(Failure::Unavailable(_))), "{done:?}");
+    assert!(matches!(done, Err(CommandError::Unavailable(_))), "{done:?}");
     let store = other.world().store.clone();
     assert!(store.plan().meanwhile.len() > 50, "it does not try for ever");
     store.plan().meanwhile.clear();
@@ -109,7 +109,7 @@ fn an_idempotency_key_that_both_are_given_is_carried_out_once() {
     let done = send(&other, "same").unwrap();
     assert_eq!((done.replayed, done.version, done.created), (true, 1, true), "it is the other's answer");
     assert_eq!(other.copies("a"), ["x"]);
-    assert_eq!(send(&other, "another"), Err(Failure::KeyReused));
+    assert_eq!(send(&other, "another"), Err(CommandError::KeyReused));
 }
 
 #[test]

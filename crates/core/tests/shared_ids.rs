@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use common::crowd::{Crowd, Process};
 use common::system::{Do, Note};
-use pabal_core::{Done, Failure, Limits};
+use pabal_core::{CommandError, CommandOutcome, Limits};
 use ports::Store;
 
 /// Writes a note under an id that the client gives.
-fn write_as(process: &Process, key: &str, id: u64) -> Result<Done, Failure> {
+fn write_as(process: &Process, key: &str, id: u64) -> Result<CommandOutcome, CommandError> {
     let mut request = process.world().request::<Note>(key, Do::Write("as asked".into()));
     request.order.give_id = Some(id);
     process.world().done(request)
@@ -52,7 +52,7 @@ fn an_id_that_a_client_gives_is_not_given_again() {
     assert_eq!(write_as(&one, "c", 50).unwrap().id, 50);
     let ids: BTreeSet<u64> = (0..60).map(|key| other.write(&format!("k-{key}"), "x").unwrap().id).collect();
     assert!(!ids.contains(&50));
-    assert_eq!(write_as(&other, "d", 50), Err(Failure::IdTaken));
+    assert_eq!(write_as(&other, "d", 50), Err(CommandError::IdTaken));
 }
 
 #[test]

@@ -6,13 +6,13 @@ mod common;
 use common::store::Fate;
 use common::system::{Do, Errand, Go, Note};
 use common::world::{World, once};
-use pabal_core::{Failure, Input, Limits};
+use pabal_core::{CommandError, Input, Limits};
 
 const COPIES: &str = "office.copies";
 const BOOK: &str = "office.book.lines";
 
-fn unavailable(result: &Result<pabal_core::Done, Failure>) -> bool {
-    matches!(result, Err(Failure::Unavailable(_)))
+fn unavailable(result: &Result<pabal_core::CommandOutcome, CommandError>) -> bool {
+    matches!(result, Err(CommandError::Unavailable(_)))
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_refused_batch_is_halved_until_the_culprit_stands_alone() {
     world.run();
     for (place, ticket) in tickets.into_iter().enumerate() {
         let result = world.reply(ticket);
-        assert_eq!(matches!(result, Err(Failure::Fault(_))), place == 5, "{place}: {result:?}");
+        assert_eq!(matches!(result, Err(CommandError::Fault(_))), place == 5, "{place}: {result:?}");
         let copies: &[&str] = if place == 5 { &[] } else { &["finish", "stamped"] };
         assert_eq!(world.copies(&format!("n-{place}")), copies);
     }
@@ -175,7 +175,7 @@ fn a_damaged_row_is_its_items_fault_and_nobody_elses() {
     world.answer(1, "done");
     world.pass(5_000);
     let [a, bad, b] = tickets.map(|ticket| world.reply(ticket));
-    assert!(matches!(bad, Err(Failure::Fault(cause)) if cause.contains("damaged")));
+    assert!(matches!(bad, Err(CommandError::Fault(cause)) if cause.contains("damaged")));
     assert!(a.is_ok() && b.is_ok());
     assert!(world.status().healthy, "{:?}", world.status());
     assert_eq!((world.copies("a"), world.copies("b")), (vec!["two".into()], vec!["two".into()]));
@@ -198,7 +198,7 @@ fn an_event_whose_row_is_damaged_is_parked() {
     let parked = world.parked(COPIES);
     assert!(parked.len() == 1 && parked[0].dead && parked[0].cause.contains("damaged"), "{parked:?}");
     world.store.plan().damaged_key = None;
-    world.input(Input::Redrive { follower: COPIES.into(), key: "bad".into() });
+    world.input(Input::Redrive { subscription: COPIES.into(), key: "bad".into() });
     world.run();
     assert_eq!(world.copies("bad"), ["one", "two"]);
 }
@@ -261,7 +261,7 @@ fn a_discard_that_meets_a_full_store_is_done_afterwards() {
     world.write("a", "two").unwrap();
     let place = world.parked(COPIES)[0].place;
     world.store.plan().fates.push_back(Fate::Full);
-    world.input(Input::Discard { follower: COPIES.into(), key: "a".into(), place });
+    world.input(Input::Discard { subscription: COPIES.into(), key: "a".into(), place });
     world.pass(1_000);
     assert_eq!((world.parked(COPIES), world.copies("a")), (vec![], vec!["two".into()]));
 }

@@ -13,7 +13,7 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use kernel::Timestamp;
 use tokio::sync::{oneshot, watch};
 
-use pabal_core::{Done, Failure, Input, Order, Status};
+use pabal_core::{CommandError, CommandOutcome, CommandRequest, Input, Status};
 use ports::model::Model;
 use ports::{Clock, Ids, Partition, Reader};
 pub use relaying::{RelayStatus, RelayWatch, Relaying};
@@ -24,7 +24,7 @@ pub use writer::{EngineOptions, StartError};
 /// What the writer thread is sent.
 pub(crate) enum Message {
     /// A command, and where its answer goes.
-    Order(Box<Order>, oneshot::Sender<Result<Done, Failure>>),
+    CommandRequest(Box<CommandRequest>, oneshot::Sender<Result<CommandOutcome, CommandError>>),
     /// Anything else for the core.
     Input(Box<Input>),
     /// Look again: something outside has changed.
@@ -77,15 +77,15 @@ impl Engine {
         self.clock.now()
     }
 
-    /// Carries out a command: answered once it is committed. A full queue is [`Failure::Overloaded`] at once.
-    pub async fn submit(&self, order: Order) -> Result<Done, Failure> {
+    /// Carries out a command: answered once it is committed. A full queue is [`CommandError::Overloaded`] at once.
+    pub async fn submit(&self, order: CommandRequest) -> Result<CommandOutcome, CommandError> {
         let (sender, receiver) = oneshot::channel();
-        self.send(Message::Order(Box::new(order), sender))?;
+        self.send(Message::CommandRequest(Box::new(order), sender))?;
         receiver.await.unwrap_or_else(|_| Err(stopping()))
     }
 
     /// Gives the core something to do that has no answer: redrive, discard, rebuild, pause.
-    pub fn tell(&self, input: Input) -> Result<(), Failure> {
+    pub fn tell(&self, input: Input) -> Result<(), CommandError> {
         self.send(Message::Input(Box::new(input)))
     }
 
@@ -104,9 +104,9 @@ impl Engine {
         let _ = receiver.await;
     }
 
-    fn send(&self, message: Message) -> Result<(), Failure> {
+    fn send(&self, message: Message) -> Result<(), CommandError> {
         self.inbox.try_send(message).map_err(|error| match error {
-            TrySendError::Full(_) => Failure::Overloaded,
+            TrySendError::Full(_) => CommandError::Overloaded,
             TrySendError::Disconnected(_) => stopping(),
         })
     }
@@ -126,6 +126,6 @@ impl Engine {
     }
 }
 
-fn stopping() -> Failure {
-    Failure::Unavailable("the service is stopping".into())
+fn stopping() -> CommandError {
+    CommandError::Unavailable("the service is stopping".into())
 }

@@ -7,13 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::tz::TimeZone;
-use kernel::service::FarSideDef;
-use kernel::{FarCall, Reaction, Repeat};
+use kernel::service::EffectHandlerDef;
+use kernel::{EffectCall, Reaction, RetrySafety};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 
 use super::{Engine, Message, membership};
-use pabal_core::{Action, Core, Done, Failure, FarJob, Input, Limits, Parts, Request, Status};
+use pabal_core::{Action, CommandError, CommandOutcome, Core, CoreOptions, EffectJob, Input, Limits, QueuedCommand, Status};
 use ports::model::Model;
 use ports::{Broker, Channel, Clock, Ids, Partition, Reader, Store, StoreError};
 
@@ -72,11 +72,12 @@ impl Engine {
     pub fn start(options: EngineOptions) -> Result<Arc<Self>, StartError> {
         let EngineOptions { model, store, reader, clock, ids, zone, limits, channels, broker, group, follow_later } = options;
         let (inbox, messages) = sync_channel(limits.queue);
-        let far_sides: HashMap<String, FarSideDef> = far_sides(&model);
-        let mut ports: BTreeMap<String, Repeat> = far_sides.iter().map(|(port, def)| (port.clone(), def.repeat)).collect();
+        let effect_handlers: HashMap<String, EffectHandlerDef> = effect_handlers(&model);
+        let mut ports: BTreeMap<String, RetrySafety> =
+            effect_handlers.iter().map(|(port, def)| (port.clone(), def.repeat)).collect();
         ports.extend(channels.iter().map(|(port, channel)| (port.clone(), channel.repeat())));
         let topics = topics_of(&model, group.is_some());
-        let core = Core::new(Parts { model: model.clone(), store, zone, limits, ports, by_broker: group.is_some() })?;
+        let core = Core::new(CoreOptions { model: model.clone(), store, zone, limits, ports, by_broker: group.is_some() })?;
         if let Some(broker) = &broker {
             for topic in &topics {
                 broker.watch(topic, waker(&inbox));
@@ -91,7 +92,7 @@ impl Engine {
             clock: clock.clone(),
             messages,
             inbox: inbox.clone(),
-            far_sides,
+            effect_handlers,
             channels,
             broker,
             group,
@@ -130,14 +131,14 @@ impl Engine {
     }
 }
 
-fn far_sides(model: &Model) -> HashMap<String, FarSideDef> {
-    let defs = model.system.services.iter().flat_map(|service| service.far_sides.iter());
+fn effect_handlers(model: &Model) -> HashMap<String, EffectHandlerDef> {
+    let defs = model.system.services.iter().flat_map(|service| service.effect_handlers.iter());
     defs.map(|def| (def.port.to_owned(), def.clone())).collect()
 }
 
 /// The topics that followers read from a broker.
 fn topics_of(model: &Model, own_too: bool) -> Vec<String> {
-    let mut topics: Vec<String> = model.followers.iter().map(|follower| follower.topic.clone()).collect();
+    let mut topics: Vec<String> = model.subscriptions.iter().map(|subscription| subscription.topic.clone()).collect();
     topics.retain(|topic| own_too || topic != model.system.topic);
     topics.sort();
     topics.dedup();
@@ -155,11 +156,11 @@ struct Writer {
     clock: Arc<dyn Clock>,
     messages: Receiver<Message>,
     inbox: SyncSender<Message>,
-    far_sides: HashMap<String, FarSideDef>,
+    effect_handlers: HashMap<String, EffectHandlerDef>,
     channels: BTreeMap<String, Arc<dyn Channel>>,
     broker: Option<Arc<dyn Broker>>,
     group: Option<String>,
-    tickets: HashMap<u64, oneshot::Sender<Result<Done, Failure>>>,
+    tickets: HashMap<u64, oneshot::Sender<Result<CommandOutcome, CommandError>>>,
     next_ticket: u64,
     /// Answers of far sides that are pure functions: fed back with the next turn.
     reactions: Vec<(u64, u32, Reaction<Vec<u8>>)>,
@@ -223,12 +224,14 @@ impl Writer {
 
     fn take(&mut self, message: Message) {
         match message {
-            Message::Order(_, sender) if self.stopping.is_some() => drop(sender.send(Err(super::stopping()))),
-            Message::Order(_, sender) if self.tickets.len() >= OPEN_REQUESTS => drop(sender.send(Err(Failure::Overloaded))),
-            Message::Order(order, sender) => {
+            Message::CommandRequest(_, sender) if self.stopping.is_some() => drop(sender.send(Err(super::stopping()))),
+            Message::CommandRequest(_, sender) if self.tickets.len() >= OPEN_REQUESTS => {
+                drop(sender.send(Err(CommandError::Overloaded)))
+            }
+            Message::CommandRequest(order, sender) => {
                 self.next_ticket += 1;
                 self.tickets.insert(self.next_ticket, sender);
-                let request = Request { ticket: self.next_ticket, order: *order };
+                let request = QueuedCommand { ticket: self.next_ticket, order: *order };
                 self.accept(Input::Command(Box::new(request)));
             }
             Message::Input(input) => self.accept(*input),
@@ -277,7 +280,7 @@ impl Writer {
     fn report(&self) {
         let (Some(broker), Some(group)) = (&self.broker, &self.group) else { return };
         let mut reached: BTreeMap<Partition, u64> = BTreeMap::new();
-        for place in self.core.status().followers {
+        for place in self.core.status().subscriptions {
             let partition = Partition { topic: place.topic, number: place.partition };
             let least = reached.entry(partition).or_insert(place.position);
             *least = place.position.min(*least);
@@ -297,11 +300,11 @@ impl Writer {
         }
     }
 
-    fn call(&mut self, job: FarJob) {
+    fn call(&mut self, job: EffectJob) {
         if let (Some(channel), Some(handle)) = (self.channels.get(&job.port).cloned(), self.handle.as_ref()) {
             let (inbox, number, attempt) = (self.inbox.clone(), job.number, job.attempt);
             let calling = handle.spawn(async move {
-                let call = FarCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+                let call = EffectCall { id: &job.id, attempt: job.attempt, asking: job.asking };
                 channel.call(&job.payload, call).await
             });
             handle.spawn(async move {
@@ -311,9 +314,11 @@ impl Writer {
             });
             return;
         }
-        let call = FarCall { id: &job.id, attempt: job.attempt, asking: job.asking };
-        let far_side = self.far_sides.get(&job.port);
-        let reaction = match far_side.map(|far_side| catch_unwind(AssertUnwindSafe(|| far_side.call(&job.payload, &call)))) {
+        let call = EffectCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+        let effect_handler = self.effect_handlers.get(&job.port);
+        let reaction = match effect_handler
+            .map(|effect_handler| catch_unwind(AssertUnwindSafe(|| effect_handler.call(&job.payload, &call))))
+        {
             Some(Ok(Ok(reaction))) => reaction,
             Some(Err(_)) => Reaction::TimedOut, // it has not said what came of the call
             Some(Ok(Err(error))) => {

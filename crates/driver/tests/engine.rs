@@ -17,8 +17,8 @@ use driver::{Engine, EngineOptions};
 use in_memory::{Counting, ManualClock, MemoryBroker, MemoryStore};
 use jiff::tz::TimeZone;
 use kernel::event::Cause;
-use kernel::{Aggregate, FarCall, Reaction, Repeat};
-use pabal_core::{Done, Failure, Input, Limits, Order, Wait};
+use kernel::{Aggregate, EffectCall, Reaction, RetrySafety};
+use pabal_core::{CommandError, CommandOutcome, CommandRequest, Input, Limits, Wait};
 use ports::{Channel, Model, Reader};
 
 /// What an engine stands on.
@@ -65,8 +65,8 @@ impl Ground {
     }
 }
 
-fn order<A: Aggregate>(engine: &Engine, key: &str, command: A::Command) -> Order {
-    Order {
+fn order<A: Aggregate>(engine: &Engine, key: &str, command: A::Command) -> CommandRequest {
+    CommandRequest {
         table: engine.model().by_type(std::any::TypeId::of::<A>()).unwrap(),
         key: key.into(),
         give_id: None,
@@ -79,12 +79,16 @@ fn order<A: Aggregate>(engine: &Engine, key: &str, command: A::Command) -> Order
     }
 }
 
-async fn write(engine: &Engine, key: &str, text: &str) -> Result<Done, Failure> {
+async fn write(engine: &Engine, key: &str, text: &str) -> Result<CommandOutcome, CommandError> {
     engine.submit(order::<Note>(engine, key, Do::Write(text.into()))).await
 }
 
 /// Sends an errand out and waits until something has come of it.
-async fn errand<A: Aggregate<Command = Go>>(engine: &Engine, text: &str, heard: fn(&A) -> bool) -> Result<Done, Failure> {
+async fn errand<A: Aggregate<Command = Go>>(
+    engine: &Engine,
+    text: &str,
+    heard: fn(&A) -> bool,
+) -> Result<CommandOutcome, CommandError> {
     let mut order = order::<A>(engine, "e", Go::Out(1, text.into(), None));
     let settled = move |state: &kernel::context::Opaque| state.downcast_ref::<A>().is_some_and(heard);
     order.wait = Some(Wait { settled: Arc::new(settled), deadline_ms: i64::MAX });
@@ -113,8 +117,8 @@ async fn an_order_is_answered_once_it_is_committed() {
     let done = write(&engine, &key, "one").await.unwrap();
     assert_eq!((done.created, done.id, done.version), (true, 1, 1));
     assert_eq!(ground.text("desk", "note", &key), r#"{"text":"one"}"#);
-    assert!(matches!(engine.submit(order::<Note>(&engine, "a", Do::Refuse)).await, Err(Failure::Refused(_))));
-    assert!(matches!(engine.submit(order::<Note>(&engine, "a", Do::Panic)).await, Err(Failure::Fault(_))));
+    assert!(matches!(engine.submit(order::<Note>(&engine, "a", Do::Refuse)).await, Err(CommandError::Rejected(_))));
+    assert!(matches!(engine.submit(order::<Note>(&engine, "a", Do::Panic)).await, Err(CommandError::Fault(_))));
     assert_eq!(*engine.committed().borrow(), 2, "the note and its copy");
     engine.stop().await;
 }
@@ -132,8 +136,8 @@ async fn what_was_accepted_is_answered_before_it_stops_and_nothing_afterwards() 
         assert!(matches!(result, Poll::Ready(Ok(_))), "{result:?}");
     }
     assert!(keys.iter().all(|key| !ground.text("desk", "note", key).is_empty()));
-    assert!(matches!(write(&engine, "late", "one").await, Err(Failure::Unavailable(_))));
-    assert!(matches!(engine.tell(Input::Rebuild { view: "lines".into() }), Err(Failure::Unavailable(_))));
+    assert!(matches!(write(&engine, "late", "one").await, Err(CommandError::Unavailable(_))));
+    assert!(matches!(engine.tell(Input::Rebuild { view: "lines".into() }), Err(CommandError::Unavailable(_))));
     assert!(!engine.status().healthy, "the writer has ended");
     engine.stop().await;
     let again = ground.start();
@@ -155,7 +159,7 @@ async fn more_than_the_inbox_holds_is_overloaded_at_once() {
     let mut overloaded = 0;
     for (write, early) in writes.into_iter().zip(early) {
         let result = if let Poll::Ready(early) = early { early } else { write.await };
-        assert!(matches!(result, Ok(_) | Err(Failure::Overloaded)), "{result:?}");
+        assert!(matches!(result, Ok(_) | Err(CommandError::Overloaded)), "{result:?}");
         overloaded += usize::from(result.is_err());
     }
     assert!((6..10).contains(&overloaded), "two in the inbox, two in the core: {overloaded}");
@@ -175,10 +179,14 @@ async fn far_sides_are_called_and_their_answers_are_told() {
 struct Slow;
 
 impl Channel for Slow {
-    fn repeat(&self) -> Repeat {
-        Repeat::Never
+    fn repeat(&self) -> RetrySafety {
+        RetrySafety::Never
     }
-    fn call<'a>(&'a self, effect: &'a [u8], call: FarCall<'a>) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
+    fn call<'a>(
+        &'a self,
+        effect: &'a [u8],
+        call: EffectCall<'a>,
+    ) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
             assert!(!String::from_utf8_lossy(effect).contains("panic"), "as it was told");
@@ -251,10 +259,10 @@ async fn its_status_tells_of_followers_and_of_trouble() {
     write(&engine, "a", "one").await.unwrap();
     write(&engine, "b", "unreadable").await.unwrap();
     ground.store.plan().fates.push_back(Fate::Full);
-    assert!(matches!(write(&engine, "c", "one").await, Err(Failure::Unavailable(_))));
+    assert!(matches!(write(&engine, "c", "one").await, Err(CommandError::Unavailable(_))));
     engine.stop().await;
     let status = engine.status();
     assert_eq!((status.last_seq, status.parked_keys, status.dead_keys), (3, 2, 2));
-    assert!(status.followers.iter().all(|follower| follower.topic != "office-events" || follower.lag == 0));
+    assert!(status.subscriptions.iter().all(|subscription| subscription.topic != "office-events" || subscription.lag == 0));
     assert!(serde_json::to_value(&status).unwrap()["lastSeq"] == 3);
 }

@@ -15,7 +15,7 @@ use driver::{Engine, EngineOptions};
 use in_memory::{Counting, ManualClock, MemoryBroker, MemoryStore};
 use jiff::tz::TimeZone;
 use kernel::event::Cause;
-use pabal_core::{Limits, Order};
+use pabal_core::{CommandRequest, Limits};
 use ports::{Broker, BrokerError, Delivery, Member, Model, Partition, Reader};
 
 /// Tells nobody where a partition ends, until it may.
@@ -85,7 +85,7 @@ fn start(broker: &Mute) -> (Arc<Engine>, MemoryStore) {
 }
 
 async fn write(engine: &Engine, key: &str) {
-    let order = Order {
+    let order = CommandRequest {
         table: engine.model().by_type(std::any::TypeId::of::<Note>()).unwrap(),
         key: key.into(),
         give_id: None,

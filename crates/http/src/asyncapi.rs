@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use ports::Model;
-use ports::model::Does;
+use ports::model::Handling;
 use serde_json::{Map, Value, json};
 
 use crate::site::Site;
@@ -65,26 +65,26 @@ fn add_senders(model: &Model, only: Option<&str>, channels: &mut Map<String, Val
 }
 
 fn add_followers(model: &Model, only: Option<&str>, channels: &mut Map<String, Value>, operations: &mut Map<String, Value>) {
-    for follower in &model.followers {
-        let service = &model.system.services[follower.service];
+    for subscription in &model.subscriptions {
+        let service = &model.system.services[subscription.service];
         if only.is_some_and(|only| only != service.name) {
             continue;
         }
-        let heard: BTreeSet<&str> = match &follower.does {
-            Does::React(policies) => policies.keys().map(String::as_str).collect(),
-            Does::Project(_, events) => events.iter().map(String::as_str).collect(),
+        let heard: BTreeSet<&str> = match &subscription.does {
+            Handling::React(policies) => policies.keys().map(String::as_str).collect(),
+            Handling::Project(_, events) => events.iter().map(String::as_str).collect(),
         };
-        let messages = &mut channel(channels, &follower.topic, model.system.sentence)["messages"];
+        let messages = &mut channel(channels, &subscription.topic, model.system.sentence)["messages"];
         for name in &heard {
             // Who sends it may not be served here; that it is heard belongs into the document all the same.
             if messages.get(*name).is_none() {
                 messages[*name] = message(name, "", json!({"type": "object"}));
             }
         }
-        let heard: Vec<Value> = heard.into_iter().map(|name| reference(&follower.topic, name)).collect();
-        let operation = json!({"action": "receive", "channel": {"$ref": channel_ref(&follower.topic)},
+        let heard: Vec<Value> = heard.into_iter().map(|name| reference(&subscription.topic, name)).collect();
+        let operation = json!({"action": "receive", "channel": {"$ref": channel_ref(&subscription.topic)},
             "summary": service.sentence, "messages": heard});
-        operations.insert(format!("{}.receive", follower.name), operation);
+        operations.insert(format!("{}.receive", subscription.name), operation);
     }
 }
 

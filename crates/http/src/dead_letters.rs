@@ -61,7 +61,7 @@ pub(crate) async fn list(site: &Site, params: &Params) -> Result<Response<Body>,
 fn shown_letter(system: &str, row: &ParkedRow) -> Value {
     json!({
         "system": system,
-        "follower": row.follower,
+        "follower": row.subscription,
         "key": row.key,
         "place": row.place,
         "attempts": row.attempts,
@@ -85,11 +85,11 @@ pub(crate) async fn decide(
     let letter = Shape::of(&letter_schema(discard)).fit(letter).map_err(Problem::fields)?;
     let engine = engine_of(site, &letter)?;
     let text = |name: &str| letter.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-    let (follower, key) = (text("follower"), text("key"));
+    let (subscription, key) = (text("follower"), text("key"));
     let place = letter.get("place").and_then(Value::as_u64).filter(|_| discard);
-    check(engine, &follower, &key, place).await?;
+    check(engine, &subscription, &key, place).await?;
     tracing::info!(
-        follower,
+        subscription,
         place,
         discard,
         reason = text("reason"),
@@ -100,8 +100,8 @@ pub(crate) async fn decide(
     tell(
         engine,
         match place {
-            Some(place) => Input::Discard { follower, key, place },
-            None => Input::Redrive { follower, key },
+            Some(place) => Input::Discard { subscription, key, place },
+            None => Input::Redrive { subscription, key },
         },
     )
 }
@@ -109,10 +109,10 @@ pub(crate) async fn decide(
 /// Whose it is: the system says it, and the follower's name the service, where services stand alone.
 fn engine_of<'a>(site: &'a Site, letter: &Value) -> Result<&'a Arc<Engine>, Problem> {
     let system = letter.get("system").and_then(Value::as_str);
-    let follower = letter.get("follower").and_then(Value::as_str);
+    let subscription = letter.get("follower").and_then(Value::as_str);
     match engine_named(site, system, None) {
         Err(unclear) => {
-            let service = follower.and_then(|follower| follower.split('.').nth(1));
+            let service = subscription.and_then(|subscription| subscription.split('.').nth(1));
             service.map_or(Err(unclear), |service| engine_named(site, system, Some(service)))
         }
         found => found,
@@ -124,17 +124,17 @@ const LOOKED_THROUGH: usize = 100_000;
 
 /// Whether there is something to decide about. The writer asks itself again when it is its turn; this is for the caller,
 /// who would not hear of it from there.
-async fn check(engine: &Arc<Engine>, follower: &str, key: &str, place: Option<u64>) -> Result<(), Problem> {
-    if engine.model().followers.iter().all(|known| known.name != follower) {
-        return Err(Problem::absent(format!("there is no follower `{follower}`")));
+async fn check(engine: &Arc<Engine>, subscription: &str, key: &str, place: Option<u64>) -> Result<(), Problem> {
+    if engine.model().subscriptions.iter().all(|known| known.name != subscription) {
+        return Err(Problem::absent(format!("there is no follower `{subscription}`")));
     }
     let reader = engine.reader().clone();
     let read = tokio::task::spawn_blocking(move || reader.all_parked(false, LOOKED_THROUGH));
     let parked = read.await.map_err(|error| Problem::fault(&error))??;
-    let places = parked.iter().filter(|row| row.follower == follower && row.key == key).map(|row| row.place);
+    let places = parked.iter().filter(|row| row.subscription == subscription && row.key == key).map(|row| row.place);
     match (places.min(), place) {
         (None, _) if parked.len() < LOOKED_THROUGH => {
-            Err(Problem::absent(format!("nothing of `{follower}` is parked under this key")))
+            Err(Problem::absent(format!("nothing of `{subscription}` is parked under this key")))
         }
         (Some(first), Some(place)) if first != place => {
             let detail = format!("first stands the event at {first}, not the one at {place}");

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use kernel::refusal::FieldError;
+use kernel::rejection::FieldError;
 use serde_json::{Map, Number, Value};
 
 use crate::shape::{Members, Shape, ShapeKind, TextFormat};

@@ -5,7 +5,7 @@ use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderValue, Response, StatusCode};
 use kernel::context::Opaque;
 use kernel::resource::AnyFace;
-use pabal_core::Done;
+use pabal_core::CommandOutcome;
 use ports::StoredRow;
 use serde_json::{Map, Value};
 
@@ -41,7 +41,7 @@ impl Entity {
     }
 
     /// What a change has left: as it was decided, if that is at hand, else as it was written.
-    pub fn of_done(thing: &Thing, done: &Done, state: &str) -> Result<Self, Problem> {
+    pub fn of_done(thing: &Thing, done: &CommandOutcome, state: &str) -> Result<Self, Problem> {
         if let (Shown::State(face), Some(state)) = (&thing.shown, &done.typed.0) {
             return Self::of_state(thing, face.as_ref(), state, (done.id, done.version));
         }

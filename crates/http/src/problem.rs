@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use axum::body::Body;
 use axum::http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, Response, StatusCode};
-use kernel::event::Unreadable;
-use kernel::refusal::{FieldError, Kind, Refused};
-use pabal_core::Failure;
+use kernel::event::CodecError;
+use kernel::rejection::{FieldError, Kind, Rejected};
+use pabal_core::CommandError;
 use ports::StoreError;
 use serde_json::{Map, Value, json};
 
@@ -134,9 +134,9 @@ impl Problem {
     }
 }
 
-impl From<Refused> for Problem {
-    fn from(refused: Refused) -> Self {
-        let status = match refused.kind {
+impl From<Rejected> for Problem {
+    fn from(rejected: Rejected) -> Self {
+        let status = match rejected.kind {
             Kind::Malformed => StatusCode::BAD_REQUEST,
             Kind::Unpaid => StatusCode::PAYMENT_REQUIRED,
             Kind::Forbidden => StatusCode::FORBIDDEN,
@@ -144,30 +144,30 @@ impl From<Refused> for Problem {
             Kind::Conflict => StatusCode::CONFLICT,
             Kind::Rule => StatusCode::UNPROCESSABLE_ENTITY,
         };
-        let mut problem = Self::new(status, refused.code, refused.detail);
-        problem.0.errors = refused.errors;
+        let mut problem = Self::new(status, rejected.code, rejected.detail);
+        problem.0.errors = rejected.errors;
         problem
     }
 }
 
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
+impl From<CommandError> for Problem {
+    fn from(failure: CommandError) -> Self {
         let detail = failure.to_string();
         match failure {
-            Failure::Refused(refused) => refused.into(),
-            Failure::Absent => Self::absent(detail),
-            Failure::Stale => Self::of(problem_types::STALE, detail),
-            Failure::IdTaken => Self::of(problem_types::ID_TAKEN, detail),
-            Failure::KeyReused => Self::of(problem_types::IDEMPOTENCY_KEY_REUSED, detail),
-            Failure::InFlight => Self::of(problem_types::IN_FLIGHT, detail).retry_after(1),
+            CommandError::Rejected(rejected) => rejected.into(),
+            CommandError::Absent => Self::absent(detail),
+            CommandError::Stale => Self::of(problem_types::STALE, detail),
+            CommandError::IdTaken => Self::of(problem_types::ID_TAKEN, detail),
+            CommandError::KeyReused => Self::of(problem_types::IDEMPOTENCY_KEY_REUSED, detail),
+            CommandError::InFlight => Self::of(problem_types::IN_FLIGHT, detail).retry_after(1),
             // The queue empties within moments, and the client has done nothing wrong: 503 rather than 429.
-            Failure::Overloaded => Self::of(problem_types::OVERLOADED, detail).retry_after(1),
-            Failure::Unavailable(inner) => {
+            CommandError::Overloaded => Self::of(problem_types::OVERLOADED, detail).retry_after(1),
+            CommandError::Unavailable(inner) => {
                 tracing::warn!(error.detail = %inner, "a command was not taken");
                 Self::of(problem_types::UNAVAILABLE, "the service cannot take this now; nothing has changed").retry_after(2)
             }
-            Failure::Unsettled => Self::of(problem_types::UNSETTLED, detail).retry_after(1),
-            Failure::Fault(inner) => Self::fault(&inner),
+            CommandError::Unsettled => Self::of(problem_types::UNSETTLED, detail).retry_after(1),
+            CommandError::Fault(inner) => Self::fault(&inner),
         }
     }
 }
@@ -184,8 +184,8 @@ impl From<StoreError> for Problem {
     }
 }
 
-impl From<Unreadable> for Problem {
-    fn from(error: Unreadable) -> Self {
+impl From<CodecError> for Problem {
+    fn from(error: CodecError) -> Self {
         Self::fault(&error)
     }
 }
@@ -196,14 +196,14 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_its_code_and_its_kind_becomes_the_status() {
-        let problem = Problem::from(Refused::conflict("name-taken", "the id is taken"));
+        let problem = Problem::from(Rejected::conflict("name-taken", "the id is taken"));
         assert_eq!(problem.status(), StatusCode::CONFLICT);
         assert_eq!(problem.code(), "name-taken");
     }
 
     #[test]
     fn a_full_queue_asks_to_come_again() {
-        let problem = Problem::from(Failure::Overloaded);
+        let problem = Problem::from(CommandError::Overloaded);
         let response = problem.respond(&RequestContext::default(), "/things");
         assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(response.headers()[RETRY_AFTER], "1");
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn a_fault_tells_nothing_of_what_is_inside() {
-        let problem = Problem::from(Failure::Fault("password is hunter2".into()));
+        let problem = Problem::from(CommandError::Fault("password is hunter2".into()));
         assert!(!problem.0.detail.contains("hunter2"));
         assert_eq!(problem.status(), StatusCode::INTERNAL_SERVER_ERROR);
     }

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Response, StatusCode};
 use kernel::context::Opaque;
-use pabal_core::{Done, Failure, Idempotency, Order, Wait};
+use pabal_core::{CommandError, CommandOutcome, CommandRequest, Idempotency, Wait};
 use ports::StoredRow;
 use serde_json::Value;
 
@@ -29,7 +29,7 @@ pub(crate) async fn create(call: &Call<'_>, body: Body) -> Result<Response<Body>
     let new = create.def.make(create.shape.fit(body).map_err(Problem::fields)?)?;
     let key = new.key.unwrap_or_else(|| thing.engine.fresh_key());
     call.trail.concerns(&key);
-    let order = Order {
+    let order = CommandRequest {
         table: thing.table,
         key,
         give_id: new.id,
@@ -67,11 +67,11 @@ pub(crate) async fn merge(call: &Call<'_>, body: Body, id: u64) -> Result<Respon
         merge_into(&mut merged, &patch);
         let command = command_of(call.thing.replace.as_ref(), merged)?;
         match change(call, row.key, command, Some(row.version), None).await {
-            Err(Failure::Stale) if insists.is_none() && last > 0 => {}
+            Err(CommandError::Stale) if insists.is_none() && last > 0 => {}
             outcome => return respond(call, &outcome?, StatusCode::OK),
         }
     }
-    Err(Failure::Stale.into())
+    Err(CommandError::Stale.into())
 }
 
 /// `DELETE /things/{id}`.
@@ -136,8 +136,8 @@ async fn change(
     command: Opaque,
     expected_version: Option<u64>,
     idempotency: Option<Idempotency>,
-) -> Result<Done, Failure> {
-    let order = Order {
+) -> Result<CommandOutcome, CommandError> {
+    let order = CommandRequest {
         table: call.thing.table,
         key,
         give_id: None,
@@ -151,7 +151,7 @@ async fn change(
     call.thing.engine.submit(order).await
 }
 
-fn respond(call: &Call<'_>, done: &Done, status: StatusCode) -> Result<Response<Body>, Problem> {
+fn respond(call: &Call<'_>, done: &CommandOutcome, status: StatusCode) -> Result<Response<Body>, Problem> {
     let mut response = match &done.state {
         Some(state) => {
             let entity = Entity::of_done(call.thing, done, state)?;

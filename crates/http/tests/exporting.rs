@@ -17,7 +17,7 @@ use http_api::{HttpOptions, router};
 use http_body_util::BodyExt;
 use in_memory::ManualClock;
 use kernel::event::Cause;
-use pabal_core::Order;
+use pabal_core::CommandRequest;
 use ports::{LogQuery, Page, ParkedRow, Query, Reader, Record, StoreError, StoredRow, TableId, Total};
 use tower::ServiceExt;
 
@@ -66,7 +66,7 @@ impl Reader for Counted {
 async fn write_notes(engine: &Arc<Engine>) {
     let table = engine.model().by_type(TypeId::of::<Note>()).unwrap();
     let written = stream::iter(0..ROWS).map(|index| {
-        engine.submit(Order {
+        engine.submit(CommandRequest {
             table,
             key: format!("n-{index}"),
             give_id: None,

@@ -87,8 +87,8 @@ async fn who_decides_about_nothing_is_told_at_once() {
     let letter = parked(&client).await;
     assert_eq!((&letter["follower"], &letter["key"]), (&json!("desk1.wall.lines"), &json!("n")));
     let place = letter["place"].as_u64().unwrap();
-    let decide = async |action: &str, follower: &str, key: &str, place: u64| {
-        let body = json!({"follower": follower, "key": key, "place": place}).to_string();
+    let decide = async |action: &str, subscription: &str, key: &str, place: u64| {
+        let body = json!({"follower": subscription, "key": key, "place": place}).to_string();
         client.post(&format!("/admin/dead-letters/{action}"), &body).await
     };
     for action in ["redrive", "discard"] {

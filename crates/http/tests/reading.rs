@@ -110,9 +110,9 @@ async fn who_has_it_is_not_sent_it_again() {
 #[tokio::test]
 async fn methods_that_are_not_taken_are_refused_with_those_that_are() {
     let client = with_notes(1).await;
-    let refused = client.post("/lines", "{}").await;
-    assert_eq!((refused.status.as_u16(), refused.header("allow")), (405, "GET, HEAD, OPTIONS"));
-    assert!(refused.json()["message"].as_str().unwrap().contains("GET"));
+    let rejected = client.post("/lines", "{}").await;
+    assert_eq!((rejected.status.as_u16(), rejected.header("allow")), (405, "GET, HEAD, OPTIONS"));
+    assert!(rejected.json()["message"].as_str().unwrap().contains("GET"));
     assert_eq!(client.call("DELETE", "/notes", &[], "").await.header("allow"), "GET, HEAD, POST, OPTIONS");
     let options = client.call("OPTIONS", "/notes/1", &[], "").await;
     assert_eq!((options.status.as_u16(), options.header("allow")), (204, "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"));

@@ -16,8 +16,8 @@ use driver::{Engine, EngineOptions};
 use http_api::{HttpOptions, router};
 use in_memory::{Counting, MemoryStore};
 use kernel::{
-    Aggregate, At, Decision, Domain, Effect, Event, FarCall, New, Outcome, Reaction, Refusal, Refused, Repeat, Service, System,
-    resource,
+    Aggregate, Context, Decision, Domain, Effect, EffectCall, Event, New, Outcome, Reaction, Rejected, Rejection, RetrySafety,
+    Service, System, resource,
 };
 use ports::{Channel, Model};
 use schemars::JsonSchema;
@@ -72,8 +72,8 @@ impl Effect for Call {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Never {}
 
-impl Refusal for Never {
-    fn refused(&self) -> Refused {
+impl Rejection for Never {
+    fn rejected(&self) -> Rejected {
         match *self {}
     }
 }
@@ -89,9 +89,9 @@ impl Aggregate for Errand {
     type Command = Command;
     type Event = ErrandEvent;
     type Effect = Call;
-    type Refusal = Never;
+    type Rejection = Never;
 
-    fn decide(now: Option<&Self>, command: &Command, _: &At<'_>) -> Result<Decision<Self>, Never> {
+    fn decide(now: Option<&Self>, command: &Command, _: &Context<'_>) -> Result<Decision<Self>, Never> {
         Ok(match command {
             Command::Go if now.is_some() => Decision::nothing(),
             Command::Go => Decision::event(ErrandEvent::Went(Went {})).effect(Call {}),
@@ -128,15 +128,15 @@ pub struct Draft {
 struct Far(Arc<Semaphore>);
 
 impl Channel for Far {
-    fn call<'a>(&'a self, _: &'a [u8], _: FarCall<'a>) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
+    fn call<'a>(&'a self, _: &'a [u8], _: EffectCall<'a>) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
         Box::pin(async move {
             self.0.acquire().await.unwrap().forget();
             Reaction::reply(br#""bread""#.to_vec())
         })
     }
 
-    fn repeat(&self) -> Repeat {
-        Repeat::Idempotent
+    fn repeat(&self) -> RetrySafety {
+        RetrySafety::Idempotent
     }
 }
 

@@ -55,10 +55,10 @@ async fn the_same_name_again_is_answered_with_what_is_there() {
 #[tokio::test]
 async fn every_field_at_fault_is_named() {
     let client = Client::one();
-    let refused = client.post("/notes", r#"{"colour": "green", "name": 7}"#).await;
-    assert_eq!(refused.status, 400);
-    assert_eq!(refused.header("content-type"), "application/problem+json");
-    let problem = refused.json();
+    let rejected = client.post("/notes", r#"{"colour": "green", "name": 7}"#).await;
+    assert_eq!(rejected.status, 400);
+    assert_eq!(rejected.header("content-type"), "application/problem+json");
+    let problem = rejected.json();
     let fields: Vec<_> = problem["errors"].as_array().unwrap().iter().map(|error| error["field"].as_str().unwrap()).collect();
     assert_eq!(fields, ["name", "title", "colour"]);
     assert_eq!(problem["message"], problem["detail"]);
@@ -81,8 +81,8 @@ async fn an_action_needs_no_body_and_is_taken_only_while_allowed() {
     assert_eq!(client.call("PUT", "/notes/1/close", &[], "").await.json()["closed"], true);
     let again = client.call("PATCH", "/notes/1/close", &[], "").await;
     assert_eq!((again.status.as_u16(), again.json()["type"].clone()), (409, json!("/problems/not-allowed-now")));
-    let refused = client.call("PUT", "/notes/1", &[], r#"{"title": "bread"}"#).await;
-    assert_eq!((refused.status.as_u16(), refused.json()["type"].clone()), (422, json!("/problems/already-closed")));
+    let rejected = client.call("PUT", "/notes/1", &[], r#"{"title": "bread"}"#).await;
+    assert_eq!((rejected.status.as_u16(), rejected.json()["type"].clone()), (422, json!("/problems/already-closed")));
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
-use kernel::service::FarSideDef;
-use kernel::{FarCall, Reaction, Repeat};
+use kernel::service::EffectHandlerDef;
+use kernel::{EffectCall, Reaction, RetrySafety};
 
 use super::lock;
 use ports::Channel;
@@ -14,13 +14,13 @@ use ports::Channel;
 /// The far side of a port. Clones share their memory.
 #[derive(Clone)]
 pub struct MemoryChannel {
-    def: FarSideDef,
+    def: EffectHandlerDef,
     done: Arc<Mutex<BTreeMap<String, Reaction<Vec<u8>>>>>,
 }
 
 impl MemoryChannel {
     /// Behaves as the far side that comes with a service, and remembers.
-    pub fn new(def: FarSideDef) -> Self {
+    pub fn new(def: EffectHandlerDef) -> Self {
         Self { def, done: Arc::default() }
     }
 
@@ -29,11 +29,11 @@ impl MemoryChannel {
         lock(&self.done).len()
     }
 
-    fn react(&self, effect: &[u8], call: &FarCall<'_>) -> Reaction<Vec<u8>> {
+    fn react(&self, effect: &[u8], call: &EffectCall<'_>) -> Reaction<Vec<u8>> {
         let mut done = lock(&self.done);
         match done.get(call.id) {
-            Some(reaction) if call.asking || self.def.repeat == Repeat::Idempotent => return reaction.clone(),
-            None if call.asking => return Reaction::Unheard,
+            Some(reaction) if call.asking || self.def.repeat == RetrySafety::Idempotent => return reaction.clone(),
+            None if call.asking => return Reaction::UnknownId,
             _ => {}
         }
         let reaction = self.def.call(effect, call).unwrap_or(Reaction::Unreachable);
@@ -45,11 +45,15 @@ impl MemoryChannel {
 }
 
 impl Channel for MemoryChannel {
-    fn repeat(&self) -> Repeat {
+    fn repeat(&self) -> RetrySafety {
         self.def.repeat
     }
 
-    fn call<'a>(&'a self, effect: &'a [u8], call: FarCall<'a>) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
+    fn call<'a>(
+        &'a self,
+        effect: &'a [u8],
+        call: EffectCall<'a>,
+    ) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
         Box::pin(std::future::ready(self.react(effect, &call)))
     }
 }

@@ -75,8 +75,8 @@ impl Reader for MemoryStore {
     fn positions(&self) -> Result<Vec<(String, u64)>, StoreError> {
         let contents = self.contents();
         let mut positions: BTreeMap<String, u64> = BTreeMap::new();
-        for ((follower, _), standing) in &contents.positions {
-            *positions.entry(follower.clone()).or_default() += standing.position;
+        for ((subscription, _), consumer_offset) in &contents.positions {
+            *positions.entry(subscription.clone()).or_default() += consumer_offset.position;
         }
         Ok(positions.into_iter().collect())
     }
@@ -84,7 +84,7 @@ impl Reader for MemoryStore {
     fn all_parked(&self, dead_only: bool, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
         let contents = self.contents();
         let mut rows: Vec<_> = contents.parked.values().filter(|row| row.dead || !dead_only).collect();
-        rows.sort_by_key(|row| (row.since_ms, &row.follower, row.place));
+        rows.sort_by_key(|row| (row.since_ms, &row.subscription, row.place));
         Ok(rows.into_iter().take(limit).cloned().collect())
     }
 

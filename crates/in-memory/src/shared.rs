@@ -9,8 +9,8 @@ use super::store::{Contents, MemoryStore};
 use defects::{Defect, has};
 use ports::model::{Model, TableId};
 use ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, ParkedWrite, Partition, Record, Recovered, RowRef, Standing, Store,
-    StoreError, StoredRow, TimerRow, TimerWrite,
+    AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, ParkedRow, ParkedWrite, Partition, Record, Recovered, RowRef,
+    Store, StoreError, StoredRow, TimerRow, TimerWrite,
 };
 
 /// What instances share. Clones are the same database.
@@ -134,9 +134,9 @@ fn overwriting(contents: &Contents, commit: &Commit) -> Commit {
 
 fn moved_positions(contents: &Contents, commit: &Commit) -> Option<String> {
     commit.positions.iter().find_map(|place| {
-        let there = contents.positions.get(&(place.follower.clone(), place.partition.clone()));
-        let there = there.map(|standing| standing.position);
-        (there != place.from).then(|| format!("{} stands at {there:?}, not {:?}", place.follower, place.from))
+        let there = contents.positions.get(&(place.subscription.clone(), place.partition.clone()));
+        let there = there.map(|consumer_offset| consumer_offset.position);
+        (there != place.from).then(|| format!("{} stands at {there:?}, not {:?}", place.subscription, place.from))
     })
 }
 
@@ -144,14 +144,14 @@ fn moved_parked(contents: &Contents, commit: &Commit) -> Option<String> {
     let mut seen = contents.parked.iter().map(|(at, row)| (at.clone(), row.attempts)).collect::<BTreeMap<_, _>>();
     commit.parked.iter().find_map(|write| match write {
         ParkedWrite::Put(row) => {
-            let at = (row.follower.clone(), row.partition, row.key.clone(), row.place);
+            let at = (row.subscription.clone(), row.partition, row.key.clone(), row.place);
             let fits = seen.get(&at).map_or(row.attempts <= 1, |attempts| attempts + 1 == row.attempts);
             seen.insert(at, row.attempts);
-            (!fits).then(|| format!("{} at {} of {} was parked by another", row.key, row.place, row.follower))
+            (!fits).then(|| format!("{} at {} of {} was parked by another", row.key, row.place, row.subscription))
         }
-        ParkedWrite::Remove { follower, key, partition, place } => {
-            let was = seen.remove(&(follower.clone(), *partition, key.clone(), *place));
-            was.is_none().then(|| format!("{key} at {place} of {follower} is not parked any more"))
+        ParkedWrite::Remove { subscription, key, partition, place } => {
+            let was = seen.remove(&(subscription.clone(), *partition, key.clone(), *place));
+            was.is_none().then(|| format!("{key} at {place} of {subscription} is not parked any more"))
         }
     })
 }
@@ -176,12 +176,12 @@ impl Store for SharedStore {
         Ok(Recovered { last_commit: 0, last_seq: 0, last_effect: self.me << NUMBERS, last_ids })
     }
 
-    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
-        self.shared.readable().standing(follower, partition)
+    fn consumer_offset(&mut self, subscription: &str, partition: &Partition) -> Result<Option<ConsumerOffset>, StoreError> {
+        self.shared.readable().consumer_offset(subscription, partition)
     }
 
-    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
-        self.shared.readable().parked_heads(follower, partition)
+    fn parked_heads(&mut self, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        self.shared.readable().parked_heads(subscription, partition)
     }
 
     fn ids(&mut self, table: TableId, count: u64) -> Result<Range<u64>, StoreError> {
@@ -240,8 +240,8 @@ impl Store for SharedStore {
         Ok(rows.map(|(_, row)| row.clone()).collect())
     }
 
-    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        self.shared.readable().parked(follower, partition, key, limit)
+    fn parked(&mut self, subscription: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.shared.readable().parked(subscription, partition, key, limit)
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {

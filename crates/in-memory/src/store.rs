@@ -7,8 +7,8 @@ use super::lock;
 use super::tables::Tables;
 use ports::model::{Model, TableId};
 use ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, ParkedWrite, Partition, PlaceMove, Record, Recovered, RowRef, Standing,
-    Store, StoreError, StoredRow, TimerRow, TimerWrite,
+    AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, OffsetUpdate, ParkedRow, ParkedWrite, Partition, Record,
+    Recovered, RowRef, Store, StoreError, StoredRow, TimerRow, TimerWrite,
 };
 
 /// A [`Store`] and its [`Reader`](ports::Reader) in one.
@@ -18,7 +18,7 @@ pub struct MemoryStore {
 }
 
 /// Where one follower stands in each partition, by follower and partition.
-pub(super) type Standings = BTreeMap<(String, Partition), Standing>;
+pub(super) type Standings = BTreeMap<(String, Partition), ConsumerOffset>;
 
 /// Everything that a store on disk would have on disk.
 #[derive(Debug, Clone)]
@@ -83,12 +83,12 @@ impl Store for MemoryStore {
         })
     }
 
-    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
-        Ok(self.contents().positions.get(&(follower.to_owned(), partition.clone())).cloned())
+    fn consumer_offset(&mut self, subscription: &str, partition: &Partition) -> Result<Option<ConsumerOffset>, StoreError> {
+        Ok(self.contents().positions.get(&(subscription.to_owned(), partition.clone())).cloned())
     }
 
-    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
-        Ok(self.contents().heads(follower, partition))
+    fn parked_heads(&mut self, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        Ok(self.contents().heads(subscription, partition))
     }
 
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
@@ -120,8 +120,8 @@ impl Store for MemoryStore {
         Ok(self.contents().effects.range(number.saturating_add(1)..).take(limit).map(|(_, row)| row.clone()).collect())
     }
 
-    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        let place = |place| (follower.to_owned(), partition, key.to_owned(), place);
+    fn parked(&mut self, subscription: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        let place = |place| (subscription.to_owned(), partition, key.to_owned(), place);
         let contents = self.contents();
         Ok(contents.parked.range(place(0)..=place(u64::MAX)).take(limit).map(|(_, row)| row.clone()).collect())
     }
@@ -173,11 +173,11 @@ impl Contents {
             self.last_seq += 1;
             self.log.insert(self.last_seq, Record { seq: self.last_seq, ..record.clone() });
         }
-        for PlaceMove { follower, partition, to, numbers, .. } in &commit.positions {
-            let standing = self.positions.entry((follower.clone(), partition.clone())).or_default();
-            standing.position = *to;
-            standing.numbers.retain(|(outbox, _)| !numbers.iter().any(|(other, _)| other == outbox));
-            standing.numbers.extend(numbers.iter().cloned());
+        for OffsetUpdate { subscription, partition, to, numbers, .. } in &commit.positions {
+            let consumer_offset = self.positions.entry((subscription.clone(), partition.clone())).or_default();
+            consumer_offset.position = *to;
+            consumer_offset.numbers.retain(|(outbox, _)| !numbers.iter().any(|(other, _)| other == outbox));
+            consumer_offset.numbers.extend(numbers.iter().cloned());
         }
         commit.timers.iter().for_each(|write| self.write_timer(write));
         self.write_effects(commit);
@@ -240,19 +240,19 @@ impl Contents {
     fn write_parked(&mut self, write: &ParkedWrite) {
         match write {
             ParkedWrite::Put(row) => {
-                let at = (row.follower.clone(), row.partition, row.key.clone(), row.place);
+                let at = (row.subscription.clone(), row.partition, row.key.clone(), row.place);
                 self.parked.insert(at, row.clone());
             }
-            ParkedWrite::Remove { follower, key, partition, place } => {
-                self.parked.remove(&(follower.clone(), *partition, key.clone(), *place));
+            ParkedWrite::Remove { subscription, key, partition, place } => {
+                self.parked.remove(&(subscription.clone(), *partition, key.clone(), *place));
             }
         }
     }
 
     /// The first parked event of each key.
-    fn heads(&self, follower: &str, partition: u32) -> Vec<ParkedRow> {
+    fn heads(&self, subscription: &str, partition: u32) -> Vec<ParkedRow> {
         let mut heads: Vec<ParkedRow> = Vec::new();
-        for row in self.parked.values().filter(|row| row.follower == follower && row.partition == partition) {
+        for row in self.parked.values().filter(|row| row.subscription == subscription && row.partition == partition) {
             if heads.last().is_none_or(|head| head.key != row.key) {
                 heads.push(row.clone());
             }

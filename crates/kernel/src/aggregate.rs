@@ -7,15 +7,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::context::At;
+use crate::context::Context;
 use crate::effect::{Effect, Outcome};
-use crate::event::{Unreadable, from_json};
-use crate::refusal::Refusal;
+use crate::event::{CodecError, from_json};
+use crate::rejection::Rejection;
 
 /// A consistency boundary, keyed by its business key.
 ///
-/// `decide` and `evolve` are pure and synchronous: time, ids and other rows arrive in [`At`] or in the command.
-/// `decide` may be run more than once for one command (see [`At::find`]); only the last run counts.
+/// `decide` and `evolve` are pure and synchronous: time, ids and other rows arrive in [`Context`] or in the command.
+/// `decide` may be run more than once for one command (see [`Context::find`]); only the last run counts.
 pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The name in tables, metrics and on the board, e.g. `message`.
     const NAME: &'static str;
@@ -29,10 +29,10 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
     /// What it has done outside; [`crate::NoEffect`] for most.
     type Effect: Effect;
     /// Its rules' ways of saying no.
-    type Refusal: Refusal;
+    type Rejection: Rejection;
 
     /// What follows from a command. `now` is `None` as long as nothing of that key exists.
-    fn decide(now: Option<&Self>, command: &Self::Command, at: &At<'_>) -> Result<Decision<Self>, Self::Refusal>;
+    fn decide(now: Option<&Self>, command: &Self::Command, at: &Context<'_>) -> Result<Decision<Self>, Self::Rejection>;
 
     /// The state after an event. `None` removes the row.
     fn evolve(now: Option<Self>, event: &Self::Event) -> Option<Self>;
@@ -56,7 +56,7 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
     }
 
     /// Reads a state of any released version.
-    fn read(version: u16, json: &[u8]) -> Result<Self, Unreadable> {
+    fn read(version: u16, json: &[u8]) -> Result<Self, CodecError> {
         let _ = version;
         from_json(json)
     }

@@ -22,7 +22,7 @@ pub trait Question: Serialize + JsonSchema + Debug + Send + Sync + 'static {
 }
 
 /// The circumstances of one decision.
-pub struct At<'a> {
+pub struct Context<'a> {
     /// The instant of the decision.
     pub now: Timestamp,
     /// The zone in which bare dates and hours of the day are meant (default `Asia/Seoul`).
@@ -33,12 +33,12 @@ pub struct At<'a> {
     pub key: &'a str,
     /// Who asks.
     pub actor: &'a str,
-    knows: &'a dyn Knows,
+    knows: &'a dyn Lookup,
 }
 
-impl<'a> At<'a> {
+impl<'a> Context<'a> {
     /// Circumstances over what is known.
-    pub fn new(now: Timestamp, zone: &'a TimeZone, id: u64, key: &'a str, actor: &'a str, knows: &'a dyn Knows) -> Self {
+    pub fn new(now: Timestamp, zone: &'a TimeZone, id: u64, key: &'a str, actor: &'a str, knows: &'a dyn Lookup) -> Self {
         Self { now, zone, id, key, actor, knows }
     }
 
@@ -70,7 +70,7 @@ impl<'a> At<'a> {
 pub type Opaque = Arc<dyn Any + Send + Sync>;
 
 /// Where a decision's knowledge comes from. Both look-ups note what they do not have at hand.
-pub trait Knows {
+pub trait Lookup {
     /// A row of the aggregate with that Rust type.
     fn row(&self, aggregate: TypeId, key: &str) -> Option<Opaque>;
     /// The answer of a port to a question given as JSON.

@@ -44,7 +44,7 @@ pub enum Outcome<R> {
 
 /// What may be done about an outcome that is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Repeat {
+pub enum RetrySafety {
     /// The far side knows the effect's id: calling again does nothing twice.
     Idempotent,
     /// The far side can be asked by the effect's id what became of it.
@@ -55,7 +55,7 @@ pub enum Repeat {
 
 /// One call to a far side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FarCall<'a> {
+pub struct EffectCall<'a> {
     /// The effect's deterministic id; the same on every repetition.
     pub id: &'a str,
     /// Counts from 1.
@@ -72,10 +72,10 @@ pub enum Reaction<R> {
         /// The answer.
         now: R,
         /// What it will say by itself, each after its delay.
-        later: Vec<Later<R>>,
+        later: Vec<DelayedReply<R>>,
     },
     /// It was asked and has never heard of the id: it is safe to call.
-    Unheard,
+    UnknownId,
     /// No answer in time: it may or may not have been done.
     TimedOut,
     /// It was certainly not done.
@@ -84,7 +84,7 @@ pub enum Reaction<R> {
 
 /// A later word of the far side.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Later<R> {
+pub struct DelayedReply<R> {
     /// Counted from the answer.
     pub after: Duration,
     /// What it says.
@@ -101,7 +101,7 @@ impl<R> Reaction<R> {
     pub fn then(self, after: Duration, reply: R) -> Self {
         match self {
             Self::Reply { now, mut later } => {
-                later.push(Later { after, reply });
+                later.push(DelayedReply { after, reply });
                 Self::Reply { now, later }
             }
             other => other,

@@ -6,26 +6,26 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::aggregate::{Aggregate, Decision, TimerChange};
-use crate::context::{At, Opaque};
+use crate::context::{Context, Opaque};
 use crate::effect::{Effect, Outcome};
-use crate::event::{Unreadable, from_json};
-use crate::refusal::{Refusal, Refused};
+use crate::event::{CodecError, from_json};
+use crate::rejection::{Rejected, Rejection};
 use crate::schema::{Variant, variants};
 
 /// A command of a policy without its type.
 #[derive(Clone)]
-pub struct ErasedTo {
+pub struct ErasedCommand {
     /// The target's business key.
     pub key: String,
     /// The typed command.
     pub command: Opaque,
     /// What a refusal means.
-    pub otherwise: Otherwise,
+    pub on_rejection: OnRejection,
 }
 
 /// What follows when a policy's command is refused.
 #[derive(Clone)]
-pub enum Otherwise {
+pub enum OnRejection {
     /// A person must look at it.
     DeadLetter,
     /// Nothing.
@@ -76,9 +76,9 @@ pub struct EmittedEffect {
 
 /// Why an erased decision did not come about.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Undecided {
+pub enum DecisionError {
     /// A rule said no.
-    Refused(Refused),
+    Rejected(Rejected),
     /// A value was not of the type it must be, or could not be written: a fault of the program.
     Fault(String),
 }
@@ -87,22 +87,22 @@ pub enum Undecided {
 pub trait AnyAggregate: Send + Sync {
     /// Its name.
     fn name(&self) -> &'static str;
-    /// The Rust type, as [`At::find`] asks for it.
+    /// The Rust type, as [`Context::find`] asks for it.
     fn type_id(&self) -> TypeId;
     /// Schema version of its state.
     fn version(&self) -> u16;
     /// Reads a stored state.
-    fn decode_state(&self, version: u16, json: &[u8]) -> Result<Opaque, Unreadable>;
+    fn decode_state(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError>;
     /// Writes a state.
-    fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, Unreadable>;
+    fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, CodecError>;
     /// Reads a stored command.
-    fn decode_command(&self, json: &[u8]) -> Result<Opaque, Unreadable>;
+    fn decode_command(&self, json: &[u8]) -> Result<Opaque, CodecError>;
     /// Writes a command.
-    fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, Unreadable>;
+    fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, CodecError>;
     /// Decides and applies.
-    fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &At<'_>) -> Result<ErasedDecision, Undecided>;
+    fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &Context<'_>) -> Result<ErasedDecision, DecisionError>;
     /// The command that tells how an effect ended.
-    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, Unreadable>;
+    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError>;
     /// Its commands, for the board.
     fn commands(&self) -> Vec<Variant>;
     /// Its events, for the board and the documents.
@@ -135,26 +135,26 @@ impl<A: Aggregate> AnyAggregate for Of<A> {
     fn version(&self) -> u16 {
         A::VERSION
     }
-    fn decode_state(&self, version: u16, json: &[u8]) -> Result<Opaque, Unreadable> {
+    fn decode_state(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError> {
         Ok(Arc::new(A::read(version, json)?))
     }
-    fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, Unreadable> {
+    fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, CodecError> {
         encode::<A>(state)
     }
-    fn decode_command(&self, json: &[u8]) -> Result<Opaque, Unreadable> {
+    fn decode_command(&self, json: &[u8]) -> Result<Opaque, CodecError> {
         Ok(Arc::new(from_json::<A::Command>(json)?))
     }
-    fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, Unreadable> {
+    fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, CodecError> {
         encode::<A::Command>(command)
     }
-    fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &At<'_>) -> Result<ErasedDecision, Undecided> {
-        let fault = || Undecided::Fault(format!("a value for {} is of another type", A::NAME));
+    fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &Context<'_>) -> Result<ErasedDecision, DecisionError> {
+        let fault = || DecisionError::Fault(format!("a value for {} is of another type", A::NAME));
         let now = now.map(|state| state.downcast_ref::<A>().ok_or_else(fault)).transpose()?;
         let command = command.downcast_ref::<A::Command>().ok_or_else(fault)?;
-        let decision = A::decide(now, command, at).map_err(|refusal| Undecided::Refused(refusal.refused()))?;
-        erase(now, decision, &self.private).map_err(|error| Undecided::Fault(error.0))
+        let decision = A::decide(now, command, at).map_err(|refusal| DecisionError::Rejected(refusal.rejected()))?;
+        erase(now, decision, &self.private).map_err(|error| DecisionError::Fault(error.0))
     }
-    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, Unreadable> {
+    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError> {
         let outcome = match outcome {
             Outcome::Reply(reply) => Outcome::Reply(from_json(&reply)?),
             Outcome::Unreachable => Outcome::Unreachable,
@@ -174,17 +174,17 @@ impl<A: Aggregate> AnyAggregate for Of<A> {
     }
 }
 
-fn encode<T: serde::Serialize + 'static>(value: &Opaque) -> Result<Vec<u8>, Unreadable> {
-    let typed = value.downcast_ref::<T>().ok_or_else(|| Unreadable("of another type".into()))?;
+fn encode<T: serde::Serialize + 'static>(value: &Opaque) -> Result<Vec<u8>, CodecError> {
+    let typed = value.downcast_ref::<T>().ok_or_else(|| CodecError("of another type".into()))?;
     to_json(typed)
 }
 
 /// Writes one document.
-pub fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, Unreadable> {
-    serde_json::to_vec(value).map_err(|error| Unreadable(error.to_string()))
+pub fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
+    serde_json::to_vec(value).map_err(|error| CodecError(error.to_string()))
 }
 
-fn erase<A: Aggregate>(now: Option<&A>, decision: Decision<A>, private: &[String]) -> Result<ErasedDecision, Unreadable> {
+fn erase<A: Aggregate>(now: Option<&A>, decision: Decision<A>, private: &[String]) -> Result<ErasedDecision, CodecError> {
     let mut events = decision.events.iter().map(emit::<A>).collect::<Result<Vec<_>, _>>()?;
     let changed = !events.is_empty();
     events.retain(|event| !private.contains(&event.event_type));
@@ -192,7 +192,7 @@ fn erase<A: Aggregate>(now: Option<&A>, decision: Decision<A>, private: &[String
         .effects
         .iter()
         .map(|effect| Ok(EmittedEffect { port: A::Effect::PORT, lane: effect.lane(), payload: to_json(effect)? }));
-    let effects = effects.collect::<Result<Vec<_>, Unreadable>>()?;
+    let effects = effects.collect::<Result<Vec<_>, CodecError>>()?;
     let state = decision.events.iter().fold(now.cloned(), A::evolve);
     let timers = decision.timers.into_iter().map(erase_timer::<A>).collect();
     Ok(ErasedDecision {
@@ -219,15 +219,15 @@ fn ceil_to_ms(due: Timestamp) -> Timestamp {
     if floor < due { Timestamp::from_millisecond(ms + 1).unwrap_or(due) } else { floor }
 }
 
-fn emit<A: Aggregate>(event: &A::Event) -> Result<Emitted, Unreadable> {
+fn emit<A: Aggregate>(event: &A::Event) -> Result<Emitted, CodecError> {
     let data = to_json(event)?;
     Ok(Emitted { event_type: tag_of(&data)?, version: A::event_version(event), correlation: A::correlation(event), data })
 }
 
 /// The tag stands first, because serde writes it first; anything else is a faulty declaration.
-fn tag_of(data: &[u8]) -> Result<String, Unreadable> {
+fn tag_of(data: &[u8]) -> Result<String, CodecError> {
     const START: &[u8] = br#"{"eventType":""#;
-    let rest = data.strip_prefix(START).ok_or_else(|| Unreadable("an event enum lacks #[serde(tag = \"eventType\")]".into()))?;
+    let rest = data.strip_prefix(START).ok_or_else(|| CodecError("an event enum lacks #[serde(tag = \"eventType\")]".into()))?;
     let end = rest.iter().position(|byte| *byte == b'"').unwrap_or(rest.len());
     Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
 }

@@ -20,7 +20,7 @@ pub trait Event: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Sen
 
     /// Reads a payload of any released version. Override to upcast an older one:
     /// `match version { 1 => from_json::<V1>(json).map(Into::into), _ => from_json(json) }`.
-    fn read(version: u16, json: &[u8]) -> Result<Self, Unreadable> {
+    fn read(version: u16, json: &[u8]) -> Result<Self, CodecError> {
         let _ = version;
         from_json(json)
     }
@@ -29,11 +29,11 @@ pub trait Event: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Sen
 /// A stored document that this version of the code cannot read.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("unreadable: {0}")]
-pub struct Unreadable(pub String);
+pub struct CodecError(pub String);
 
 /// Reads one document; unknown fields are ignored.
-pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, Unreadable> {
-    serde_json::from_slice(json).map_err(|error| Unreadable(unquoted(&error)))
+pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, CodecError> {
+    serde_json::from_slice(json).map_err(|error| CodecError(unquoted(&error)))
 }
 
 /// What an error says without the text it stumbled over, which may be somebody's number or words and reaches logs.
@@ -48,7 +48,7 @@ fn unquoted(error: &serde_json::Error) -> String {
 
 /// What is known about an event beside its payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct EventMetadata {
     /// CloudEvents `id`, unique per source.
     pub id: String,
     /// The service that published it.

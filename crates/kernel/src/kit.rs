@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::aggregate::{Aggregate, Decision};
-use crate::context::{At, Knows, Opaque, Question};
+use crate::context::{Context, Lookup, Opaque, Question};
 
 /// What has happened so far.
 pub struct Given<A: Aggregate> {
@@ -86,7 +86,7 @@ impl<A: Aggregate> Given<A> {
     /// Decides. What was not given reads as absent.
     #[allow(clippy::needless_pass_by_value)] // a test hands its command over and is done with it
     pub fn when(self, command: A::Command) -> Then<A> {
-        let at = At::new(self.now, &self.zone, self.id, &self.key, &self.actor, &self.known);
+        let at = Context::new(self.now, &self.zone, self.id, &self.key, &self.actor, &self.known);
         let result = A::decide(self.state.as_ref(), &command, &at);
         let after = match &result {
             Ok(decision) => decision.events.iter().fold(self.state.clone(), A::evolve),
@@ -104,7 +104,7 @@ struct Facts {
     settings: Option<Opaque>,
 }
 
-impl Knows for Facts {
+impl Lookup for Facts {
     fn row(&self, aggregate: TypeId, key: &str) -> Option<Opaque> {
         self.rows.get(&(aggregate, key.to_owned())).cloned()
     }
@@ -119,7 +119,7 @@ impl Knows for Facts {
 /// What came of it.
 pub struct Then<A: Aggregate> {
     /// The decision or the refusal.
-    pub result: Result<Decision<A>, A::Refusal>,
+    pub result: Result<Decision<A>, A::Rejection>,
     /// The state afterwards.
     pub after: Option<A>,
 }
@@ -155,7 +155,7 @@ impl<A: Aggregate> Then<A> {
     ///
     /// # Panics
     /// If it was not, or otherwise.
-    pub fn refused(self, expected: &A::Refusal) {
+    pub fn rejected(self, expected: &A::Rejection) {
         match &self.result {
             Ok(decision) => panic!("expected {expected:?}, decided {:?}", decision.events),
             Err(refusal) => assert_eq!(refusal, expected),
@@ -168,7 +168,7 @@ impl<A: Aggregate> Then<A> {
     /// If it was refused.
     pub fn decision(self) -> Decision<A>
     where
-        A::Refusal: Debug,
+        A::Rejection: Debug,
     {
         match self.result {
             Ok(decision) => decision,

@@ -11,9 +11,9 @@ use serde_json::Value;
 use crate::aggregate::Aggregate;
 use crate::context::Opaque;
 use crate::erased::to_json;
-use crate::event::Unreadable;
+use crate::event::CodecError;
 use crate::field::{Ask, Field, FieldInfo, IndexValue};
-use crate::refusal::Refused;
+use crate::rejection::Rejected;
 use crate::schema;
 
 /// A command that may bring an aggregate into being.
@@ -70,7 +70,7 @@ pub fn resource<A: Aggregate, B: Serialize + JsonSchema + 'static>(
 
 impl<A: Aggregate, B: Serialize + JsonSchema + 'static> Resource<A, B> {
     /// `POST /things`: the body `D` becomes a command for a key.
-    pub fn create<D: Input>(mut self, sentence: &'static str, make: fn(D) -> Result<New<A>, Refused>) -> Self {
+    pub fn create<D: Input>(mut self, sentence: &'static str, make: fn(D) -> Result<New<A>, Rejected>) -> Self {
         let make = move |body: Value| {
             let new = make(read(body)?)?;
             Ok(NewCommand { key: new.key, id: new.id, command: Arc::new(new.command) })
@@ -80,7 +80,7 @@ impl<A: Aggregate, B: Serialize + JsonSchema + 'static> Resource<A, B> {
     }
 
     /// `PUT /things/{id}`, and `PATCH`, which merges into the present body first.
-    pub fn replace<D: Input>(mut self, sentence: &'static str, make: fn(D) -> Result<A::Command, Refused>) -> Self {
+    pub fn replace<D: Input>(mut self, sentence: &'static str, make: fn(D) -> Result<A::Command, Rejected>) -> Self {
         self.def.replace = Some(change::<A, D>("", sentence, make, |_| true));
         self
     }
@@ -97,7 +97,7 @@ impl<A: Aggregate, B: Serialize + JsonSchema + 'static> Resource<A, B> {
         mut self,
         name: &'static str,
         sentence: &'static str,
-        make: fn(D) -> Result<A::Command, Refused>,
+        make: fn(D) -> Result<A::Command, Rejected>,
         allowed: fn(&A) -> bool,
     ) -> Self {
         self.def.actions.push(change::<A, D>(name, sentence, make, allowed));
@@ -174,9 +174,9 @@ pub struct ResourceDef {
 /// How a state is shown, without its type.
 pub trait AnyFace: Send + Sync {
     /// The body, an object.
-    fn show(&self, state: &Opaque, id: u64) -> Result<Value, Unreadable>;
+    fn show(&self, state: &Opaque, id: u64) -> Result<Value, CodecError>;
     /// The same as JSON.
-    fn write(&self, state: &Opaque, id: u64) -> Result<Vec<u8>, Unreadable>;
+    fn write(&self, state: &Opaque, id: u64) -> Result<Vec<u8>, CodecError>;
     /// The values of the declared fields.
     fn index(&self, state: &Opaque) -> Vec<IndexValue>;
 }
@@ -187,12 +187,12 @@ struct Face<A, B> {
 }
 
 impl<A: Aggregate, B: Serialize + 'static> AnyFace for Face<A, B> {
-    fn show(&self, state: &Opaque, id: u64) -> Result<Value, Unreadable> {
-        let state = state.downcast_ref::<A>().ok_or_else(|| Unreadable("a state of another type".into()))?;
-        serde_json::to_value((self.show)(state, id)).map_err(|error| Unreadable(error.to_string()))
+    fn show(&self, state: &Opaque, id: u64) -> Result<Value, CodecError> {
+        let state = state.downcast_ref::<A>().ok_or_else(|| CodecError("a state of another type".into()))?;
+        serde_json::to_value((self.show)(state, id)).map_err(|error| CodecError(error.to_string()))
     }
-    fn write(&self, state: &Opaque, id: u64) -> Result<Vec<u8>, Unreadable> {
-        let state = state.downcast_ref::<A>().ok_or_else(|| Unreadable("a state of another type".into()))?;
+    fn write(&self, state: &Opaque, id: u64) -> Result<Vec<u8>, CodecError> {
+        let state = state.downcast_ref::<A>().ok_or_else(|| CodecError("a state of another type".into()))?;
         to_json(&(self.show)(state, id))
     }
     fn index(&self, state: &Opaque) -> Vec<IndexValue> {
@@ -204,10 +204,10 @@ impl<A: Aggregate, B: Serialize + 'static> AnyFace for Face<A, B> {
 struct NoFace;
 
 impl AnyFace for NoFace {
-    fn show(&self, _: &Opaque, _: u64) -> Result<Value, Unreadable> {
-        Err(Unreadable("no resource shows this aggregate".into()))
+    fn show(&self, _: &Opaque, _: u64) -> Result<Value, CodecError> {
+        Err(CodecError("no resource shows this aggregate".into()))
     }
-    fn write(&self, state: &Opaque, id: u64) -> Result<Vec<u8>, Unreadable> {
+    fn write(&self, state: &Opaque, id: u64) -> Result<Vec<u8>, CodecError> {
         self.show(state, id).map(|_| Vec::new())
     }
     fn index(&self, _: &Opaque) -> Vec<IndexValue> {
@@ -233,7 +233,7 @@ pub struct NewCommand {
 /// A question about a state without its type.
 pub type Judge = Arc<dyn Fn(&Opaque) -> bool + Send + Sync>;
 
-type Make<T> = Arc<dyn Fn(Value) -> Result<T, Refused> + Send + Sync>;
+type Make<T> = Arc<dyn Fn(Value) -> Result<T, Rejected> + Send + Sync>;
 
 /// `POST` of a resource.
 #[derive(Clone)]
@@ -247,7 +247,7 @@ pub struct CreateDef {
 
 impl CreateDef {
     /// Makes the command of a body that fits the schema.
-    pub fn make(&self, body: Value) -> Result<NewCommand, Refused> {
+    pub fn make(&self, body: Value) -> Result<NewCommand, Rejected> {
         (self.make)(body)
     }
 }
@@ -271,7 +271,7 @@ impl ChangeDef {
     }
 
     /// Makes the command of a body that fits the schema.
-    pub fn make(&self, body: Value) -> Result<Opaque, Refused> {
+    pub fn make(&self, body: Value) -> Result<Opaque, Rejected> {
         (self.make)(body)
     }
 
@@ -284,7 +284,7 @@ impl ChangeDef {
 fn change<A: Aggregate, D: Input>(
     name: &'static str,
     sentence: &'static str,
-    make: fn(D) -> Result<A::Command, Refused>,
+    make: fn(D) -> Result<A::Command, Rejected>,
     allowed: fn(&A) -> bool,
 ) -> ChangeDef {
     let make = move |body: Value| Ok(Arc::new(make(read(body)?)?) as Opaque);
@@ -293,6 +293,6 @@ fn change<A: Aggregate, D: Input>(
 }
 
 /// Adapters check a body against the schema before; what is still wrong has no better name than the body.
-fn read<D: DeserializeOwned>(body: Value) -> Result<D, Refused> {
-    serde_json::from_value(body).map_err(|error| Refused::field("body", "malformed", error.to_string()))
+fn read<D: DeserializeOwned>(body: Value) -> Result<D, Rejected> {
+    serde_json::from_value(body).map_err(|error| Rejected::field("body", "malformed", error.to_string()))
 }

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::aggregate::Aggregate;
 use crate::context::{Opaque, Question};
-use crate::effect::{Effect, FarCall, Outcome, Reaction, Repeat};
+use crate::effect::{Effect, EffectCall, Outcome, Reaction, RetrySafety};
 use crate::erased::{AnyAggregate, Of, to_json};
-use crate::event::{Event, Unreadable, from_json};
-use crate::foreign::{Foreign, ForeignDef};
-use crate::policy::{Commands, From, Policy, PolicyDef};
+use crate::event::{CodecError, Event, from_json};
+use crate::external::{External, ExternalDef};
+use crate::policy::{Commands, Policy, PolicyDef, StartFrom};
 use crate::resource::{AnyFace, Resource, ResourceDef, faceless};
 use crate::schema;
 use crate::view::{Row, View, ViewDef};
@@ -53,7 +53,7 @@ pub struct System {
     /// What makes the first decision as quick as the others.
     pub warm_ups: Vec<fn()>,
     /// How records of other programs on its topic are read.
-    pub foreign: Option<ForeignDef>,
+    pub foreign: Option<ExternalDef>,
     /// Existing readers of its topic choke on headers that are declared to be text: fewer are written for them.
     pub bare_headers: bool,
 }
@@ -74,7 +74,7 @@ pub struct SettingsDef {
     pub schema: Value,
     /// What is in force, as JSON.
     pub value: Value,
-    read: fn(Value) -> Result<(Opaque, Value), Unreadable>,
+    read: fn(Value) -> Result<(Opaque, Value), CodecError>,
 }
 
 impl System {
@@ -101,7 +101,7 @@ impl System {
         self
     }
 
-    /// Declares the settings, with their defaults in force. They reach decisions by [`crate::At::settings`].
+    /// Declares the settings, with their defaults in force. They reach decisions by [`crate::Context::settings`].
     pub fn settings<S>(mut self) -> Self
     where
         S: Default + Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static,
@@ -113,8 +113,8 @@ impl System {
     }
 
     /// Declares how records of other programs on its topic are read.
-    pub fn foreign<F: Foreign>(mut self) -> Self {
-        self.foreign = Some(ForeignDef::of::<F>());
+    pub fn foreign<F: External>(mut self) -> Self {
+        self.foreign = Some(ExternalDef::of::<F>());
         self
     }
 
@@ -133,9 +133,9 @@ impl System {
     }
 
     /// Puts settings in force; unknown or wrongly typed ones are an error that names them.
-    pub fn configure(&mut self, value: Value) -> Result<(), Unreadable> {
+    pub fn configure(&mut self, value: Value) -> Result<(), CodecError> {
         let Some(def) = self.settings_def.as_mut() else {
-            return Err(Unreadable(format!("{} has no settings", self.name)));
+            return Err(CodecError(format!("{} has no settings", self.name)));
         };
         let (settings, value) = (def.read)(value)?;
         def.value = value;
@@ -164,12 +164,12 @@ impl System {
     }
 }
 
-fn read_settings<S>(value: Value) -> Result<(Opaque, Value), Unreadable>
+fn read_settings<S>(value: Value) -> Result<(Opaque, Value), CodecError>
 where
     S: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
-    let settings: S = serde_json::from_value(value).map_err(|error| Unreadable(error.to_string()))?;
-    let value = serde_json::to_value(&settings).map_err(|error| Unreadable(error.to_string()))?;
+    let settings: S = serde_json::from_value(value).map_err(|error| CodecError(error.to_string()))?;
+    let value = serde_json::to_value(&settings).map_err(|error| CodecError(error.to_string()))?;
     Ok((Arc::new(settings) as Arc<dyn Any + Send + Sync>, value))
 }
 
@@ -195,7 +195,7 @@ pub struct Service {
     /// Its resources.
     pub resources: Vec<ResourceDef>,
     /// The far sides that come with it, by port.
-    pub far_sides: Vec<FarSideDef>,
+    pub effect_handlers: Vec<EffectHandlerDef>,
     /// The directories that come with it, by port.
     pub answerers: Vec<AnswererDef>,
 }
@@ -222,7 +222,7 @@ impl Service {
             policies: Vec::new(),
             views: Vec::new(),
             resources: Vec::new(),
-            far_sides: Vec::new(),
+            effect_handlers: Vec::new(),
             answerers: Vec::new(),
         }
     }
@@ -251,7 +251,7 @@ impl Service {
     pub fn whenever<E: Event, C: Commands + 'static, M>(
         mut self,
         sentence: &'static str,
-        from: From,
+        from: StartFrom,
         policy: impl Policy<E, C, M>,
     ) -> Self {
         self.policies.push(PolicyDef::of(from, sentence, policy));
@@ -265,9 +265,9 @@ impl Service {
     }
 
     /// The far side of a port that comes with the service: a pure function, so that demos and simulations can rely on it.
-    pub fn far_side<E: Effect>(mut self, repeat: Repeat, call: fn(&E, &FarCall<'_>) -> Reaction<E::Reply>) -> Self {
-        let erased = move |effect: &[u8], far: &FarCall<'_>| erase_reaction(call(&from_json::<E>(effect)?, far));
-        self.far_sides.push(FarSideDef { port: E::PORT, repeat, call: Arc::new(erased) });
+    pub fn effect_handler<E: Effect>(mut self, repeat: RetrySafety, call: fn(&E, &EffectCall<'_>) -> Reaction<E::Reply>) -> Self {
+        let erased = move |effect: &[u8], far: &EffectCall<'_>| erase_reaction(call(&from_json::<E>(effect)?, far));
+        self.effect_handlers.push(EffectHandlerDef { port: E::PORT, repeat, call: Arc::new(erased) });
         self
     }
 
@@ -288,26 +288,26 @@ impl Service {
     }
 }
 
-type FarSide = dyn Fn(&[u8], &FarCall<'_>) -> Result<Reaction<Vec<u8>>, Unreadable> + Send + Sync;
+type EffectHandler = dyn Fn(&[u8], &EffectCall<'_>) -> Result<Reaction<Vec<u8>>, CodecError> + Send + Sync;
 
 /// A far side without its type.
 #[derive(Clone)]
-pub struct FarSideDef {
+pub struct EffectHandlerDef {
     /// The port it stands behind.
     pub port: &'static str,
     /// What may be done about an unknown outcome.
-    pub repeat: Repeat,
-    call: Arc<FarSide>,
+    pub repeat: RetrySafety,
+    call: Arc<EffectHandler>,
 }
 
-impl FarSideDef {
+impl EffectHandlerDef {
     /// Calls it.
-    pub fn call(&self, effect: &[u8], call: &FarCall<'_>) -> Result<Reaction<Vec<u8>>, Unreadable> {
+    pub fn call(&self, effect: &[u8], call: &EffectCall<'_>) -> Result<Reaction<Vec<u8>>, CodecError> {
         (self.call)(effect, call)
     }
 }
 
-type Answerer = dyn Fn(&str) -> Result<Option<Opaque>, Unreadable> + Send + Sync;
+type Answerer = dyn Fn(&str) -> Result<Option<Opaque>, CodecError> + Send + Sync;
 
 /// A directory without its type.
 #[derive(Clone)]
@@ -319,18 +319,18 @@ pub struct AnswererDef {
 
 impl AnswererDef {
     /// Answers a question given as JSON.
-    pub fn answer(&self, question: &str) -> Result<Option<Opaque>, Unreadable> {
+    pub fn answer(&self, question: &str) -> Result<Option<Opaque>, CodecError> {
         (self.answer)(question)
     }
 }
 
-fn erase_reaction<R: Serialize>(reaction: Reaction<R>) -> Result<Reaction<Vec<u8>>, Unreadable> {
+fn erase_reaction<R: Serialize>(reaction: Reaction<R>) -> Result<Reaction<Vec<u8>>, CodecError> {
     Ok(match reaction {
         Reaction::Reply { now, later } => {
-            let later = later.into_iter().map(|word| Ok(crate::Later { after: word.after, reply: to_json(&word.reply)? }));
-            Reaction::Reply { now: to_json(&now)?, later: later.collect::<Result<_, Unreadable>>()? }
+            let later = later.into_iter().map(|word| Ok(crate::DelayedReply { after: word.after, reply: to_json(&word.reply)? }));
+            Reaction::Reply { now: to_json(&now)?, later: later.collect::<Result<_, CodecError>>()? }
         }
-        Reaction::Unheard => Reaction::Unheard,
+        Reaction::UnknownId => Reaction::UnknownId,
         Reaction::TimedOut => Reaction::TimedOut,
         Reaction::Unreachable => Reaction::Unreachable,
     })

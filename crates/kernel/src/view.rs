@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::context::Opaque;
 use crate::erased::to_json;
-use crate::event::{Event, Seen, Unreadable, from_json};
+use crate::event::{CodecError, Event, EventMetadata, from_json};
 use crate::field::{Ask, Field, FieldInfo, IndexValue};
 use crate::schema;
 
@@ -23,7 +23,7 @@ pub trait Row: Default + Clone + Serialize + DeserializeOwned + JsonSchema + Sen
     fn id(&self) -> Option<u64>;
 }
 
-type Apply<R> = Box<dyn Fn(&mut R, u16, &[u8], &Seen) -> Result<(), Unreadable> + Send + Sync>;
+type Apply<R> = Box<dyn Fn(&mut R, u16, &[u8], &EventMetadata) -> Result<(), CodecError> + Send + Sync>;
 
 /// A view being declared.
 pub struct View<R: Row> {
@@ -42,9 +42,9 @@ pub fn view<R: Row>(name: &'static str, sentence: &'static str) -> View<R> {
 
 impl<R: Row> View<R> {
     /// How one event type changes the row of its correlation key.
-    pub fn on<E: Event>(mut self, apply: fn(&mut R, &E, &Seen)) -> Self {
+    pub fn on<E: Event>(mut self, apply: fn(&mut R, &E, &EventMetadata)) -> Self {
         let name = E::event_type().into_owned();
-        let handler = move |row: &mut R, version: u16, json: &[u8], seen: &Seen| {
+        let handler = move |row: &mut R, version: u16, json: &[u8], seen: &EventMetadata| {
             apply(row, &E::read(version, json)?, seen);
             Ok(())
         };
@@ -118,11 +118,11 @@ pub trait AnyRow: Send + Sync {
     /// Schema version of the row.
     fn version(&self) -> u16;
     /// Reads a stored row.
-    fn decode(&self, version: u16, json: &[u8]) -> Result<Opaque, Unreadable>;
+    fn decode(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError>;
     /// Writes a row.
-    fn encode(&self, row: &Opaque) -> Result<Vec<u8>, Unreadable>;
+    fn encode(&self, row: &Opaque) -> Result<Vec<u8>, CodecError>;
     /// The row after an event.
-    fn apply(&self, row: Option<&Opaque>, version: u16, json: &[u8], seen: &Seen) -> Result<Opaque, Unreadable>;
+    fn apply(&self, row: Option<&Opaque>, version: u16, json: &[u8], seen: &EventMetadata) -> Result<Opaque, CodecError>;
     /// The id under which it is listed.
     fn id(&self, row: &Opaque) -> Option<u64>;
     /// The values of its declared fields, in their order.
@@ -140,13 +140,13 @@ impl<R: Row> AnyRow for Rows<R> {
     fn version(&self) -> u16 {
         R::VERSION
     }
-    fn decode(&self, _: u16, json: &[u8]) -> Result<Opaque, Unreadable> {
+    fn decode(&self, _: u16, json: &[u8]) -> Result<Opaque, CodecError> {
         Ok(Arc::new(from_json::<R>(json)?))
     }
-    fn encode(&self, row: &Opaque) -> Result<Vec<u8>, Unreadable> {
+    fn encode(&self, row: &Opaque) -> Result<Vec<u8>, CodecError> {
         to_json(typed::<R>(row)?)
     }
-    fn apply(&self, row: Option<&Opaque>, version: u16, json: &[u8], seen: &Seen) -> Result<Opaque, Unreadable> {
+    fn apply(&self, row: Option<&Opaque>, version: u16, json: &[u8], seen: &EventMetadata) -> Result<Opaque, CodecError> {
         let mut row = row.map(|row| typed::<R>(row).cloned()).transpose()?.unwrap_or_default();
         if let Some(handler) = self.handlers.get(&seen.event_type) {
             handler(&mut row, version, json, seen)?;
@@ -165,8 +165,8 @@ impl<R: Row> AnyRow for Rows<R> {
     }
 }
 
-fn typed<R: 'static>(row: &Opaque) -> Result<&R, Unreadable> {
-    row.downcast_ref::<R>().ok_or_else(|| Unreadable("a row of another type".into()))
+fn typed<R: 'static>(row: &Opaque) -> Result<&R, CodecError> {
+    row.downcast_ref::<R>().ok_or_else(|| CodecError("a row of another type".into()))
 }
 
 /// One line of a row's timeline: what happened, and when.
@@ -184,7 +184,7 @@ pub struct Happened {
 
 impl Happened {
     /// A line for an event.
-    pub fn from(seen: &Seen) -> Self {
+    pub fn from(seen: &EventMetadata) -> Self {
         Self { event: seen.event_type.clone(), at: seen.time, note: None }
     }
 

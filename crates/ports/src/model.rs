@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use kernel::context::Opaque;
-use kernel::event::Unreadable;
+use kernel::event::CodecError;
 use kernel::field::{Ask, FieldInfo, IndexValue};
-use kernel::policy::{From, PolicyDef};
+use kernel::policy::{PolicyDef, StartFrom};
 use kernel::service::{AggregateDef, System};
 use kernel::view::ViewDef;
 
@@ -22,7 +22,7 @@ pub struct Model {
     /// Its tables; stores create one of each.
     pub tables: Vec<Table>,
     /// Those who follow a log, each with a position of its own.
-    pub followers: Vec<Follower>,
+    pub subscriptions: Vec<Subscription>,
     by_type: HashMap<TypeId, TableId>,
     /// Where a service keeps events to complete foreign ones, by the service's number; empty where nobody else writes.
     pub kept: Vec<TableId>,
@@ -61,7 +61,7 @@ pub enum Rows {
 }
 
 /// One who follows a log: a service's policies, or a view.
-pub struct Follower {
+pub struct Subscription {
     /// Its name, also the consumer group's: `<system>.<service>` or `<system>.<service>.<view>`.
     pub name: String,
     /// Index of its service in the system.
@@ -69,25 +69,25 @@ pub struct Follower {
     /// The topic it follows.
     pub topic: String,
     /// Where it starts without a position.
-    pub from: From,
+    pub from: StartFrom,
     /// What it does with an event.
-    pub does: Does,
+    pub does: Handling,
 }
 
 /// What a follower does with an event.
-pub enum Does {
+pub enum Handling {
     /// Policies, by event type, each with the table of its target.
     React(HashMap<String, Vec<(PolicyDef, TableId)>>),
     /// A view's table, and the event types that change it.
     Project(TableId, Vec<String>),
 }
 
-impl Follower {
+impl Subscription {
     /// Whether an event of that type means anything to it.
-    pub fn cares(&self, event_type: &str) -> bool {
+    pub fn handles(&self, event_type: &str) -> bool {
         match &self.does {
-            Does::React(policies) => policies.contains_key(event_type),
-            Does::Project(_, events) => events.iter().any(|name| name == event_type),
+            Handling::React(policies) => policies.contains_key(event_type),
+            Handling::Project(_, events) => events.iter().any(|name| name == event_type),
         }
     }
 }
@@ -95,7 +95,7 @@ impl Follower {
 /// A fault of a declaration, found when a system is started.
 #[derive(Debug, thiserror::Error)]
 #[error("{system}/{service}: {fault}")]
-pub struct Misdeclared {
+pub struct DeclarationError {
     /// The system.
     pub system: &'static str,
     /// The service.
@@ -106,14 +106,19 @@ pub struct Misdeclared {
 
 impl Model {
     /// Numbers the tables and followers of a system.
-    pub fn of(system: System) -> Result<Arc<Self>, Misdeclared> {
+    pub fn of(system: System) -> Result<Arc<Self>, DeclarationError> {
         Self::numbered(system).map(Arc::new)
     }
 
     #[allow(clippy::needless_pass_by_value)] // a system is handed over to what runs it
-    fn numbered(system: System) -> Result<Self, Misdeclared> {
-        let mut model =
-            Self { tables: Vec::new(), followers: Vec::new(), by_type: HashMap::new(), kept: Vec::new(), system: system.clone() };
+    fn numbered(system: System) -> Result<Self, DeclarationError> {
+        let mut model = Self {
+            tables: Vec::new(),
+            subscriptions: Vec::new(),
+            by_type: HashMap::new(),
+            kept: Vec::new(),
+            system: system.clone(),
+        };
         for (index, service) in system.services.iter().enumerate() {
             for def in &service.aggregates {
                 let resource = service.resources.iter().find(|resource| resource.aggregate == def.of.type_id());
@@ -127,12 +132,12 @@ impl Model {
                 let id = model.table(index, service.name, view.name, rows.clone(), fields.clone(), crossed, "");
                 let shadow = model.table(index, service.name, view.name, rows, fields, crossed, "__rebuild");
                 model.tables[id.0].shadow = Some(shadow);
-                model.followers.push(Follower {
+                model.subscriptions.push(Subscription {
                     name: format!("{}.{}.{}", system.name, service.name, view.name),
                     service: index,
                     topic: service.follows.unwrap_or(system.topic).to_owned(),
-                    from: From::Beginning,
-                    does: Does::Project(id, view.events.clone()),
+                    from: StartFrom::Beginning,
+                    does: Handling::Project(id, view.events.clone()),
                 });
             }
         }
@@ -143,7 +148,7 @@ impl Model {
     }
 
     /// The same of a system on whose topic other programs write, too: its services keep what foreign events leave out.
-    pub fn beside_others(system: System) -> Result<Arc<Self>, Misdeclared> {
+    pub fn on_shared_topic(system: System) -> Result<Arc<Self>, DeclarationError> {
         let mut model = Self::numbered(system)?;
         if model.system.foreign.is_some() {
             for service in 0..model.system.services.len() {
@@ -174,13 +179,13 @@ impl Model {
         id
     }
 
-    fn follow_policies(&mut self, index: usize) -> Result<(), Misdeclared> {
+    fn follow_policies(&mut self, index: usize) -> Result<(), DeclarationError> {
         let service = &self.system.services[index];
         let topic = service.follows.unwrap_or(self.system.topic).to_owned();
-        for (from, suffix) in [(From::Beginning, ""), (From::Now, "@now")] {
+        for (from, suffix) in [(StartFrom::Beginning, ""), (StartFrom::Now, "@now")] {
             let mut policies: HashMap<String, Vec<(PolicyDef, TableId)>> = HashMap::new();
             for policy in service.policies.iter().filter(|policy| policy.from == from) {
-                let fault = || Misdeclared {
+                let fault = || DeclarationError {
                     system: self.system.name,
                     service: service.name,
                     fault: format!(
@@ -194,7 +199,13 @@ impl Model {
             }
             if !policies.is_empty() {
                 let name = format!("{}.{}{suffix}", self.system.name, service.name);
-                self.followers.push(Follower { name, service: index, topic: topic.clone(), from, does: Does::React(policies) });
+                self.subscriptions.push(Subscription {
+                    name,
+                    service: index,
+                    topic: topic.clone(),
+                    from,
+                    does: Handling::React(policies),
+                });
             }
         }
         Ok(())
@@ -222,8 +233,10 @@ impl Model {
 
     /// The table of a follower that is a view, with its rebuild table.
     pub fn view_of(&self, name: &str) -> Option<(usize, TableId, TableId)> {
-        self.followers.iter().enumerate().find_map(|(index, follower)| match &follower.does {
-            Does::Project(table, _) if self.table_of(*table).name == name => Some((index, *table, self.table_of(*table).shadow?)),
+        self.subscriptions.iter().enumerate().find_map(|(index, subscription)| match &subscription.does {
+            Handling::Project(table, _) if self.table_of(*table).name == name => {
+                Some((index, *table, self.table_of(*table).shadow?))
+            }
             _ => None,
         })
     }
@@ -240,7 +253,7 @@ impl Table {
     }
 
     /// Reads a stored row.
-    pub fn decode(&self, version: u16, json: &[u8]) -> Result<Opaque, Unreadable> {
+    pub fn decode(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError> {
         match &self.rows {
             Rows::Aggregate(def) => def.of.decode_state(version, json),
             Rows::View(def) => def.row.decode(version, json),
@@ -249,11 +262,11 @@ impl Table {
     }
 
     /// Writes a row.
-    pub fn encode(&self, row: &Opaque) -> Result<Vec<u8>, Unreadable> {
+    pub fn encode(&self, row: &Opaque) -> Result<Vec<u8>, CodecError> {
         match &self.rows {
             Rows::Aggregate(def) => def.of.encode_state(row),
             Rows::View(def) => def.row.encode(row),
-            Rows::Kept => row.downcast_ref().cloned().ok_or_else(|| Unreadable("no kept event".into())),
+            Rows::Kept => row.downcast_ref().cloned().ok_or_else(|| CodecError("no kept event".into())),
         }
     }
 
@@ -267,12 +280,12 @@ impl Table {
     }
 
     /// The values of the declared fields of a row with this key; one that is declared to be the key is that key.
-    pub fn index_of(&self, key: &str, row: &Opaque) -> Result<Arc<[IndexValue]>, Unreadable> {
+    pub fn index_of(&self, key: &str, row: &Opaque) -> Result<Arc<[IndexValue]>, CodecError> {
         let index = self.index(row);
         let is_key = |value: &IndexValue| matches!(value, IndexValue::Text(text) if text == key);
         match self.fields.iter().zip(&index).find(|(field, value)| field.ask == Ask::Key && !is_key(value)) {
             Some((field, _)) => {
-                Err(Unreadable(format!("`{}` of {} is declared to be its key and is not", field.name, self.name)))
+                Err(CodecError(format!("`{}` of {} is declared to be its key and is not", field.name, self.name)))
             }
             None => Ok(index.into()),
         }

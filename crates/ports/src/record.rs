@@ -30,8 +30,8 @@ pub struct Record {
 
 impl Record {
     /// What a handler may know beside the payload.
-    pub fn seen(&self) -> kernel::Seen {
-        kernel::Seen {
+    pub fn metadata(&self) -> kernel::EventMetadata {
+        kernel::EventMetadata {
             id: self.id.clone(),
             source: self.source.clone(),
             event_type: self.event_type.clone(),

@@ -18,9 +18,9 @@ pub trait Store: Send {
     /// What a starting core must know; scans nothing that grows with the data. In a shared store this makes a new instance.
     fn recover(&mut self) -> Result<Recovered, StoreError>;
     /// Where a follower stands in a partition; none where it has never been.
-    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError>;
+    fn consumer_offset(&mut self, subscription: &str, partition: &Partition) -> Result<Option<ConsumerOffset>, StoreError>;
     /// The first parked event of each key, of one follower and partition.
-    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError>;
+    fn parked_heads(&mut self, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError>;
     /// Ids of a table that nobody else gets, for a shared store. An exclusive one is never asked: its core counts.
     fn ids(&mut self, table: TableId, count: u64) -> Result<std::ops::Range<u64>, StoreError> {
         let _ = count;
@@ -53,7 +53,7 @@ pub trait Store: Send {
     /// Unfinished effects of this instance after a number, in order.
     fn effects_after(&mut self, number: u64, limit: usize) -> Result<Vec<EffectRow>, StoreError>;
     /// Parked events of one follower, partition and key, in order.
-    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError>;
+    fn parked(&mut self, subscription: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError>;
     /// All of it or nothing.
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError>;
     /// The number of the last commit that was applied: the way to find out after [`CommitError::Unknown`].
@@ -144,7 +144,7 @@ pub struct Recovered {
 
 /// Where a follower stands in a partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Standing {
+pub struct ConsumerOffset {
     /// The last position that it has handled.
     pub position: u64,
     /// The last number that it has had of each outbox.
@@ -153,9 +153,9 @@ pub struct Standing {
 
 /// A position that moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlaceMove {
+pub struct OffsetUpdate {
     /// The follower.
-    pub follower: String,
+    pub subscription: String,
     /// The partition.
     pub partition: Partition,
     /// Where the follower stands, `None` if it was never there: a shared store refuses as a conflict where it does not.
@@ -202,7 +202,7 @@ pub struct Commit {
     /// Events, in order.
     pub log: Vec<Record>,
     /// Positions that moved.
-    pub positions: Vec<PlaceMove>,
+    pub positions: Vec<OffsetUpdate>,
     /// Timers set and cleared, in order.
     pub timers: Vec<TimerWrite>,
     /// Effects asked for.
@@ -317,7 +317,7 @@ pub struct EffectRow {
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ParkedRow {
     /// The follower that could not handle it.
-    pub follower: String,
+    pub subscription: String,
     /// The order key; what follows on it waits.
     pub key: String,
     /// The partition that the event came from.
@@ -347,7 +347,7 @@ pub enum ParkedWrite {
     /// Handled or discarded: in a shared store it must be there.
     Remove {
         /// The follower.
-        follower: String,
+        subscription: String,
         /// The order key.
         key: String,
         /// The partition.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use kernel::context::Opaque;
 use kernel::event::Cause;
-use pabal_core::{Done, Failure, Idempotency, Order, Request};
+use pabal_core::{CommandError, CommandOutcome, CommandRequest, Idempotency, QueuedCommand};
 use ports::TableId;
 
 use crate::chance::{Chance, Faults};
@@ -15,7 +15,7 @@ pub struct Answered {
     /// What the client calls its request.
     pub name: String,
     /// The answer; none, where the process died first.
-    pub result: Result<Done, Failure>,
+    pub result: Result<CommandOutcome, CommandError>,
 }
 
 /// A request as a client can repeat it.
@@ -51,10 +51,10 @@ impl Clients {
     }
 
     /// The request as a core takes it. Its idempotency key is the client's name for it.
-    pub fn request(&mut self, sent: Sent, table: TableId) -> Request {
+    pub fn request(&mut self, sent: Sent, table: TableId) -> QueuedCommand {
         self.next_ticket += 1;
         let ticket = self.next_ticket;
-        let order = Order {
+        let order = CommandRequest {
             table,
             key: sent.key.clone().unwrap_or_else(|| format!("made-{ticket}")),
             give_id: None,
@@ -71,17 +71,17 @@ impl Clients {
             wait: None,
         };
         self.open.insert(ticket, sent);
-        Request { ticket, order }
+        QueuedCommand { ticket, order }
     }
 
     /// What the client does with an answer: the next request, and after how many milliseconds.
-    pub fn answered(&mut self, ticket: u64, result: Result<Done, Failure>) -> Option<(u64, Sent)> {
+    pub fn answered(&mut self, ticket: u64, result: Result<CommandOutcome, CommandError>) -> Option<(u64, Sent)> {
         let sent = self.open.remove(&ticket)?;
         match &result {
-            Err(Failure::Unavailable(_) | Failure::Overloaded | Failure::InFlight) => Some(self.again(sent)),
+            Err(CommandError::Unavailable(_) | CommandError::Overloaded | CommandError::InFlight) => Some(self.again(sent)),
             // A cancel may overtake its message: the client tries again as long as the message has not come. A remembered
             // answer would never change; absence is not remembered.
-            Err(Failure::Absent) if sent.must_exist && sent.tries < TRIES / 2 => Some(self.again(sent)),
+            Err(CommandError::Absent) if sent.must_exist && sent.tries < TRIES / 2 => Some(self.again(sent)),
             _ => {
                 let twice = self.chance.strikes("request twice", self.request_twice);
                 let next = twice.then(|| (self.chance.below(5_000), Sent { tries: 0, ..sent.clone() }));

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use kernel::service::FarSideDef;
-use kernel::{FarCall, Later, Reaction};
-use pabal_core::FarJob;
+use kernel::service::EffectHandlerDef;
+use kernel::{DelayedReply, EffectCall, Reaction};
+use pabal_core::EffectJob;
 use ports::Model;
 
 use crate::chance::{Chance, Faults};
@@ -26,7 +26,7 @@ pub struct FarCallSeen {
 
 /// All far sides of a system.
 pub struct FarLedger {
-    defs: BTreeMap<String, FarSideDef>,
+    defs: BTreeMap<String, EffectHandlerDef>,
     done: HashMap<String, usize>,
     seen: Vec<FarCallSeen>,
     chance: Chance,
@@ -36,7 +36,7 @@ pub struct FarLedger {
 impl FarLedger {
     /// The far sides that come with a system's services.
     pub fn new(model: &Model, chance: Chance, faults: Faults) -> Self {
-        let defs = model.system.services.iter().flat_map(|service| service.far_sides.iter());
+        let defs = model.system.services.iter().flat_map(|service| service.effect_handlers.iter());
         let defs = defs.map(|def| (def.port.to_owned(), def.clone())).collect();
         Self { defs, done: HashMap::new(), seen: Vec::new(), chance, faults }
     }
@@ -47,16 +47,16 @@ impl FarLedger {
     }
 
     /// Carries out a call, unless it is lost on the way; the answer may be lost on the way back.
-    pub fn call(&mut self, job: &FarJob) -> Reaction<Vec<u8>> {
+    pub fn call(&mut self, job: &EffectJob) -> Reaction<Vec<u8>> {
         if self.chance.strikes("call lost", self.faults.call_lost) {
             return Reaction::Unreachable;
         }
         if job.asking && !self.done.contains_key(&job.id) {
             self.chance.note("asked, never heard of");
-            return Reaction::Unheard;
+            return Reaction::UnknownId;
         }
         let Some(def) = self.defs.get(&job.port) else { return Reaction::Unreachable };
-        let call = FarCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+        let call = EffectCall { id: &job.id, attempt: job.attempt, asking: job.asking };
         let reaction = def.call(&job.payload, &call).unwrap_or(Reaction::Unreachable);
         if job.asking {
             self.chance.note("asked, and answered");
@@ -73,7 +73,7 @@ impl FarLedger {
     }
 
     /// What it says later, perhaps twice, perhaps much later; in its order.
-    fn later(&self, mut later: Vec<Later<Vec<u8>>>) -> Vec<Later<Vec<u8>>> {
+    fn later(&self, mut later: Vec<DelayedReply<Vec<u8>>>) -> Vec<DelayedReply<Vec<u8>>> {
         if self.chance.strikes("receipt late", self.faults.receipt_late) {
             let late = Duration::from_millis(1 + self.chance.below(60_000));
             for word in &mut later {
@@ -84,7 +84,7 @@ impl FarLedger {
         if twice { [later.clone(), later].concat() } else { later }
     }
 
-    fn record(&mut self, job: &FarJob) {
+    fn record(&mut self, job: &EffectJob) {
         if let Some(place) = self.done.get(&job.id) {
             self.seen[*place].times += 1;
             return;

@@ -2,8 +2,8 @@
 
 use in_memory::MemoryStore;
 use ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
-    StoredRow, TimerRow, TimerWrite,
+    AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Store,
+    StoreError, StoredRow, TimerRow, TimerWrite,
 };
 
 use crate::store::FaultyStore;
@@ -119,11 +119,11 @@ impl Store for Saboteur {
         let answer = self.inner.answer(scope, key)?;
         Ok(answer.filter(|_| self.sabotage != Sabotage::KeysForgotten))
     }
-    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
-        self.inner.standing(follower, partition)
+    fn consumer_offset(&mut self, subscription: &str, partition: &Partition) -> Result<Option<ConsumerOffset>, StoreError> {
+        self.inner.consumer_offset(subscription, partition)
     }
-    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
-        self.inner.parked_heads(follower, partition)
+    fn parked_heads(&mut self, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner.parked_heads(subscription, partition)
     }
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
         self.inner.load(wanted)
@@ -134,8 +134,8 @@ impl Store for Saboteur {
     fn effects_after(&mut self, number: u64, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
         self.inner.effects_after(number, limit)
     }
-    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        self.inner.parked(follower, partition, key, limit)
+    fn parked(&mut self, subscription: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner.parked(subscription, partition, key, limit)
     }
     fn prune(&mut self, before_ms: i64, upto_seq: u64, now_ms: i64, limit: usize) -> Result<u64, StoreError> {
         self.inner.prune(before_ms, upto_seq, now_ms, limit)

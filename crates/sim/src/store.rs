@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
-    StoredRow, TableId, TimerRow,
+    AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Store,
+    StoreError, StoredRow, TableId, TimerRow,
 };
 
 use crate::chance::{Chance, Faults};
@@ -98,16 +98,16 @@ impl<S: Store> Store for FaultyStore<S> {
         self.read()?;
         self.inner.effects_after(number, limit)
     }
-    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
+    fn consumer_offset(&mut self, subscription: &str, partition: &Partition) -> Result<Option<ConsumerOffset>, StoreError> {
         self.read()?;
-        self.inner.standing(follower, partition)
+        self.inner.consumer_offset(subscription, partition)
     }
-    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
-        self.inner.parked_heads(follower, partition)
+    fn parked_heads(&mut self, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner.parked_heads(subscription, partition)
     }
-    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+    fn parked(&mut self, subscription: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
         self.read()?;
-        self.inner.parked(follower, partition, key, limit)
+        self.inner.parked(subscription, partition, key, limit)
     }
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         if self.crashed.load(Ordering::SeqCst) {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use in_memory::MemoryStore;
 use jiff::tz::TimeZone;
-use kernel::{Reaction, Repeat, System, Timestamp};
-use pabal_core::{Action, Core, Done, Failure, Input, Limits, Parts};
+use kernel::{Reaction, RetrySafety, System, Timestamp};
+use pabal_core::{Action, CommandError, CommandOutcome, Core, CoreOptions, Input, Limits};
 use ports::{LogQuery, Model, Query, Reader, Record, StoredRow};
 
 use crate::chance::{Chance, Faults};
@@ -110,8 +110,8 @@ impl World {
         self.sabotage = Some(sabotage);
     }
 
-    fn promise(&self, repeat: Repeat) -> Repeat {
-        if self.sabotage == Some(Sabotage::RepeatedBlindly) { Repeat::Idempotent } else { repeat }
+    fn promise(&self, repeat: RetrySafety) -> RetrySafety {
+        if self.sabotage == Some(Sabotage::RepeatedBlindly) { RetrySafety::Idempotent } else { repeat }
     }
 
     /// Runs until nothing is left to do, timers of up to `horizon_ms` from now included; at `heal_after_ms` all faults end.
@@ -153,7 +153,7 @@ impl World {
         for row in dead {
             if let Some(core) = self.core.as_mut() {
                 self.chance.note("redriven");
-                core.accept(Input::Redrive { follower: row.follower, key: row.key }, now);
+                core.accept(Input::Redrive { subscription: row.subscription, key: row.key }, now);
             }
         }
     }
@@ -216,8 +216,8 @@ impl World {
         if self.core.is_some() {
             return;
         }
-        let far_sides = self.model.system.services.iter().flat_map(|service| &service.far_sides);
-        let parts = Parts {
+        let effect_handlers = self.model.system.services.iter().flat_map(|service| &service.effect_handlers);
+        let parts = CoreOptions {
             model: self.model.clone(),
             store: sabotaged(&self.faulty, self.sabotage),
             zone: self.zone.clone(),
@@ -226,7 +226,7 @@ impl World {
                 event_retries_ms: EVENT_RETRIES_MS.to_vec(),
                 ..Limits::default()
             },
-            ports: far_sides.map(|def| (def.port.to_owned(), self.promise(def.repeat))).collect(),
+            ports: effect_handlers.map(|def| (def.port.to_owned(), self.promise(def.repeat))).collect(),
             by_broker: false,
         };
         self.core = Core::new(parts).ok();
@@ -295,7 +295,7 @@ impl World {
         }
     }
 
-    fn answered(&mut self, ticket: u64, result: Result<Done, Failure>) {
+    fn answered(&mut self, ticket: u64, result: Result<CommandOutcome, CommandError>) {
         self.log(format!("answer {} {}", self.clients.name_of(ticket), if result.is_ok() { "ok" } else { "no" }));
         if let Some((after_ms, sent)) = self.clients.answered(ticket, result) {
             self.plan(after_ms, Planned::Send(sent));
@@ -366,7 +366,7 @@ impl Installation for World {
 fn describe(reaction: &Reaction<Vec<u8>>) -> String {
     match reaction {
         Reaction::Reply { now, later } => format!("{} +{}", String::from_utf8_lossy(now), later.len()),
-        Reaction::Unheard => "unheard".to_owned(),
+        Reaction::UnknownId => "unheard".to_owned(),
         Reaction::TimedOut => "timed out".to_owned(),
         Reaction::Unreachable => "unreachable".to_owned(),
     }

@@ -76,8 +76,8 @@ fn each_service_takes_commands_while_any_other_is_down_and_the_backlog_drains_af
             let sent = shown.iter().all(|row| row.contains("\"result\":\"send succeed\""));
             assert!(sent, "all of it happened once {down} was back: {}\n{:?}", shown[0], world.status());
             let status = world.status();
-            let mut followers = status.iter().flat_map(|status| &status.followers);
-            assert!(followers.all(|follower| follower.lag == 0), "{status:?}");
+            let mut subscriptions = status.iter().flat_map(|status| &status.subscriptions);
+            assert!(subscriptions.all(|subscription| subscription.lag == 0), "{status:?}");
         }
     }
 }

@@ -31,7 +31,7 @@ pub enum OpenError {
     },
     /// The schema is another program's.
     #[error("the schema {schema} belongs to another program; name another one")]
-    Foreign {
+    External {
         /// The schema.
         schema: String,
     },
@@ -59,7 +59,7 @@ pub enum OpenError {
     #[error(
         "row {key} of {table} cannot be read to fill a new field ({cause}); run the version that wrote it, or correct how it is read"
     )]
-    Unreadable {
+    CodecError {
         /// The table.
         table: String,
         /// The row's key.

@@ -126,12 +126,12 @@ impl Opening<'_> {
             return Ok(0);
         }
         if ours == 0 {
-            return Err(OpenError::Foreign { schema });
+            return Err(OpenError::External { schema });
         }
         let row = match link.row("SELECT system, service, version, compatible FROM machine", &[]).await {
             Ok(Some(row)) => row,
-            Ok(None) => return Err(OpenError::Foreign { schema }),
-            Err(failed) if failed.is_foreign() => return Err(OpenError::Foreign { schema }),
+            Ok(None) => return Err(OpenError::External { schema }),
+            Err(failed) if failed.is_foreign() => return Err(OpenError::External { schema }),
             Err(failed) => return Err(failed.into()),
         };
         let (system, service): (String, String) = (get(&row, 0)?, get(&row, 1)?);

@@ -116,7 +116,7 @@ fn read(row: &Row, table: &Table, shape: &Shape) -> Result<Lacking, OpenError> {
         columns[*field] = bytes.and_then(decoded);
     }
     let index = if listed {
-        let state = table.decode(u16::try_from(schema).unwrap_or(u16::MAX), data).map_err(|cause| OpenError::Unreadable {
+        let state = table.decode(u16::try_from(schema).unwrap_or(u16::MAX), data).map_err(|cause| OpenError::CodecError {
             table: shape.name.clone(),
             key: key.clone(),
             cause: cause.to_string(),

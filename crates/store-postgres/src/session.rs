@@ -210,8 +210,8 @@ impl Session {
         time: Duration,
         work: impl AsyncFnOnce(&mut Link) -> Result<T, Failed> + Send,
     ) -> Result<T, Failed> {
-        let standing = self.stands();
-        let link = self.link.take().filter(|_| standing);
+        let consumer_offset = self.stands();
+        let link = self.link.take().filter(|_| consumer_offset);
         let Some(runtime) = &self.runtime else { return Err(Failed::Lost("it is closed".into())) };
         let dial = &*self.dial;
         let (link, result) = driven(runtime, move |runtime| {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use ports::model::{Table, TableId};
 use ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
-    StoredRow, TimerRow,
+    AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Store,
+    StoreError, StoredRow, TimerRow,
 };
 
 use crate::commit::{self, Me, Stopped};
@@ -223,12 +223,12 @@ impl Store for PostgresStore {
         Ok(Recovered { last_commit: 0, last_seq, last_effect: self.instance() << effects::NUMBERS, last_ids })
     }
 
-    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
-        self.read(async |link, _| work::standing(link, follower, partition).await)
+    fn consumer_offset(&mut self, subscription: &str, partition: &Partition) -> Result<Option<ConsumerOffset>, StoreError> {
+        self.read(async |link, _| work::consumer_offset(link, subscription, partition).await)
     }
 
-    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
-        self.read(async |link, _| work::parked_heads(link, follower, partition).await)
+    fn parked_heads(&mut self, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        self.read(async |link, _| work::parked_heads(link, subscription, partition).await)
     }
 
     fn ids(&mut self, table: TableId, count: u64) -> Result<Range<u64>, StoreError> {
@@ -285,8 +285,8 @@ impl Store for PostgresStore {
         self.read(async |link, tables| effects::after(link, tables, me, number, limit).await)
     }
 
-    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        self.read(async |link, _| work::parked_of(link, follower, partition, key, limit).await)
+    fn parked(&mut self, subscription: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.read(async |link, _| work::parked_of(link, subscription, partition, key, limit).await)
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {

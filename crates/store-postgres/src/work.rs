@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use kernel::event::Cause;
-use ports::{AnswerRow, ParkedRow, ParkedWrite, Partition, PlaceMove, Standing};
+use ports::{AnswerRow, ConsumerOffset, OffsetUpdate, ParkedRow, ParkedWrite, Partition};
 use tokio_postgres::Row;
 
 use crate::error::{Failed, MOVED};
@@ -37,12 +37,12 @@ pub(crate) fn write_parked<'a>(work: &mut Pipeline<'a>, writes: &'a [ParkedWrite
     for write in writes {
         match write {
             ParkedWrite::Put(row) => put(work, row)?,
-            ParkedWrite::Remove { follower, key, partition, place } => {
+            ParkedWrite::Remove { subscription, key, partition, place } => {
                 let sql = format!(
                     "WITH done AS (DELETE FROM parked WHERE follower = $1 AND partition = $2 AND key = $3 AND place = $4 \
                      RETURNING 1) SELECT expect(count(*), 1, '{MOVED}', 'parked events') FROM done"
                 );
-                work.add(sql, values![follower.as_str(), counted(*partition)?, key.as_str(), whole(*place)?]);
+                work.add(sql, values![subscription.as_str(), counted(*partition)?, key.as_str(), whole(*place)?]);
             }
         }
     }
@@ -63,12 +63,13 @@ fn put<'a>(work: &mut Pipeline<'a>, row: &'a ParkedRow) -> Result<(), Failed> {
         )
     };
     let sql = format!("WITH done AS ({change} RETURNING 1) SELECT expect(count(*), 1, '{MOVED}', 'parked events') FROM done");
-    let ParkedRow { follower, key, partition, place, attempts, next_try_ms, dead, cause, since_ms, record } = row;
+    let ParkedRow { subscription, key, partition, place, attempts, next_try_ms, dead, cause, since_ms, record } = row;
     let record = serde_json::to_string(record).map_err(|error| Failed::Refused(error.to_string()))?;
     let (partition, place, attempts) = (counted(*partition)?, whole(*place)?, counted(*attempts)?);
     // A cause is words for people; the one letter that the database does not take may well be what it is about.
     let cause = cause.replace('\0', " ");
-    let of = values![follower.as_str(), partition, key.as_str(), place, attempts, *next_try_ms, *dead, cause, *since_ms, record];
+    let of =
+        values![subscription.as_str(), partition, key.as_str(), place, attempts, *next_try_ms, *dead, cause, *since_ms, record];
     work.add(sql, of);
     Ok(())
 }
@@ -76,13 +77,13 @@ fn put<'a>(work: &mut Pipeline<'a>, row: &'a ParkedRow) -> Result<(), Failed> {
 /// Parked events of one follower, partition and key, in order.
 pub(crate) async fn parked_of(
     link: &mut Link,
-    follower: &str,
+    subscription: &str,
     partition: u32,
     key: &str,
     rows: usize,
 ) -> Result<Vec<ParkedRow>, Failed> {
     let sql = format!("SELECT {PARKED} FROM parked WHERE follower = $1 AND partition = $2 AND key = $3 ORDER BY place LIMIT $4");
-    let of = values![follower, counted(partition)?, key, limit(rows)];
+    let of = values![subscription, counted(partition)?, key, limit(rows)];
     link.rows(&sql, &of).await?.iter().map(parked).collect()
 }
 
@@ -94,19 +95,19 @@ pub(crate) async fn all_parked(link: &mut Link, dead_only: bool, rows: usize) ->
 }
 
 /// The first of each key: one look-up for each, however many wait behind it.
-pub(crate) async fn parked_heads(link: &mut Link, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, Failed> {
+pub(crate) async fn parked_heads(link: &mut Link, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>, Failed> {
     let head = format!("SELECT {PARKED} FROM parked WHERE follower = $1 AND partition = $2");
     let sql = format!(
         "WITH RECURSIVE heads AS ((({head} ORDER BY key, place LIMIT 1)) UNION ALL \
          SELECT next.* FROM heads, LATERAL ({head} AND key > heads.key ORDER BY key, place LIMIT 1) AS next) \
          SELECT {PARKED} FROM heads"
     );
-    link.rows(&sql, &values![follower, counted(partition)?]).await?.iter().map(parked).collect()
+    link.rows(&sql, &values![subscription, counted(partition)?]).await?.iter().map(parked).collect()
 }
 
 fn parked(row: &Row) -> Result<ParkedRow, Failed> {
     Ok(ParkedRow {
-        follower: get(row, 0)?,
+        subscription: get(row, 0)?,
         partition: small(row, 1)?,
         key: get(row, 2)?,
         place: natural(row, 3)?,
@@ -120,25 +121,29 @@ fn parked(row: &Row) -> Result<ParkedRow, Failed> {
 }
 
 /// Where a follower stands in a partition.
-pub(crate) async fn standing(link: &mut Link, follower: &str, partition: &Partition) -> Result<Option<Standing>, Failed> {
+pub(crate) async fn consumer_offset(
+    link: &mut Link,
+    subscription: &str,
+    partition: &Partition,
+) -> Result<Option<ConsumerOffset>, Failed> {
     let sql = "SELECT p.position, r.outbox, r.number FROM position p LEFT JOIN relayed r \
                ON r.follower = p.follower AND r.topic = p.topic AND r.partition = p.partition \
                WHERE p.follower = $1 AND p.topic = $2 AND p.partition = $3 ORDER BY r.outbox";
-    let rows = link.rows(sql, &values![follower, partition.topic.as_str(), counted(partition.number)?]).await?;
+    let rows = link.rows(sql, &values![subscription, partition.topic.as_str(), counted(partition.number)?]).await?;
     let Some(first) = rows.first() else { return Ok(None) };
-    let mut standing = Standing { position: natural(first, 0)?, numbers: Vec::new() };
+    let mut consumer_offset = ConsumerOffset { position: natural(first, 0)?, numbers: Vec::new() };
     for row in &rows {
         if let Some(outbox) = get(row, 1)? {
-            standing.numbers.push((outbox, natural(row, 2)?));
+            consumer_offset.numbers.push((outbox, natural(row, 2)?));
         }
     }
-    Ok(Some(standing))
+    Ok(Some(consumer_offset))
 }
 
 /// Positions that move, each from where it is thought to stand.
-pub(crate) fn write_places<'a>(work: &mut Pipeline<'a>, moves: &'a [PlaceMove]) -> Result<(), Failed> {
-    let mut moves: Vec<&PlaceMove> = moves.iter().collect();
-    moves.sort_by_key(|place| (&place.follower, &place.partition));
+pub(crate) fn write_places<'a>(work: &mut Pipeline<'a>, moves: &'a [OffsetUpdate]) -> Result<(), Failed> {
+    let mut moves: Vec<&OffsetUpdate> = moves.iter().collect();
+    moves.sort_by_key(|place| (&place.subscription, &place.partition));
     let (new, known): (Vec<_>, Vec<_>) = moves.iter().copied().partition(|place| place.from.is_none());
     if !new.is_empty() {
         let sql = format!(
@@ -147,33 +152,33 @@ pub(crate) fn write_places<'a>(work: &mut Pipeline<'a>, moves: &'a [PlaceMove]) 
              WITH ORDINALITY AS u(follower, topic, partition, upto, place) ORDER BY place ON CONFLICT DO NOTHING RETURNING 1) \
              SELECT expect(count(*), cardinality($1::text[]), '{MOVED}', 'new positions') FROM done"
         );
-        let (follower, topic, partition, upto) = apart(&new)?;
-        work.add(sql, values![follower, topic, partition, upto]);
+        let (subscription, topic, partition, upto) = apart(&new)?;
+        work.add(sql, values![subscription, topic, partition, upto]);
     }
     if !known.is_empty() {
         let from = known.iter().map(|place| place.from.map_or(Ok(0), whole)).collect::<Result<Vec<_>, _>>()?;
-        let (follower, topic, partition, upto) = apart(&known)?;
+        let (subscription, topic, partition, upto) = apart(&known)?;
         let lock = format!(
             "SELECT expect(count(*), cardinality($1::text[]), '{MOVED}', 'positions') FROM (SELECT 1 \
              FROM unnest($1::text[], $2::text[], $3::int4[], $4::int8[]) AS u(follower, topic, partition, stood) \
              JOIN position p ON p.follower = u.follower AND p.topic = u.topic AND p.partition = u.partition \
              WHERE p.position = u.stood ORDER BY p.follower, p.topic, p.partition FOR UPDATE OF p) AS locked"
         );
-        work.add(lock, values![follower.clone(), topic.clone(), partition.clone(), from]);
+        work.add(lock, values![subscription.clone(), topic.clone(), partition.clone(), from]);
         let sql = "UPDATE position p SET position = u.upto \
                    FROM unnest($1::text[], $2::text[], $3::int4[], $4::int8[]) AS u(follower, topic, partition, upto) \
                    WHERE p.follower = u.follower AND p.topic = u.topic AND p.partition = u.partition";
-        work.add(sql, values![follower, topic, partition, upto]);
+        work.add(sql, values![subscription, topic, partition, upto]);
     }
     write_relayed(work, &moves)
 }
 
 type Places<'a> = (Vec<&'a str>, Vec<&'a str>, Vec<i32>, Vec<i64>);
 
-fn apart<'a>(moves: &[&'a PlaceMove]) -> Result<Places<'a>, Failed> {
+fn apart<'a>(moves: &[&'a OffsetUpdate]) -> Result<Places<'a>, Failed> {
     let mut apart: Places<'a> = Default::default();
-    for PlaceMove { follower, partition, to, .. } in moves {
-        apart.0.push(follower);
+    for OffsetUpdate { subscription, partition, to, .. } in moves {
+        apart.0.push(subscription);
         apart.1.push(&partition.topic);
         apart.2.push(counted(partition.number)?);
         apart.3.push(whole(*to)?);
@@ -182,8 +187,8 @@ fn apart<'a>(moves: &[&'a PlaceMove]) -> Result<Places<'a>, Failed> {
 }
 
 /// The last numbers of outboxes; the position that moves with them is what guards them.
-fn write_relayed<'a>(work: &mut Pipeline<'a>, moves: &[&'a PlaceMove]) -> Result<(), Failed> {
-    let (mut places, mut outboxes, mut numbers): (Vec<&PlaceMove>, Vec<&str>, Vec<i64>) = Default::default();
+fn write_relayed<'a>(work: &mut Pipeline<'a>, moves: &[&'a OffsetUpdate]) -> Result<(), Failed> {
+    let (mut places, mut outboxes, mut numbers): (Vec<&OffsetUpdate>, Vec<&str>, Vec<i64>) = Default::default();
     for place in moves {
         for (outbox, number) in &place.numbers {
             places.push(place);
@@ -198,8 +203,8 @@ fn write_relayed<'a>(work: &mut Pipeline<'a>, moves: &[&'a PlaceMove]) -> Result
                FROM unnest($1::text[], $2::text[], $3::int4[], $4::text[], $5::int8[]) \
                WITH ORDINALITY AS u(follower, topic, partition, outbox, number, place) ORDER BY place \
                ON CONFLICT (follower, topic, partition, outbox) DO UPDATE SET number = excluded.number";
-    let (follower, topic, partition, _) = apart(&places)?;
-    work.add(sql, values![follower, topic, partition, outboxes, numbers]);
+    let (subscription, topic, partition, _) = apart(&places)?;
+    work.add(sql, values![subscription, topic, partition, outboxes, numbers]);
     Ok(())
 }
 

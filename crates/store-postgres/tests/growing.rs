@@ -216,10 +216,10 @@ fn what_is_others_is_refused() {
     let name = &foreign.name;
     look.run(&format!("CREATE SCHEMA \"{name}\"; CREATE TABLE \"{name}\".bookmarks (a int)"));
     let refusal = refused(&foreign.options(), &desk);
-    assert!(matches!(refusal, OpenError::Foreign { .. }), "{refusal}");
+    assert!(matches!(refusal, OpenError::External { .. }), "{refusal}");
     look.run(&format!("CREATE TABLE \"{name}\".machine (a int)"));
     let refusal = refused(&foreign.options(), &desk);
-    assert!(matches!(refusal, OpenError::Foreign { .. }), "{refusal}");
+    assert!(matches!(refusal, OpenError::External { .. }), "{refusal}");
     for bad in ["pg_mine", "1a", "a\"b", "A", "information_schema", ""] {
         let refusal = refused(&schema.options().in_schema(bad), &desk);
         assert!(matches!(refusal, OpenError::SchemaName(_)), "{bad}: {refusal}");

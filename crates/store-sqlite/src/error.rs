@@ -46,7 +46,7 @@ pub enum OpenError {
     },
     /// The file is another program's.
     #[error("{} is a SQLite database of another program; name another data directory", path.display())]
-    Foreign {
+    External {
         /// The file.
         path: PathBuf,
     },
@@ -92,7 +92,7 @@ pub enum OpenError {
     #[error(
         "row {key} of {table} cannot be read to fill a new field ({cause}); run the version that wrote it, or correct how it is read"
     )]
-    Unreadable {
+    CodecError {
         /// The table.
         table: String,
         /// The row's key.

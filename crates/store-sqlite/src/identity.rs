@@ -56,7 +56,7 @@ pub(crate) fn check_owner(conn: &Connection, path: &Path, system: &str) -> Resul
     let (application, found) = (pragma("application_id")?, pragma("user_version")?);
     if application != i64::from(APPLICATION_ID) {
         let empty = application == 0 && found == 0 && pragma("schema_version")? == 0;
-        return if empty { Ok(0) } else { Err(OpenError::Foreign { path: path.to_owned() }) };
+        return if empty { Ok(0) } else { Err(OpenError::External { path: path.to_owned() }) };
     }
     if found > newest() {
         return Err(OpenError::Newer { path: path.to_owned(), found, known: newest() });

@@ -103,7 +103,7 @@ fn fill(conn: &mut Connection, path: &Path, table: &Table, shape: &Shape, new: &
         after = last.0;
         rows += page.len();
         for (id, key, schema, data) in page {
-            let row = table.decode(schema, &data).map_err(|cause| OpenError::Unreadable {
+            let row = table.decode(schema, &data).map_err(|cause| OpenError::CodecError {
                 table: shape.name.clone(),
                 key,
                 cause: cause.to_string(),

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
-    StoredRow, TimerRow,
+    AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Store,
+    StoreError, StoredRow, TimerRow,
 };
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
@@ -92,12 +92,12 @@ impl Store for SqliteStore {
         self.recovered().map_err(|error| unread(&error))
     }
 
-    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
-        work::standing(&self.conn, follower, partition).map_err(|error| unread(&error))
+    fn consumer_offset(&mut self, subscription: &str, partition: &Partition) -> Result<Option<ConsumerOffset>, StoreError> {
+        work::consumer_offset(&self.conn, subscription, partition).map_err(|error| unread(&error))
     }
 
-    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
-        work::parked_heads(&self.conn, follower, partition).map_err(|error| unread(&error))
+    fn parked_heads(&mut self, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        work::parked_heads(&self.conn, subscription, partition).map_err(|error| unread(&error))
     }
 
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
@@ -125,8 +125,8 @@ impl Store for SqliteStore {
         work::effects_after(&self.conn, &self.shapes, number, limit).map_err(|error| unread(&error))
     }
 
-    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        work::parked_of(&self.conn, follower, partition, key, limit).map_err(|error| unread(&error))
+    fn parked(&mut self, subscription: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        work::parked_of(&self.conn, subscription, partition, key, limit).map_err(|error| unread(&error))
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {

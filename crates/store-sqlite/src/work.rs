@@ -2,7 +2,9 @@
 
 use kernel::event::Cause;
 use ports::model::TableId;
-use ports::{AnswerRow, EffectRow, ParkedRow, ParkedWrite, Partition, PlaceMove, RowRef, Standing, TimerRow, TimerWrite};
+use ports::{
+    AnswerRow, ConsumerOffset, EffectRow, OffsetUpdate, ParkedRow, ParkedWrite, Partition, RowRef, TimerRow, TimerWrite,
+};
 use rusqlite::types::Type;
 use rusqlite::{Connection, Error, Params, Result, Row, params};
 use serde_json::from_str;
@@ -118,24 +120,24 @@ pub(crate) fn effects_after(conn: &Connection, shapes: &[Shape], number: u64, ro
 pub(crate) fn write_parked(conn: &Connection, write: &ParkedWrite) -> Result<(), Fault> {
     match write {
         ParkedWrite::Put(parked) => {
-            let ParkedRow { follower, key, partition, place, attempts, next_try_ms, dead, cause, since_ms, record } = parked;
+            let ParkedRow { subscription, key, partition, place, attempts, next_try_ms, dead, cause, since_ms, record } = parked;
             let sql = format!("INSERT OR REPLACE INTO parked ({PARKED}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
             let record = serde_json::to_string(record).map_err(unwritable)?;
-            let values = params![follower, partition, key, Nat(*place), attempts, next_try_ms, dead, cause, since_ms, record];
+            let values = params![subscription, partition, key, Nat(*place), attempts, next_try_ms, dead, cause, since_ms, record];
             conn.prepare_cached(&sql)?.execute(values)?;
         }
-        ParkedWrite::Remove { follower, key, partition, place } => {
+        ParkedWrite::Remove { subscription, key, partition, place } => {
             let sql = "DELETE FROM parked WHERE follower = ?1 AND partition = ?2 AND key = ?3 AND place = ?4";
-            conn.prepare_cached(sql)?.execute(params![follower, partition, key, Nat(*place)])?;
+            conn.prepare_cached(sql)?.execute(params![subscription, partition, key, Nat(*place)])?;
         }
     }
     Ok(())
 }
 
-pub(crate) fn parked_of(conn: &Connection, follower: &str, partition: u32, key: &str, rows: usize) -> Result<Vec<ParkedRow>> {
+pub(crate) fn parked_of(conn: &Connection, subscription: &str, partition: u32, key: &str, rows: usize) -> Result<Vec<ParkedRow>> {
     let of = "follower = ?1 AND partition = ?2 AND key = ?3";
     let sql = format!("SELECT {PARKED} FROM parked WHERE {of} ORDER BY place LIMIT ?4");
-    list(conn, &sql, params![follower, partition, key, limit(rows)], parked)
+    list(conn, &sql, params![subscription, partition, key, limit(rows)], parked)
 }
 
 pub(crate) fn all_parked(conn: &Connection, dead_only: bool, rows: usize) -> Result<Vec<ParkedRow>> {
@@ -145,13 +147,13 @@ pub(crate) fn all_parked(conn: &Connection, dead_only: bool, rows: usize) -> Res
 }
 
 /// The first of each key: one look-up for each, however many wait behind it.
-pub(crate) fn parked_heads(conn: &Connection, follower: &str, partition: u32) -> Result<Vec<ParkedRow>> {
+pub(crate) fn parked_heads(conn: &Connection, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>> {
     let of = "follower = ?1 AND partition = ?2";
     let first = format!("SELECT {PARKED} FROM parked WHERE {of} ORDER BY key, place LIMIT 1");
     let next = format!("SELECT {PARKED} FROM parked WHERE {of} AND key > ?3 ORDER BY key, place LIMIT 1");
-    let mut heads = list(conn, &first, params![follower, partition], parked)?;
+    let mut heads = list(conn, &first, params![subscription, partition], parked)?;
     while let Some(head) = heads.last() {
-        let next = list(conn, &next, params![follower, partition, head.key], parked)?;
+        let next = list(conn, &next, params![subscription, partition, head.key], parked)?;
         if next.is_empty() {
             break;
         }
@@ -160,32 +162,32 @@ pub(crate) fn parked_heads(conn: &Connection, follower: &str, partition: u32) ->
     Ok(heads)
 }
 
-pub(crate) fn standing(conn: &Connection, follower: &str, partition: &Partition) -> Result<Option<Standing>> {
+pub(crate) fn consumer_offset(conn: &Connection, subscription: &str, partition: &Partition) -> Result<Option<ConsumerOffset>> {
     let Partition { topic, number } = partition;
     let of = "WHERE follower = ?1 AND topic = ?2 AND partition = ?3";
     let position = format!("SELECT position FROM position {of}");
-    let place = params![follower, topic, number];
+    let place = params![subscription, topic, number];
     let position = list(conn, &position, place, |row| Ok(row.get::<_, Nat>(0)?.0))?.pop();
     let numbers = format!("SELECT outbox, number FROM relayed {of} ORDER BY outbox");
     let Some(position) = position else { return Ok(None) };
     let numbers = list(conn, &numbers, place, |row| Ok((row.get(0)?, row.get::<_, Nat>(1)?.0)))?;
-    Ok(Some(Standing { position, numbers }))
+    Ok(Some(ConsumerOffset { position, numbers }))
 }
 
-pub(crate) fn write_place(conn: &Connection, place: &PlaceMove) -> Result<(), Fault> {
-    let PlaceMove { follower, partition: Partition { topic, number }, to, numbers, .. } = place;
+pub(crate) fn write_place(conn: &Connection, place: &OffsetUpdate) -> Result<(), Fault> {
+    let OffsetUpdate { subscription, partition: Partition { topic, number }, to, numbers, .. } = place;
     let sql = "INSERT OR REPLACE INTO position (follower, topic, partition, position) VALUES (?1, ?2, ?3, ?4)";
-    conn.prepare_cached(sql)?.execute(params![follower, topic, number, Nat(*to)])?;
+    conn.prepare_cached(sql)?.execute(params![subscription, topic, number, Nat(*to)])?;
     for (outbox, last) in numbers {
         let sql = "INSERT OR REPLACE INTO relayed (follower, topic, partition, outbox, number) VALUES (?1, ?2, ?3, ?4, ?5)";
-        conn.prepare_cached(sql)?.execute(params![follower, topic, number, outbox, Nat(*last)])?;
+        conn.prepare_cached(sql)?.execute(params![subscription, topic, number, outbox, Nat(*last)])?;
     }
     Ok(())
 }
 
 fn parked(row: &Row<'_>) -> Result<ParkedRow> {
     Ok(ParkedRow {
-        follower: row.get(0)?,
+        subscription: row.get(0)?,
         partition: row.get(1)?,
         key: row.get(2)?,
         place: row.get::<_, Nat>(3)?.0,

@@ -170,7 +170,7 @@ fn a_row_that_cannot_be_read_for_a_new_field_is_named() {
     let spoil = "UPDATE note__notes SET data = x'00' WHERE key = 'note-1-00031'";
     Connection::open(&path).unwrap().execute_batch(spoil).unwrap();
     let refused = SqliteStore::open(&path, &model("desk", &["colour"])).map(drop).unwrap_err();
-    assert!(matches!(&refused, OpenError::Unreadable { key, .. } if key == "note-1-00031"), "{refused}");
+    assert!(matches!(&refused, OpenError::CodecError { key, .. } if key == "note-1-00031"), "{refused}");
     SqliteStore::open(&path, &before).unwrap();
 }
 

@@ -94,7 +94,7 @@ fn another_programs_database_is_left_as_it_is() {
     let (_dir, path) = file();
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE bookmark (a)").unwrap();
     let before = std::fs::read(&path).unwrap();
-    assert!(matches!(refusal(&path), OpenError::Foreign { .. }));
+    assert!(matches!(refusal(&path), OpenError::External { .. }));
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
 

@@ -110,7 +110,7 @@ fn others_files_are_refused_as_they_are_to_a_writer() {
     assert!(matches!(refusal(&path, "desk"), OpenError::Newer { found: 99, .. }));
     let foreign = dir.path().join("foreign.db");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE bookmark (a)").unwrap();
-    assert!(matches!(refusal(&foreign, "desk"), OpenError::Foreign { .. }));
+    assert!(matches!(refusal(&foreign, "desk"), OpenError::External { .. }));
     let text = dir.path().join("text.db");
     std::fs::write(&text, "hello ".repeat(1_000)).unwrap();
     assert!(matches!(refusal(&text, "desk"), OpenError::NotADatabase { .. }));

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 
-use kernel::policy::From;
-use kernel::{Aggregate, At, Decision, Domain, Event, NoEffect, Refusal, Refused, Service, System, To, resource};
+use kernel::policy::StartFrom;
+use kernel::{Aggregate, CommandFor, Context, Decision, Domain, Event, NoEffect, Rejected, Rejection, Service, System, resource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ http PUT localhost:8088/points/1/spend points=1";
 fn loyalty() -> Service {
     Service::new("loyalty", 8090, Domain::Supporting, "Thanks people for being written to.")
         .follows("messagesenderlhg")
-        .whenever("Whenever a message was delivered, its reader earns a point.", From::Beginning, thank)
+        .whenever("Whenever a message was delivered, its reader earns a point.", StartFrom::Beginning, thank)
         .resource(
             resource("points", "What each number has earned and not spent.", Points::shown)
                 .search("userContact", |points: &Points| (&points.user_contact).into())
@@ -33,8 +33,8 @@ pub struct SendSucceed {
 impl Event for SendSucceed {}
 
 /// Each event takes effect exactly once, so a point needs no memory of its message.
-fn thank(delivered: &SendSucceed) -> To<Points> {
-    To::key(&delivered.user_contact).command(Command::Earn)
+fn thank(delivered: &SendSucceed) -> CommandFor<Points> {
+    CommandFor::key(&delivered.user_contact).command(Command::Earn)
 }
 
 /// The points of one number.
@@ -87,10 +87,10 @@ pub enum No {
     NotEnough(u64),
 }
 
-impl Refusal for No {
-    fn refused(&self) -> Refused {
+impl Rejection for No {
+    fn rejected(&self) -> Rejected {
         let No::NotEnough(balance) = self;
-        Refused::rule("not-enough-points", format!("there are only {balance} points"))
+        Rejected::rule("not-enough-points", format!("there are only {balance} points"))
     }
 }
 
@@ -99,9 +99,9 @@ impl Aggregate for Points {
     type Command = Command;
     type Event = Happening;
     type Effect = NoEffect;
-    type Refusal = No;
+    type Rejection = No;
 
-    fn decide(now: Option<&Self>, command: &Command, at: &At<'_>) -> Result<Decision<Self>, No> {
+    fn decide(now: Option<&Self>, command: &Command, at: &Context<'_>) -> Result<Decision<Self>, No> {
         let (user_contact, balance) = (at.key.to_owned(), now.map_or(0, |points| points.balance));
         match *command {
             Command::Earn => Ok(Decision::event(Happening::PointsEarned(PointsEarned { user_contact, points: 1 }))),
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn what_was_not_earned_cannot_be_spent() {
-        given::<Points>([earned(1)]).named("01012341234", 1).when(Command::Spend(2)).refused(&No::NotEnough(1));
+        given::<Points>([earned(1)]).named("01012341234", 1).when(Command::Spend(2)).rejected(&No::NotEnough(1));
     }
 
     #[test]

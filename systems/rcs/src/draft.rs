@@ -1,7 +1,7 @@
 //! What a sender hands in: only its form is judged here, what it says is the validator's affair.
 
 use jiff::tz::TimeZone;
-use kernel::{New, Refused};
+use kernel::{New, Rejected};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use telecom::MessageType;
@@ -48,13 +48,13 @@ pub struct Draft {
 
 impl Draft {
     /// The body of a `POST` becomes a command.
-    pub fn send(self) -> Result<New<Message>, Refused> {
+    pub fn send(self) -> Result<New<Message>, Rejected> {
         let draft = self.well_formed()?;
         Ok(New::keyed(draft.message_id.clone(), Command::Send(Box::new(draft))))
     }
 
     /// The body of a `PUT` or `PATCH` becomes a command.
-    pub fn replace(self) -> Result<Command, Refused> {
+    pub fn replace(self) -> Result<Command, Rejected> {
         Ok(Command::Replace(Box::new(self.well_formed()?)))
     }
 
@@ -77,10 +77,10 @@ impl Draft {
     }
 
     /// A time that nobody can read is a fault of form, in whatever zone it is meant.
-    fn well_formed(self) -> Result<Self, Refused> {
+    fn well_formed(self) -> Result<Self, Rejected> {
         match &self.send_time {
             Some(text) if send_time::instant(text, &TimeZone::UTC).is_none() => {
-                Err(Refused::field("sendTime", "malformed", "sendTime is a date, a date-time or an RFC 3339 instant"))
+                Err(Rejected::field("sendTime", "malformed", "sendTime is a date, a date-time or an RFC 3339 instant"))
             }
             _ => Ok(self),
         }
@@ -94,8 +94,8 @@ mod tests {
     #[test]
     fn a_send_time_that_cannot_be_read_is_malformed_and_named() {
         let draft = Draft { send_time: Some("soon".into()), ..Draft::default() };
-        let refused = draft.send().err().unwrap();
-        assert_eq!((refused.kind, refused.errors[0].field.as_str()), (kernel::Kind::Malformed, "sendTime"));
+        let rejected = draft.send().err().unwrap();
+        assert_eq!((rejected.kind, rejected.errors[0].field.as_str()), (kernel::Kind::Malformed, "sendTime"));
     }
 
     #[test]

@@ -15,8 +15,8 @@ pub mod validation;
 pub mod views;
 pub mod wire;
 
-use kernel::policy::From;
-use kernel::{Domain, Repeat, Service, System};
+use kernel::policy::StartFrom;
+use kernel::{Domain, RetrySafety, Service, System};
 
 use delivery::handset::{HandsetCall, simulator};
 use settings::RcsSettings;
@@ -30,7 +30,7 @@ pub fn system() -> System {
         .service(device())
         .service(dashboard())
         .settings::<RcsSettings>()
-        .foreign::<wire::Foreign>()
+        .foreign::<wire::External>()
         .try_first(TRY_FIRST)
         .warm_up(telecom::warm_up);
     seeds::sow(system)
@@ -41,10 +41,10 @@ fn message() -> Service {
         .resource(api::messages())
         .whenever(
             "Whenever a recall is refused, the message returns to what it was.",
-            From::Beginning,
+            StartFrom::Beginning,
             policies::return_to_what_it_was,
         )
-        .whenever("Whenever a message is read, it cannot be canceled any more.", From::Beginning, policies::note_reading)
+        .whenever("Whenever a message is read, it cannot be canceled any more.", StartFrom::Beginning, policies::note_reading)
 }
 
 fn validator() -> Service {
@@ -55,10 +55,10 @@ fn validator() -> Service {
         .resource(api::consents())
         .resource(api::opt_outs())
         .answers::<CarrierOf>(directory::embedded)
-        .whenever("Whenever a message is accepted, it is validated.", From::Beginning, policies::validate)
+        .whenever("Whenever a message is accepted, it is validated.", StartFrom::Beginning, policies::validate)
         .whenever(
             "Whenever a message is canceled, validation says nothing more about it.",
-            From::Beginning,
+            StartFrom::Beginning,
             policies::stop_validating,
         )
 }
@@ -66,9 +66,9 @@ fn validator() -> Service {
 fn device() -> Service {
     Service::new("device", 8084, Domain::Core, "Brings messages to handsets through the carriers.")
         .resource(api::devices())
-        .far_side::<HandsetCall>(Repeat::Queryable, simulator)
-        .whenever("Whenever a message is found in order, it is delivered.", From::Beginning, policies::deliver)
-        .whenever("Whenever a message is canceled, it is taken back from the handset.", From::Beginning, policies::take_back)
+        .effect_handler::<HandsetCall>(RetrySafety::Queryable, simulator)
+        .whenever("Whenever a message is found in order, it is delivered.", StartFrom::Beginning, policies::deliver)
+        .whenever("Whenever a message is canceled, it is taken back from the handset.", StartFrom::Beginning, policies::take_back)
 }
 
 fn dashboard() -> Service {

@@ -1,7 +1,7 @@
 //! A message on its sender's side: accepted once, and canceled unless it is known to be too late.
 
 use kernel::aggregate::Aggregate;
-use kernel::{At, Decision, NoEffect, Refusal, Refused};
+use kernel::{Context, Decision, NoEffect, Rejected, Rejection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -84,9 +84,9 @@ impl Aggregate for Message {
     type Command = Command;
     type Event = MessageEvent;
     type Effect = NoEffect;
-    type Refusal = MessageRefusal;
+    type Rejection = MessageRefusal;
 
-    fn decide(now: Option<&Self>, command: &Command, at: &At<'_>) -> Result<Decision<Self>, MessageRefusal> {
+    fn decide(now: Option<&Self>, command: &Command, at: &Context<'_>) -> Result<Decision<Self>, MessageRefusal> {
         match (command, now) {
             (Command::Send(draft), None) => Ok(Decision::event(SendSuccess { letter: draft.letter(at.id, at.key) })),
             (Command::Send(draft), Some(message)) if message.is(draft) => Ok(Decision::nothing()),
@@ -148,13 +148,13 @@ impl Message {
     }
 }
 
-impl Refusal for MessageRefusal {
-    fn refused(&self) -> Refused {
+impl Rejection for MessageRefusal {
+    fn rejected(&self) -> Rejected {
         match self {
-            Self::MessageIdTaken => Refused::conflict("message-id-taken", "another message has this messageId"),
-            Self::UnderWay => Refused::conflict("under-way", "the message is under way and cannot be changed"),
-            Self::TooLate(reason) => Refused::conflict("too-late", format!("it is too late to cancel: {reason}")),
-            Self::Unknown => Refused::absent("message-unknown", "there is no such message"),
+            Self::MessageIdTaken => Rejected::conflict("message-id-taken", "another message has this messageId"),
+            Self::UnderWay => Rejected::conflict("under-way", "the message is under way and cannot be changed"),
+            Self::TooLate(reason) => Rejected::conflict("too-late", format!("it is too late to cancel: {reason}")),
+            Self::Unknown => Rejected::absent("message-unknown", "there is no such message"),
         }
     }
 }
@@ -238,21 +238,21 @@ mod tests {
     #[test]
     fn the_same_id_with_other_content_is_a_conflict() {
         let other = Draft { description: Some("other".into()), ..draft() };
-        given::<Message>([accepted()]).when(send(other)).refused(&MessageRefusal::MessageIdTaken);
+        given::<Message>([accepted()]).when(send(other)).rejected(&MessageRefusal::MessageIdTaken);
     }
 
     #[test]
     fn putting_a_message_back_unchanged_is_nothing_and_changing_it_is_a_conflict() {
         given::<Message>([accepted()]).when(Command::Replace(Box::new(draft()))).nothing();
         let other = Command::Replace(Box::new(Draft { mno: None, ..draft() }));
-        given::<Message>([accepted()]).when(other).refused(&MessageRefusal::UnderWay);
+        given::<Message>([accepted()]).when(other).rejected(&MessageRefusal::UnderWay);
     }
 
     #[test]
     fn canceling_twice_is_canceling_once() {
         given::<Message>([accepted()]).when(Command::Cancel).then([canceled()]);
         given::<Message>([accepted(), canceled()]).when(Command::Cancel).nothing();
-        given::<Message>([]).when(Command::Cancel).refused(&MessageRefusal::Unknown);
+        given::<Message>([]).when(Command::Cancel).rejected(&MessageRefusal::Unknown);
     }
 
     #[test]
@@ -262,7 +262,7 @@ mod tests {
         assert_eq!(then.after.unwrap().status, Status::Accepted);
         let past = [accepted(), canceled(), failed()];
         given::<Message>(past.clone()).when(hear).nothing();
-        given::<Message>(past).when(Command::Cancel).refused(&MessageRefusal::TooLate("already read".into()));
+        given::<Message>(past).when(Command::Cancel).rejected(&MessageRefusal::TooLate("already read".into()));
     }
 
     #[test]
@@ -271,7 +271,7 @@ mod tests {
         given::<Message>([accepted()]).when(Command::HearRead).then([noted.clone()]);
         given::<Message>([accepted(), noted.clone()]).when(Command::HearRead).nothing();
         let refusal = MessageRefusal::TooLate("already read".into());
-        given::<Message>([accepted(), noted]).when(Command::Cancel).refused(&refusal);
-        assert_eq!(refusal.refused().kind, kernel::Kind::Conflict);
+        given::<Message>([accepted(), noted]).when(Command::Cancel).rejected(&refusal);
+        assert_eq!(refusal.rejected().kind, kernel::Kind::Conflict);
     }
 }

@@ -1,7 +1,7 @@
 //! When a message is to be sent: what people write, and the instant that it means.
 
 use kernel::Timestamp;
-use kernel::context::At;
+use kernel::context::Context;
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -16,7 +16,7 @@ pub fn instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
 
 /// The instant a message waits for: `None` when it is to be sent now, because no time was said, or one that is past,
 /// or (by a foreign service) none that can be read.
-pub fn still_to_come(text: Option<&str>, at: &At<'_>) -> Option<Timestamp> {
+pub fn still_to_come(text: Option<&str>, at: &Context<'_>) -> Option<Timestamp> {
     text.and_then(|text| instant(text, at.zone)).filter(|due| *due > at.now)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What goes out needs no translation: our events are the contract, with fields of our own beside it. What comes in from an
 //! existing service lacks fields, carries its own row's id, and its `Canceled` carries no `messageId`. What is missing is
-//! taken from what `SendSuccess` said; the machine keeps that by `id` and by `messageId` ([`kernel::Foreign`]).
+//! taken from what `SendSuccess` said; the machine keeps that by `id` and by `messageId` ([`kernel::External`]).
 //!
 //! One thing cannot be known here: beside a foreign device no outcome of a recall is waited for. None has to be: a `Canceled`
 //! that nobody contradicts stays `CANCEL` in every view.
@@ -15,7 +15,7 @@ use crate::letter::{Letter, national};
 /// An event as an existing service writes it; what it names otherwise or not at all is not for us.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "eventType")]
-pub enum Foreign {
+pub enum External {
     /// A foreign message service accepted a message.
     SendSuccess(Fields),
     /// It canceled one; only `id` is certain.
@@ -95,7 +95,7 @@ pub enum Ours {
     SendFailed(SendFailed),
 }
 
-impl Foreign {
+impl External {
     /// What must be looked up first.
     pub fn needs(&self) -> Needs<'_> {
         match self {
@@ -163,7 +163,7 @@ impl Fields {
     }
 }
 
-impl kernel::Foreign for Foreign {
+impl kernel::External for External {
     const KEEPS: &'static str = "SendSuccess";
     type Kept = SendSuccess;
     type Ours = Ours;
@@ -173,12 +173,12 @@ impl kernel::Foreign for Foreign {
     }
 
     fn needs(&self) -> Option<String> {
-        let needs = Foreign::needs(self);
+        let needs = External::needs(self);
         (needs != Needs::Nothing).then(|| needs.to_string())
     }
 
     fn ours(self, kept: Option<&SendSuccess>) -> Option<Ours> {
-        Foreign::ours(self, kept)
+        External::ours(self, kept)
     }
 
     fn key(ours: &Ours) -> String {
@@ -231,7 +231,7 @@ mod tests {
 
     use super::*;
 
-    fn foreign(json: &str) -> Foreign {
+    fn foreign(json: &str) -> External {
         serde_json::from_str(json).unwrap()
     }
 

@@ -1,10 +1,10 @@
 //! A bakery: small, with everything that a board can show, and with names that would break careless markup.
 
-use kernel::refusal::Never;
+use kernel::rejection::Never;
 use kernel::view::Happened;
 use kernel::{
-    Aggregate, At, Decision, Domain, Effect, Event, FarCall, New, NoEffect, Question, Reaction, Repeat, Row, Seen, Service,
-    System, To, policy::From, resource, view,
+    Aggregate, CommandFor, Context, Decision, Domain, Effect, EffectCall, Event, EventMetadata, New, NoEffect, Question,
+    Reaction, RetrySafety, Row, Service, System, policy::StartFrom, resource, view,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -46,8 +46,8 @@ macro_rules! thing {
             type Command = $command;
             type Event = $event;
             type Effect = $effect;
-            type Refusal = Never;
-            fn decide(_: Option<&Self>, _: &$command, _: &At<'_>) -> Result<Decision<Self>, Never> {
+            type Rejection = Never;
+            fn decide(_: Option<&Self>, _: &$command, _: &Context<'_>) -> Result<Decision<Self>, Never> {
                 Ok(Decision::nothing())
             }
             fn evolve(now: Option<Self>, _: &$event) -> Option<Self> {
@@ -113,16 +113,16 @@ impl Row for Sale {
     }
 }
 
-fn bake(ordered: &Ordered) -> To<Loaf> {
-    To::key(&ordered.order).command(Bake::Start)
+fn bake(ordered: &Ordered) -> CommandFor<Loaf> {
+    CommandFor::key(&ordered.order).command(Bake::Start)
 }
-fn close(baked: &Baked) -> To<Order> {
-    To::key(&baked.order).command(Ask::Close)
+fn close(baked: &Baked) -> CommandFor<Order> {
+    CommandFor::key(&baked.order).command(Ask::Close)
 }
-fn restock(arrived: &FlourArrived) -> To<Loaf> {
-    To::key(&arrived.order).command(Bake::Start)
+fn restock(arrived: &FlourArrived) -> CommandFor<Loaf> {
+    CommandFor::key(&arrived.order).command(Bake::Start)
 }
-fn note<E: Event>(row: &mut Sale, _: &E, seen: &Seen) {
+fn note<E: Event>(row: &mut Sale, _: &E, seen: &EventMetadata) {
     Happened::from(seen).insert(&mut row.timeline);
 }
 
@@ -136,14 +136,14 @@ pub fn bakery() -> System {
                         .create("Orders bread.", |_: kernel::resource::NoBody| Ok(New::keyed(None, Ask::Place)))
                         .delete("Thinks better of it.", || Ask::Close),
                 )
-                .whenever("Whenever a loaf is baked, its order is closed.", From::Beginning, close),
+                .whenever("Whenever a loaf is baked, its order is closed.", StartFrom::Beginning, close),
         )
         .service(
             Service::new("bakehouse", 9002, Domain::Supporting, "Where it is hot <script>alert('no')</script>.")
                 .aggregate::<Loaf>()
-                .whenever("Whenever bread is ordered, it is baked; \"at once\".", From::Beginning, bake)
-                .whenever("Whenever flour arrives, baking goes on.", From::Now, restock)
-                .far_side::<Oven>(Repeat::Idempotent, |_, _: &FarCall<'_>| Reaction::reply("hot".to_owned()))
+                .whenever("Whenever bread is ordered, it is baked; \"at once\".", StartFrom::Beginning, bake)
+                .whenever("Whenever flour arrives, baking goes on.", StartFrom::Now, restock)
+                .effect_handler::<Oven>(RetrySafety::Idempotent, |_, _: &EffectCall<'_>| Reaction::reply("hot".to_owned()))
                 .answers(|_: &PriceOfFlour| Some(1)),
         )
         .service(

@@ -17,11 +17,14 @@ pub fn dead_letters(args: &DeadLetters) -> Result<u8, Failed> {
         LetterAction::List { all, json, instance } => list(instance, *all, *json)?,
         LetterAction::Redrive { letter, instance } => {
             decide(instance, "redrive", letter, json!({}))?;
-            show::print(&format!("{} {} is tried again now", letter.follower, letter.key))?;
+            show::print(&format!("{} {} is tried again now", letter.subscription, letter.key))?;
         }
         LetterAction::Discard { letter, place, instance } => {
             decide(instance, "discard", letter, json!({"place": place, "reason": "pabal dead-letters discard"}))?;
-            show::print(&format!("{} {} is given up at {place}; what waited behind it goes on", letter.follower, letter.key))?;
+            show::print(&format!(
+                "{} {} is given up at {place}; what waited behind it goes on",
+                letter.subscription, letter.key
+            ))?;
         }
     }
     Ok(0)
@@ -51,16 +54,16 @@ fn shown(letters: &[Value]) -> String {
         let state =
             if letter["dead"] == true { "dead".to_owned() } else { format!("waits, tried {}×", text(letter, "/attempts")) };
         let columns = ["/follower", "/key", "/place", "/event/type"].map(|path| text(letter, path));
-        let [follower, key, place, event] = columns;
-        [follower, key, place, event, state, text(letter, "/since"), text(letter, "/cause")]
+        let [subscription, key, place, event] = columns;
+        [subscription, key, place, event, state, text(letter, "/since"), text(letter, "/cause")]
     });
     show::table(["follower", "key", "place", "event", "state", "since", "cause"], rows)
 }
 
 /// The follower's name begins with its system's, which the API wants to know where several run.
 fn decide(instance: &Instance, action: &str, letter: &Letter, more: Value) -> Result<(), Failed> {
-    let system = letter.follower.split('.').next().unwrap_or_default();
-    let mut body = json!({"system": system, "follower": letter.follower, "key": letter.key});
+    let system = letter.subscription.split('.').next().unwrap_or_default();
+    let mut body = json!({"system": system, "follower": letter.subscription, "key": letter.key});
     if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
         body.extend(more);
     }
@@ -77,13 +80,13 @@ async fn known(admin: &Admin, letter: &Letter) -> Result<(), Failed> {
     let query = [("limit", MOST), ("parked", "true")];
     let answer = admin.demand(Method::GET, "/admin/dead-letters", &query, None).await?;
     let letters = answer.pointer("/_embedded/deadLetters").and_then(Value::as_array).cloned().unwrap_or_default();
-    let found = letters.iter().any(|one| one["follower"] == letter.follower && one["key"] == letter.key);
+    let found = letters.iter().any(|one| one["follower"] == letter.subscription && one["key"] == letter.key);
     if found || letters.len() >= MOST.parse().unwrap_or(usize::MAX) {
         return Ok(());
     }
     Err(Failed::no(format!(
         "nothing of {} waits under the key {}; `dead-letters list --all` shows what does",
-        letter.follower, letter.key
+        letter.subscription, letter.key
     )))
 }
 

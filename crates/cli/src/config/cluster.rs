@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
     /// Systems on whose topics programs that are not ours write, too.
-    pub beside_others: Vec<String>,
+    pub on_shared_topic: Vec<String>,
     /// Where services are, by `<system>/<service>`: for the gateway.
     pub services: BTreeMap<String, Vec<String>>,
 }
@@ -30,7 +30,7 @@ pub struct Postgres {
 
 impl Default for Cluster {
     fn default() -> Self {
-        Self { beside_others: vec!["rcs".to_owned()], services: BTreeMap::new() }
+        Self { on_shared_topic: vec!["rcs".to_owned()], services: BTreeMap::new() }
     }
 }
 

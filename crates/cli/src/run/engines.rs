@@ -64,7 +64,7 @@ fn pass_on(engine: &Engine, topic: &'static str, topics: Topics) {
 /// Far sides that keep a ledger, where the settings say so.
 pub fn channels(config: &Config, model: &Model) -> Result<BTreeMap<String, Arc<dyn Channel>>, Failed> {
     let mut channels: BTreeMap<String, Arc<dyn Channel>> = BTreeMap::new();
-    for def in model.system.services.iter().flat_map(|service| &service.far_sides) {
+    for def in model.system.services.iter().flat_map(|service| &service.effect_handlers) {
         let ledger = config.ports.get(def.port).map(|port| port.ledger.as_path());
         if let Some(path) = ledger.filter(|path| !path.as_os_str().is_empty()) {
             channels.insert(def.port.to_owned(), Arc::new(LedgerChannel::open(def.clone(), path)?));

@@ -26,8 +26,8 @@ impl Gauges {
     /// Puts down what is so now.
     pub fn put_down(&self) {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        for (follower, topic, partition) in std::mem::take(&mut *followed) {
-            lag(follower, topic, partition).set(0.0);
+        for (subscription, topic, partition) in std::mem::take(&mut *followed) {
+            lag(subscription, topic, partition).set(0.0);
         }
         for engine in &self.engines {
             let (name, status) = (engine.name().to_owned(), engine.status());
@@ -35,7 +35,7 @@ impl Gauges {
             gauge!("pabal_open_effects", "service" => name.clone()).set(shown(status.effects as u64));
             gauge!("pabal_parked_keys", "service" => name.clone()).set(shown(status.parked_keys as u64));
             gauge!("pabal_dead_keys", "service" => name).set(shown(status.dead_keys as u64));
-            for place in status.followers {
+            for place in status.subscriptions {
                 lag(place.name.clone(), place.topic.clone(), place.partition).set(shown(place.lag));
                 followed.insert((place.name, place.topic, place.partition));
             }
@@ -59,8 +59,8 @@ impl Gauges {
     }
 }
 
-fn lag(follower: String, topic: String, partition: u32) -> metrics::Gauge {
-    gauge!("pabal_follower_lag", "follower" => follower, "topic" => topic, "partition" => partition.to_string())
+fn lag(subscription: String, topic: String, partition: u32) -> metrics::Gauge {
+    gauge!("pabal_follower_lag", "follower" => subscription, "topic" => topic, "partition" => partition.to_string())
 }
 
 /// A gauge is a float; no count here is so large that it matters.

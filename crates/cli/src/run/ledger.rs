@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use kernel::service::FarSideDef;
-use kernel::{FarCall, Reaction, Repeat};
+use kernel::service::EffectHandlerDef;
+use kernel::{EffectCall, Reaction, RetrySafety};
 use ports::Channel;
 use serde::{Deserialize, Serialize};
 
@@ -27,22 +27,22 @@ struct Line<'a> {
 
 /// A far side with a ledger.
 pub struct LedgerChannel {
-    def: FarSideDef,
+    def: EffectHandlerDef,
     path: PathBuf,
     file: Arc<Mutex<File>>,
 }
 
 impl LedgerChannel {
     /// Opens the ledger, or begins it.
-    pub fn open(def: FarSideDef, path: &Path) -> Result<Self, Failed> {
+    pub fn open(def: EffectHandlerDef, path: &Path) -> Result<Self, Failed> {
         let file = OpenOptions::new().create(true).append(true).open(path);
         let file = file.map_err(|error| Failed::config(format!("`ports.{}.ledger`: {}: {error}", def.port, path.display())))?;
         Ok(Self { def, path: path.to_owned(), file: Arc::new(Mutex::new(file)) })
     }
 
-    fn react(&self, effect: &[u8], call: &FarCall<'_>) -> std::io::Result<Reaction<Vec<u8>>> {
+    fn react(&self, effect: &[u8], call: &EffectCall<'_>) -> std::io::Result<Reaction<Vec<u8>>> {
         if call.asking && !self.has(call.id)? {
-            return Ok(Reaction::Unheard);
+            return Ok(Reaction::UnknownId);
         }
         if !call.asking {
             let effect = serde_json::from_slice(effect)?;
@@ -66,11 +66,15 @@ impl LedgerChannel {
 }
 
 impl Channel for LedgerChannel {
-    fn repeat(&self) -> Repeat {
+    fn repeat(&self) -> RetrySafety {
         self.def.repeat
     }
 
-    fn call<'a>(&'a self, effect: &'a [u8], call: FarCall<'a>) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
+    fn call<'a>(
+        &'a self,
+        effect: &'a [u8],
+        call: EffectCall<'a>,
+    ) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
         let reaction = self.react(effect, &call).unwrap_or_else(|error| {
             tracing::error!(port = self.def.port, %error, "the ledger cannot be used");
             // It may have been written: nobody knows.

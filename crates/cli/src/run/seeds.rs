@@ -7,7 +7,7 @@ use http_api::Shape;
 use kernel::event::Cause;
 use kernel::resource::ResourceDef;
 use kernel::service::Seed;
-use pabal_core::{Failure, Idempotency, Order};
+use pabal_core::{CommandError, CommandRequest, Idempotency};
 use ports::{Query, StoreError, TableId};
 
 /// Long enough to remember that a row was sown, so that one that was deleted does not come back.
@@ -60,7 +60,7 @@ async fn post(engine: &Engine, number: usize, seed: &Seed) -> Result<bool, Strin
     };
     let body = Shape::of(&create.input).fit(seed.body.clone()).map_err(words)?;
     let new = create.make(body).map_err(|refused| refused.detail)?;
-    let order = Order {
+    let order = CommandRequest {
         table,
         key: new.key.unwrap_or_else(|| engine.fresh_key()),
         give_id: new.id,
@@ -79,7 +79,7 @@ async fn post(engine: &Engine, number: usize, seed: &Seed) -> Result<bool, Strin
     match engine.submit(order).await {
         Ok(done) => Ok(done.created && !done.replayed),
         // A version before this one has sown another row under the number; that was the first run.
-        Err(Failure::KeyReused) => Ok(false),
+        Err(CommandError::KeyReused) => Ok(false),
         Err(failure) => Err(failure.to_string()),
     }
 }

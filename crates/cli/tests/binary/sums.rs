@@ -83,7 +83,7 @@ impl Running {
         let asked_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         self.until("/admin/followers", |answer| {
             let status = &answer["systems"][0]["status"];
-            let caught_up = |all: &Vec<Value>| all.iter().all(|follower| follower["lag"] == 0);
+            let caught_up = |all: &Vec<Value>| all.iter().all(|subscription| subscription["lag"] == 0);
             let since = status["pulseMs"].as_u64().is_some_and(|pulse_ms| u128::from(pulse_ms) > asked_ms);
             since && status["effects"] == 0 && status["followers"].as_array().is_some_and(caught_up)
         })

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use in_memory::SharedMemory;
-use pabal_core::{Done, Failure, Limits, Status};
+use pabal_core::{CommandError, CommandOutcome, Limits, Status};
 use ports::{LogQuery, Model, ParkedRow, Partition, Reader, Record};
 
 use super::system::{TOPIC, office};
@@ -82,7 +82,7 @@ impl Process {
     }
 
     /// See [`World::write`].
-    pub fn write(&self, key: &str, text: &str) -> Result<Done, Failure> {
+    pub fn write(&self, key: &str, text: &str) -> Result<CommandOutcome, CommandError> {
         self.world().write(key, text)
     }
 
@@ -107,8 +107,8 @@ impl Process {
     }
 
     /// See [`World::parked`].
-    pub fn parked(&self, follower: &str) -> Vec<ParkedRow> {
-        self.world().parked(follower)
+    pub fn parked(&self, subscription: &str) -> Vec<ParkedRow> {
+        self.world().parked(subscription)
     }
 
     /// See [`World::status`].

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ports::{
-    AnswerRow, Commit, CommitError, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Standing, Store, StoreError,
-    StoredRow, TableId, TimerRow,
+    AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Store,
+    StoreError, StoredRow, TableId, TimerRow,
 };
 
 /// What becomes of a commit.
@@ -100,12 +100,12 @@ impl Store for Fickle {
     fn recover(&mut self) -> Result<Recovered, StoreError> {
         self.inner().recover()
     }
-    fn standing(&mut self, follower: &str, partition: &Partition) -> Result<Option<Standing>, StoreError> {
+    fn consumer_offset(&mut self, subscription: &str, partition: &Partition) -> Result<Option<ConsumerOffset>, StoreError> {
         self.read()?;
-        self.inner().standing(follower, partition)
+        self.inner().consumer_offset(subscription, partition)
     }
-    fn parked_heads(&mut self, follower: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
-        self.inner().parked_heads(follower, partition)
+    fn parked_heads(&mut self, subscription: &str, partition: u32) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner().parked_heads(subscription, partition)
     }
     fn load(&mut self, wanted: &[RowRef]) -> Result<Vec<Option<StoredRow>>, StoreError> {
         self.read()?;
@@ -138,8 +138,8 @@ impl Store for Fickle {
     fn effects_after(&mut self, number: u64, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
         self.inner().effects_after(number, limit)
     }
-    fn parked(&mut self, follower: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        self.inner().parked(follower, partition, key, limit)
+    fn parked(&mut self, subscription: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
+        self.inner().parked(subscription, partition, key, limit)
     }
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let meanwhile = self.plan().meanwhile.pop_front();

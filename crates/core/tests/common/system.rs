@@ -2,11 +2,11 @@
 //!
 //! What happens to a note is in its text: `panic-policy`, `refuse`, `unreadable` … are the ways in which things go wrong.
 
-use kernel::policy::From;
-use kernel::refusal::{Refusal, Refused};
+use kernel::policy::StartFrom;
+use kernel::rejection::{Rejected, Rejection};
 use kernel::{
-    Aggregate, At, Decision, Domain, Effect, Event, FarCall, IndexValue, NoEffect, Outcome, Question, Reaction, Repeat, Row,
-    Seen, Service, System, Timestamp, To, event::Unreadable, event::from_json, view,
+    Aggregate, CommandFor, Context, Decision, Domain, Effect, EffectCall, Event, EventMetadata, IndexValue, NoEffect, Outcome,
+    Question, Reaction, RetrySafety, Row, Service, System, Timestamp, event::CodecError, event::from_json, view,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -39,8 +39,8 @@ pub fn office() -> System {
         .service(
             Service::new("copies", 8002, Domain::Supporting, "Copies.")
                 .aggregate::<Copied>()
-                .whenever("Whenever a note is written, it is copied.", From::Beginning, copy)
-                .whenever("Whenever a copy is finished, it is stamped.", From::Beginning, stamp),
+                .whenever("Whenever a note is written, it is copied.", StartFrom::Beginning, copy)
+                .whenever("Whenever a copy is finished, it is stamped.", StartFrom::Beginning, stamp),
         )
         .service(Service::new("book", 8003, Domain::General, "Lists.").view(lines))
         .service(
@@ -48,21 +48,21 @@ pub fn office() -> System {
                 .aggregate::<Errand>()
                 .aggregate::<QueryErrand>()
                 .aggregate::<OnceErrand>()
-                .far_side::<Call>(Repeat::Idempotent, |call, far| far_side(call.number, &call.text, far))
-                .far_side::<QueryCall>(Repeat::Queryable, |call, far| far_side(call.number, &call.text, far))
-                .far_side::<OnceCall>(Repeat::Never, |call, far| far_side(call.number, &call.text, far)),
+                .effect_handler::<Call>(RetrySafety::Idempotent, |call, far| effect_handler(call.number, &call.text, far))
+                .effect_handler::<QueryCall>(RetrySafety::Queryable, |call, far| effect_handler(call.number, &call.text, far))
+                .effect_handler::<OnceCall>(RetrySafety::Never, |call, far| effect_handler(call.number, &call.text, far)),
         )
         .service(
             Service::new("listeners", 8005, Domain::General, "Listens.")
                 .follows(NEWS)
                 .aggregate::<Heard>()
                 .view(news)
-                .whenever("Whenever something is said, it is heard.", From::Beginning, hear)
-                .whenever("Whenever something new is said, it is heard.", From::Now, hear_news),
+                .whenever("Whenever something is said, it is heard.", StartFrom::Beginning, hear)
+                .whenever("Whenever something new is said, it is heard.", StartFrom::Now, hear_news),
         )
 }
 
-fn far_side(number: u32, text: &str, _: &FarCall<'_>) -> Reaction<String> {
+fn effect_handler(number: u32, text: &str, _: &EffectCall<'_>) -> Reaction<String> {
     assert!(text != "panic", "as the text says");
     Reaction::reply(format!("done {number}"))
 }
@@ -140,9 +140,9 @@ pub struct Written {
 }
 
 impl Event for Written {
-    fn read(_: u16, json: &[u8]) -> Result<Self, Unreadable> {
+    fn read(_: u16, json: &[u8]) -> Result<Self, CodecError> {
         let written: Self = from_json(json)?;
-        if written.text == "unreadable" { Err(Unreadable("as the text says".into())) } else { Ok(written) }
+        if written.text == "unreadable" { Err(CodecError("as the text says".into())) } else { Ok(written) }
     }
 }
 
@@ -165,9 +165,9 @@ impl Event for Removed {}
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct No;
 
-impl Refusal for No {
-    fn refused(&self) -> Refused {
-        Refused::rule("no", "it may not be")
+impl Rejection for No {
+    fn rejected(&self) -> Rejected {
+        Rejected::rule("no", "it may not be")
     }
 }
 
@@ -193,9 +193,9 @@ impl Aggregate for Note {
     type Command = Do;
     type Event = NoteEvent;
     type Effect = NoEffect;
-    type Refusal = No;
+    type Rejection = No;
 
-    fn decide(now: Option<&Self>, command: &Do, at: &At<'_>) -> Result<Decision<Self>, No> {
+    fn decide(now: Option<&Self>, command: &Do, at: &Context<'_>) -> Result<Decision<Self>, No> {
         let written = |text: String| Decision::event(NoteEvent::Written(Written { text, number: at.id }));
         Ok(match command {
             Do::Write(text) if now.is_some_and(|note| note.text == *text) => Decision::nothing(),
@@ -283,9 +283,9 @@ impl Aggregate for Copied {
     type Command = CopyDo;
     type Event = CopyEvent;
     type Effect = NoEffect;
-    type Refusal = No;
+    type Rejection = No;
 
-    fn decide(_: Option<&Self>, command: &CopyDo, at: &At<'_>) -> Result<Decision<Self>, No> {
+    fn decide(_: Option<&Self>, command: &CopyDo, at: &Context<'_>) -> Result<Decision<Self>, No> {
         let text = match command {
             CopyDo::Take(text) => text.clone(),
             CopyDo::Stamp => "stamped".into(),
@@ -308,20 +308,20 @@ impl Aggregate for Copied {
     }
 }
 
-fn copy(written: &Written, seen: &Seen) -> Vec<To<Copied>> {
+fn copy(written: &Written, seen: &EventMetadata) -> Vec<CommandFor<Copied>> {
     assert!(written.text != "panic-policy", "as the text says");
-    let take = |key: &str| To::key(key).command(CopyDo::Take(written.text.clone()));
+    let take = |key: &str| CommandFor::key(key).command(CopyDo::Take(written.text.clone()));
     match written.text.as_str() {
         "refuse, or nothing" => vec![take(&seen.key).or_nothing()],
         "refuse, or something else" => vec![take(&seen.key).or(CopyDo::Take("something else".into()))],
         "refuse, or refuse" => vec![take(&seen.key).or(CopyDo::Take("refuse again".into()))],
-        "refuse the second" => vec![To::key("first").command(CopyDo::Take("half".into())), take(&seen.key)],
+        "refuse the second" => vec![CommandFor::key("first").command(CopyDo::Take("half".into())), take(&seen.key)],
         _ => vec![take(&seen.key)],
     }
 }
 
-fn stamp(_: &Finished, seen: &Seen) -> To<Copied> {
-    To::key(&seen.key).command(CopyDo::Stamp)
+fn stamp(_: &Finished, seen: &EventMetadata) -> CommandFor<Copied> {
+    CommandFor::key(&seen.key).command(CopyDo::Stamp)
 }
 
 /// A row of the book.
@@ -421,9 +421,9 @@ macro_rules! errand {
             type Command = Go;
             type Event = ErrandEvent;
             type Effect = $call;
-            type Refusal = No;
+            type Rejection = No;
 
-            fn decide(now: Option<&Self>, command: &Go, _: &At<'_>) -> Result<Decision<Self>, No> {
+            fn decide(now: Option<&Self>, command: &Go, _: &Context<'_>) -> Result<Decision<Self>, No> {
                 let went = now.map_or(0, |errand| errand.went);
                 let out = |times: u32, text: &str, lane: &Option<String>| {
                     let calls = (1..=times).map(|time| $call { number: went + time, text: text.into(), lane: lane.clone() });
@@ -517,9 +517,9 @@ impl Aggregate for Heard {
     type Command = Hear;
     type Event = HeardEvent;
     type Effect = NoEffect;
-    type Refusal = No;
+    type Rejection = No;
 
-    fn decide(_: Option<&Self>, Hear::This(text): &Hear, _: &At<'_>) -> Result<Decision<Self>, No> {
+    fn decide(_: Option<&Self>, Hear::This(text): &Hear, _: &Context<'_>) -> Result<Decision<Self>, No> {
         Ok(Decision::event(HeardEvent::WasHeard(WasHeard { text: text.clone() })))
     }
 
@@ -530,10 +530,10 @@ impl Aggregate for Heard {
     }
 }
 
-fn hear(said: &Said) -> To<Heard> {
-    To::key("everything").command(Hear::This(said.text.clone()))
+fn hear(said: &Said) -> CommandFor<Heard> {
+    CommandFor::key("everything").command(Hear::This(said.text.clone()))
 }
 
-fn hear_news(said: &Said) -> To<Heard> {
-    To::key("news").command(Hear::This(said.text.clone()))
+fn hear_news(said: &Said) -> CommandFor<Heard> {
+    CommandFor::key("news").command(Hear::This(said.text.clone()))
 }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use in_memory::{MemoryStore, SharedMemory};
 use jiff::tz::TimeZone;
 use kernel::event::Cause;
-use kernel::{Aggregate, Later, Reaction, Timestamp};
-use pabal_core::{Action, Core, Done, Failure, FarJob, Idempotency, Input, Limits, Order, Parts, Request, Status, Turn, Wait};
+use kernel::{Aggregate, DelayedReply, Reaction, Timestamp};
+use pabal_core::{
+    Action, CommandError, CommandOutcome, CommandRequest, Core, CoreOptions, EffectJob, Idempotency, Input, Limits,
+    QueuedCommand, Status, Turn, Wait,
+};
 use ports::{Delivery, Model, ParkedRow, Partition, Reader, Record, Store};
 use serde_json::Value;
 
@@ -37,9 +40,9 @@ pub struct World {
     /// Partitions of a broker that are its own from the next restart on, each with its end.
     pub ends: Vec<(Partition, u64)>,
     /// Answers, by ticket.
-    pub replies: BTreeMap<u64, Result<Done, Failure>>,
+    pub replies: BTreeMap<u64, Result<CommandOutcome, CommandError>>,
     /// Calls that nobody has looked at yet.
-    pub calls: Vec<FarJob>,
+    pub calls: Vec<EffectJob>,
     connect: Box<dyn Fn() -> Box<dyn Store> + Send>,
     by_broker: bool,
     attempts: BTreeMap<u64, u32>,
@@ -127,9 +130,9 @@ impl World {
     }
 
     /// A request as most are.
-    pub fn request<A: Aggregate>(&mut self, key: &str, command: A::Command) -> Request {
+    pub fn request<A: Aggregate>(&mut self, key: &str, command: A::Command) -> QueuedCommand {
         self.tickets += 1;
-        let order = Order {
+        let order = CommandRequest {
             table: self.model.by_type(std::any::TypeId::of::<A>()).unwrap(),
             key: key.to_owned(),
             give_id: None,
@@ -140,11 +143,11 @@ impl World {
             idempotency: None,
             wait: None,
         };
-        Request { ticket: self.tickets, order }
+        QueuedCommand { ticket: self.tickets, order }
     }
 
     /// Hands a request in and returns its ticket.
-    pub fn hand_in(&mut self, request: Request) -> u64 {
+    pub fn hand_in(&mut self, request: QueuedCommand) -> u64 {
         let ticket = request.ticket;
         self.input(Input::Command(Box::new(request)));
         ticket
@@ -157,20 +160,20 @@ impl World {
     }
 
     /// Hands a request in, runs, and returns the answer.
-    pub fn done(&mut self, request: Request) -> Result<Done, Failure> {
+    pub fn done(&mut self, request: QueuedCommand) -> Result<CommandOutcome, CommandError> {
         let ticket = self.hand_in(request);
         self.run();
         self.reply(ticket)
     }
 
     /// Hands a command in, runs, and returns the answer.
-    pub fn command<A: Aggregate>(&mut self, key: &str, command: A::Command) -> Result<Done, Failure> {
+    pub fn command<A: Aggregate>(&mut self, key: &str, command: A::Command) -> Result<CommandOutcome, CommandError> {
         let request = self.request::<A>(key, command);
         self.done(request)
     }
 
     /// Writes a note.
-    pub fn write(&mut self, key: &str, text: &str) -> Result<Done, Failure> {
+    pub fn write(&mut self, key: &str, text: &str) -> Result<CommandOutcome, CommandError> {
         self.command::<Note>(key, Do::Write(text.into()))
     }
 
@@ -190,7 +193,7 @@ impl World {
     }
 
     /// The answer to a ticket.
-    pub fn reply(&mut self, ticket: u64) -> Result<Done, Failure> {
+    pub fn reply(&mut self, ticket: u64) -> Result<CommandOutcome, CommandError> {
         self.replies.remove(&ticket).unwrap_or_else(|| panic!("ticket {ticket} is not answered"))
     }
 
@@ -315,17 +318,17 @@ impl World {
     }
 
     /// Parked events of one follower, by place.
-    pub fn parked(&self, follower: &str) -> Vec<ParkedRow> {
+    pub fn parked(&self, subscription: &str) -> Vec<ParkedRow> {
         let mut rows = self.reader.all_parked(false, usize::MAX).unwrap();
-        rows.retain(|row| row.follower == follower);
+        rows.retain(|row| row.subscription == subscription);
         rows.sort_by_key(|row| row.place);
         rows
     }
 
     /// How far a follower has come.
-    pub fn position(&self, follower: &str) -> u64 {
+    pub fn position(&self, subscription: &str) -> u64 {
         let positions = self.reader.positions().unwrap();
-        positions.iter().find(|(name, _)| name == follower).map_or(0, |(_, position)| *position)
+        positions.iter().find(|(name, _)| name == subscription).map_or(0, |(_, position)| *position)
     }
 
     /// How the core is doing.
@@ -335,13 +338,13 @@ impl World {
 }
 
 fn core(model: &Arc<Model>, store: &Fickle, limits: &Limits, by_broker: bool) -> Core {
-    let far_sides = model.system.services.iter().flat_map(|service| &service.far_sides);
-    let parts = Parts {
+    let effect_handlers = model.system.services.iter().flat_map(|service| &service.effect_handlers);
+    let parts = CoreOptions {
         model: model.clone(),
         store: Box::new(store.clone()),
         zone: TimeZone::UTC,
         limits: limits.clone(),
-        ports: far_sides.map(|def| (def.port.to_owned(), def.repeat)).collect(),
+        ports: effect_handlers.map(|def| (def.port.to_owned(), def.repeat)).collect(),
         by_broker,
     };
     Core::new(parts).unwrap()
@@ -357,8 +360,8 @@ pub fn json(reply: &str) -> Vec<u8> {
 }
 
 /// A word that comes later.
-pub fn word(after_ms: u64, reply: &str) -> Later<Vec<u8>> {
-    Later { after: std::time::Duration::from_millis(after_ms), reply: json(reply) }
+pub fn word(after_ms: u64, reply: &str) -> DelayedReply<Vec<u8>> {
+    DelayedReply { after: std::time::Duration::from_millis(after_ms), reply: json(reply) }
 }
 
 /// A record of the other system.

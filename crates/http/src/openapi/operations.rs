@@ -58,8 +58,8 @@ fn add_admin(mut put: impl FnMut(&str, Value) -> Option<Value>) {
     let mut log = object("Records in order; as `text/event-stream` those to come.");
     log["200"]["content"]["text/event-stream"] = json!({"schema": {"type": "string"}});
     put("/admin/events", get("admin", "/admin/events", "The log of events.", &events, &responses(log, &[400])));
-    let followers = responses(object("Each system with its followers."), &[400]);
-    put("/admin/followers", get("admin", "/admin/followers", "Who follows the log, and how far.", &[], &followers));
+    let subscriptions = responses(object("Each system with its followers."), &[400]);
+    put("/admin/followers", get("admin", "/admin/followers", "Who follows the log, and how far.", &[], &subscriptions));
     let parameters = [("system", text()), ("parked", json!({"type": "boolean"})), ("limit", whole())];
     let letters = responses(object("Dead letters, oldest first."), &[400]);
     put("/admin/dead-letters", get("admin", "/admin/dead-letters", "What could not be handled.", &parameters, &letters));

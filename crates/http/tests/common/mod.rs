@@ -14,8 +14,8 @@ use http_api::{HttpOptions, router};
 use http_body_util::BodyExt;
 use in_memory::{Counting, ManualClock, MemoryStore};
 use kernel::{
-    Aggregate, At, Decision, Domain, Event, IndexValue, Kind, New, NoEffect, Refusal, Refused, Row, Seen, Service, System,
-    resource, view,
+    Aggregate, Context, Decision, Domain, Event, EventMetadata, IndexValue, Kind, New, NoEffect, Rejected, Rejection, Row,
+    Service, System, resource, view,
 };
 use pabal_core::Limits;
 use ports::{Clock, Model, Reader};
@@ -69,9 +69,9 @@ pub enum NoteCommand {
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlreadyClosed;
 
-impl Refusal for AlreadyClosed {
-    fn refused(&self) -> Refused {
-        Refused::new(Kind::Rule, "already-closed", "a closed note says nothing new")
+impl Rejection for AlreadyClosed {
+    fn rejected(&self) -> Rejected {
+        Rejected::new(Kind::Rule, "already-closed", "a closed note says nothing new")
     }
 }
 
@@ -87,9 +87,9 @@ impl Aggregate for Note {
     type Command = NoteCommand;
     type Event = NoteEvent;
     type Effect = NoEffect;
-    type Refusal = AlreadyClosed;
+    type Rejection = AlreadyClosed;
 
-    fn decide(now: Option<&Self>, command: &NoteCommand, at: &At<'_>) -> Result<Decision<Self>, AlreadyClosed> {
+    fn decide(now: Option<&Self>, command: &NoteCommand, at: &Context<'_>) -> Result<Decision<Self>, AlreadyClosed> {
         match (command, now) {
             (NoteCommand::Write { .. }, Some(note)) if note.closed => Err(AlreadyClosed),
             (NoteCommand::Write { title, colour }, Some(note)) if note.title == *title && note.colour == *colour => {
@@ -180,7 +180,7 @@ pub fn notes(name: &'static str) -> System {
             .action("close", "Closes a note.", |_: kernel::resource::NoBody| Ok(NoteCommand::Close), |note: &Note| !note.closed)
             .search("title", |note: &Note| IndexValue::from(&note.title)),
     );
-    let written = |line: &mut Line, event: &Written, seen: &Seen| {
+    let written = |line: &mut Line, event: &Written, seen: &EventMetadata| {
         assert_ne!(event.title, "torn", "the note said so");
         if event.title == "long" {
             std::thread::sleep(std::time::Duration::from_millis(5));
@@ -196,7 +196,7 @@ pub fn notes(name: &'static str) -> System {
     let wall = Service::new("wall", 9083, Domain::Supporting, "Shows notes.").view(
         view::<Line>("lines", "Notes as they hang on the wall.")
             .on(written)
-            .on(|line: &mut Line, _: &Closed, _: &Seen| line.state = "closed".into())
+            .on(|line: &mut Line, _: &Closed, _: &EventMetadata| line.state = "closed".into())
             .counted("state", |line: &Line| IndexValue::from(&line.state))
             .counted("colour", |line: &Line| IndexValue::from(&line.colour))
             .filter("title", |line: &Line| IndexValue::from(&line.title))

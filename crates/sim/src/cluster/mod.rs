@@ -16,7 +16,7 @@ use std::sync::Arc;
 use in_memory::{MemoryOutbox, SharedMemory};
 use jiff::tz::TimeZone;
 use kernel::{Reaction, System, Timestamp};
-use pabal_core::{Action, Core, Input, Limits, Parts, Relay};
+use pabal_core::{Action, Core, CoreOptions, Input, Limits, Relay};
 use ports::{Model, Reader, Record, Stamp, StoreError, StoredRow};
 
 use crate::chance::{Chance, Faults};
@@ -273,8 +273,8 @@ impl Cluster {
         let service = &self.services[self.replicas[number].service];
         let store = FaultyStore::new(service.store.connect(), self.chance.clone(), self.faults);
         let crashed = store.fate();
-        let defs = service.model.system.services.iter().flat_map(|service| &service.far_sides);
-        let parts = Parts {
+        let defs = service.model.system.services.iter().flat_map(|service| &service.effect_handlers);
+        let parts = CoreOptions {
             model: service.model.clone(),
             store: Box::new(store),
             zone: self.zone.clone(),

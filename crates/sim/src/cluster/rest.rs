@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use in_memory::SharedMemory;
-use pabal_core::{Core, Input, Limits, Parts};
+use pabal_core::{Core, CoreOptions, Input, Limits};
 use ports::{LogQuery, Partition, Query, Reader, Store, StoredRow};
 
 use super::{Cluster, LEASE_MS, Read};
@@ -23,7 +23,7 @@ impl Cluster {
             let dead = self.services[service].store.reader().all_parked(true, usize::MAX).unwrap_or_default();
             let Some(process) = self.replicas[number].process.as_mut().filter(|_| !dead.is_empty()) else { continue };
             for row in dead {
-                process.core.accept(Input::Redrive { follower: row.follower, key: row.key }, now);
+                process.core.accept(Input::Redrive { subscription: row.subscription, key: row.key }, now);
             }
             self.chance.note("redriven");
             self.replicas[number].wake_ms = self.now_ms;
@@ -57,7 +57,7 @@ impl Cluster {
             return Ok(Vec::new());
         };
         let store = SharedMemory::new(&model, LEASE_MS);
-        let parts = Parts {
+        let parts = CoreOptions {
             model,
             store: Box::new(store.connect()),
             zone: self.zone.clone(),

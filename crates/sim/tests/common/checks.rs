@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use pabal_core::Failure;
+use pabal_core::CommandError;
 use ports::{Query, StoredRow};
 use rcs::delivery::handset::HandsetCall;
 use rcs::views::my_messages::{MyMessage, ResultWord};
@@ -52,7 +52,7 @@ fn every_accepted_message_has_one_final_result(world: &dyn Installation) {
             accepted.insert(answer.name.clone());
         }
         if answer.name.starts_with("clash-") {
-            assert!(matches!(answer.result, Err(Failure::Refused(_))), "{}: {:?}", answer.name, answer.result);
+            assert!(matches!(answer.result, Err(CommandError::Rejected(_))), "{}: {:?}", answer.name, answer.result);
         }
     }
     assert_eq!(accepted.len() as u64, NAMED + UNNAMED, "every client was answered in the end");
@@ -158,6 +158,6 @@ fn nothing_is_left_to_do(world: &dyn Installation) {
     for status in world.status() {
         let left = (status.effects, status.parked_keys);
         assert_eq!(left, (0, 0), "work is left: {status:?}\n{}", world.tail(60));
-        assert!(status.followers.iter().all(|follower| follower.lag == 0), "{:?}", status.followers);
+        assert!(status.subscriptions.iter().all(|subscription| subscription.lag == 0), "{:?}", status.subscriptions);
     }
 }

@@ -3,9 +3,9 @@
 use std::any::TypeId;
 use std::sync::Arc;
 
-use kernel::context::{At, Opaque};
-use kernel::erased::{AnyAggregate, ErasedDecision, Undecided};
-use kernel::event::Unreadable;
+use kernel::context::{Context, Opaque};
+use kernel::erased::{AnyAggregate, DecisionError, ErasedDecision};
+use kernel::event::CodecError;
 use kernel::schema::Variant;
 use kernel::{Outcome, System};
 use rcs::delivery::handset::Word;
@@ -50,7 +50,7 @@ impl Mutant {
 }
 
 impl AnyAggregate for Mutant {
-    fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &At<'_>) -> Result<ErasedDecision, Undecided> {
+    fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &Context<'_>) -> Result<ErasedDecision, DecisionError> {
         let (Some(state), Some(asked)) = (now.and_then(|now| now.downcast_ref()), command.downcast_ref()) else {
             return self.inner.decide(now, command, at);
         };
@@ -69,19 +69,19 @@ impl AnyAggregate for Mutant {
     fn version(&self) -> u16 {
         self.inner.version()
     }
-    fn decode_state(&self, version: u16, json: &[u8]) -> Result<Opaque, Unreadable> {
+    fn decode_state(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError> {
         self.inner.decode_state(version, json)
     }
-    fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, Unreadable> {
+    fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, CodecError> {
         self.inner.encode_state(state)
     }
-    fn decode_command(&self, json: &[u8]) -> Result<Opaque, Unreadable> {
+    fn decode_command(&self, json: &[u8]) -> Result<Opaque, CodecError> {
         self.inner.decode_command(json)
     }
-    fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, Unreadable> {
+    fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, CodecError> {
         self.inner.encode_command(command)
     }
-    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, Unreadable> {
+    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError> {
         self.inner.answered(effect, outcome)
     }
     fn commands(&self) -> Vec<Variant> {

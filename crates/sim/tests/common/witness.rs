@@ -6,11 +6,11 @@
 use std::cell::RefCell;
 
 use kernel::aggregate::Aggregate;
-use kernel::context::At;
-use kernel::event::Unreadable;
-use kernel::policy::From;
-use kernel::refusal::Never;
-use kernel::{Decision, Domain, Event, NoEffect, Row, Seen, Service, To, view};
+use kernel::context::Context;
+use kernel::event::CodecError;
+use kernel::policy::StartFrom;
+use kernel::rejection::Never;
+use kernel::{CommandFor, Decision, Domain, Event, EventMetadata, NoEffect, Row, Service, view};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sim::Chance;
@@ -44,12 +44,12 @@ pub fn service() -> Service {
                 .on(note::<SendFailed>),
         )
         .aggregate::<Heard>()
-        .whenever("Whenever a message is accepted, it is heard.", From::Beginning, hear::<SendSuccess>)
-        .whenever("Whenever a message is canceled, it is heard.", From::Beginning, hear::<Canceled>)
-        .whenever("Whenever a message is found in order, it is heard.", From::Beginning, hear::<ValidateSucceed>)
-        .whenever("Whenever a message may not be sent, it is heard.", From::Beginning, hear::<ValidateFailed>)
-        .whenever("Whenever a message arrived, it is heard.", From::Beginning, hear::<SendSucceed>)
-        .whenever("Whenever a message did not arrive, it is heard.", From::Beginning, hear::<SendFailed>)
+        .whenever("Whenever a message is accepted, it is heard.", StartFrom::Beginning, hear::<SendSuccess>)
+        .whenever("Whenever a message is canceled, it is heard.", StartFrom::Beginning, hear::<Canceled>)
+        .whenever("Whenever a message is found in order, it is heard.", StartFrom::Beginning, hear::<ValidateSucceed>)
+        .whenever("Whenever a message may not be sent, it is heard.", StartFrom::Beginning, hear::<ValidateFailed>)
+        .whenever("Whenever a message arrived, it is heard.", StartFrom::Beginning, hear::<SendSucceed>)
+        .whenever("Whenever a message did not arrive, it is heard.", StartFrom::Beginning, hear::<SendFailed>)
 }
 
 /// The events that the witness knows.
@@ -61,7 +61,7 @@ macro_rules! known {
         #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
         pub struct $name {}
         impl Event for $name {
-            fn read(_: u16, _: &[u8]) -> Result<Self, Unreadable> {
+            fn read(_: u16, _: &[u8]) -> Result<Self, CodecError> {
                 Ok(Self {})
             }
         }
@@ -82,7 +82,7 @@ impl Row for Seens {
     }
 }
 
-fn note<E: Event>(row: &mut Seens, _: &E, seen: &Seen) {
+fn note<E: Event>(row: &mut Seens, _: &E, seen: &EventMetadata) {
     perhaps_break_down();
     row.ids.push(seen.id.clone());
 }
@@ -120,9 +120,9 @@ impl Aggregate for Heard {
     type Command = Hear;
     type Event = HeardEvent;
     type Effect = NoEffect;
-    type Refusal = Never;
+    type Rejection = Never;
 
-    fn decide(_: Option<&Self>, command: &Hear, _: &At<'_>) -> Result<Decision<Self>, Never> {
+    fn decide(_: Option<&Self>, command: &Hear, _: &Context<'_>) -> Result<Decision<Self>, Never> {
         perhaps_break_down();
         Ok(Decision::event(HeardEvent::WasHeard(WasHeard { id: command.id.clone() })))
     }
@@ -135,6 +135,6 @@ impl Aggregate for Heard {
     }
 }
 
-fn hear<E: Event>(_: &E, seen: &Seen) -> To<Heard> {
-    To::key(seen.key.clone()).command(Hear { id: seen.id.clone() })
+fn hear<E: Event>(_: &E, seen: &EventMetadata) -> CommandFor<Heard> {
+    CommandFor::key(seen.key.clone()).command(Hear { id: seen.id.clone() })
 }

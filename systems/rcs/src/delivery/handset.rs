@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use kernel::{Effect, FarCall, Reaction, Timestamp};
+use kernel::{Effect, EffectCall, Reaction, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use telecom::{Carrier, MessageType};
@@ -116,14 +116,14 @@ impl Effect for HandsetCall {
 }
 
 /// The embedded handsets: the recipient's number decides what happens.
-pub fn simulator(call: &HandsetCall, far: &FarCall<'_>) -> Reaction<Word> {
+pub fn simulator(call: &HandsetCall, far: &EffectCall<'_>) -> Reaction<Word> {
     match call {
         HandsetCall::Submit(submit) => submitted(submit, far),
         HandsetCall::Recall(recall) => recalled(recall),
     }
 }
 
-fn submitted(submit: &Submit, far: &FarCall<'_>) -> Reaction<Word> {
+fn submitted(submit: &Submit, far: &EffectCall<'_>) -> Reaction<Word> {
     let delays = submit.simulated;
     let rich = submit.channel == Channel::Rcs;
     match submit.to.as_str() {

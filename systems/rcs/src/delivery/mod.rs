@@ -14,8 +14,8 @@ mod submission;
 mod tests;
 
 use kernel::aggregate::Aggregate;
-use kernel::refusal::Never;
-use kernel::{At, Decision, Outcome, Timestamp};
+use kernel::rejection::Never;
+use kernel::{Context, Decision, Outcome, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -149,9 +149,9 @@ impl Aggregate for Delivery {
     type Command = Command;
     type Event = DeliveryEvent;
     type Effect = HandsetCall;
-    type Refusal = Never;
+    type Rejection = Never;
 
-    fn decide(now: Option<&Self>, command: &Command, at: &At<'_>) -> Result<Decision<Self>, Never> {
+    fn decide(now: Option<&Self>, command: &Command, at: &Context<'_>) -> Result<Decision<Self>, Never> {
         Ok(match (command, now) {
             (Command::Deliver(letter), None) => Self::queue(letter, at),
             // The cancel came before the message: nothing was sent, and nothing will be.
@@ -192,7 +192,7 @@ impl Aggregate for Delivery {
 
 impl Delivery {
     /// What a carrier's word means here; `current` says whether it answers the submission that is in flight.
-    fn hear(&self, word: &Word, current: bool, at: &At<'_>) -> Decision<Self> {
+    fn hear(&self, word: &Word, current: bool, at: &Context<'_>) -> Decision<Self> {
         match word {
             Word::Accepted if current => self.accepted(),
             Word::Busy { reason } if current => self.busy(reason, at),

@@ -12,11 +12,11 @@ impl Delivery {
         match (self.recall, self.status) {
             (RecallState::None, Status::Queued) if self.in_flight => Decision::event(self.asked(true)).withdraw(),
             (RecallState::None, Status::Queued) => self.granted(),
-            (RecallState::None, Status::Delivered) if self.read => Decision::event(self.refused("already read")),
+            (RecallState::None, Status::Delivered) if self.read => Decision::event(self.rejected("already read")),
             (RecallState::None, Status::Submitted | Status::Delivered) => {
                 Decision::event(self.asked(false)).effect(self.recall_call())
             }
-            (RecallState::None, Status::Failed | Status::Expired) => Decision::event(self.refused("it was not delivered")),
+            (RecallState::None, Status::Failed | Status::Expired) => Decision::event(self.rejected("it was not delivered")),
             (_, _) => Decision::nothing(),
         }
     }
@@ -46,7 +46,7 @@ impl Delivery {
     /// The carrier did not give it back; what the receipts say then holds.
     pub(super) fn recall_refused(&self, reason: &str) -> Decision<Self> {
         match self.recall {
-            RecallState::Asked => Decision::event(self.refused(reason)),
+            RecallState::Asked => Decision::event(self.rejected(reason)),
             _ => Decision::nothing(),
         }
     }
@@ -62,7 +62,7 @@ impl Delivery {
     /// A cancel that is open has come too late.
     pub(super) fn then_refuse_recall(&self, decision: Decision<Self>, reason: &str) -> Decision<Self> {
         match self.recall {
-            RecallState::Waiting | RecallState::Asked => decision.and(self.refused(reason)),
+            RecallState::Waiting | RecallState::Asked => decision.and(self.rejected(reason)),
             _ => decision,
         }
     }
@@ -72,7 +72,7 @@ impl Delivery {
         RecallAsked { id, message_id, waiting }
     }
 
-    fn refused(&self, reason: &str) -> RecallRefused {
+    fn rejected(&self, reason: &str) -> RecallRefused {
         let (id, message_id) = self.letter.ids();
         RecallRefused { id, message_id, reason: reason.to_owned() }
     }

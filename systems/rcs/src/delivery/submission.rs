@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kernel::{At, Decision, Timestamp};
+use kernel::{Context, Decision, Timestamp};
 use telecom::MessageType;
 
 use super::handset::{HandsetCall, Submit};
@@ -18,7 +18,7 @@ pub(super) const VALIDITY: &str = "validity";
 
 impl Delivery {
     /// The message is queued and submitted.
-    pub(super) fn queue(letter: &Letter, at: &At<'_>) -> Decision<Self> {
+    pub(super) fn queue(letter: &Letter, at: &Context<'_>) -> Decision<Self> {
         let settings = at.settings::<RcsSettings>();
         let valid_until = later(at.now, settings.validity_ms);
         let submit = submission(letter, Channel::Rcs, 1, valid_until, &settings);
@@ -37,7 +37,7 @@ impl Delivery {
     }
 
     /// What may pass is tried again, as often as there are delays; a cancel that waits needs no further try.
-    pub(super) fn busy(&self, reason: &str, at: &At<'_>) -> Decision<Self> {
+    pub(super) fn busy(&self, reason: &str, at: &Context<'_>) -> Decision<Self> {
         if self.recall == RecallState::Waiting {
             return self.granted();
         }
@@ -54,7 +54,7 @@ impl Delivery {
     }
 
     /// The next try.
-    pub(super) fn retry(&self, at: &At<'_>) -> Decision<Self> {
+    pub(super) fn retry(&self, at: &Context<'_>) -> Decision<Self> {
         if self.status != Status::Queued || self.in_flight {
             return Decision::nothing();
         }
@@ -71,7 +71,7 @@ impl Delivery {
     }
 
     /// The handset takes no rich messages: a plain one goes out where the sender allowed it.
-    pub(super) fn without_rcs(&self, at: &At<'_>) -> Decision<Self> {
+    pub(super) fn without_rcs(&self, at: &Context<'_>) -> Decision<Self> {
         let Some(fallback) = self.letter.fallback.as_ref().filter(|_| self.channel == Channel::Rcs) else {
             return self.failed("the handset takes no rich messages");
         };
@@ -90,7 +90,7 @@ impl Delivery {
     }
 
     /// The handset has it. A second receipt says nothing new; one after the validity is believed, as it knows better.
-    pub(super) fn delivered(&self, at: &At<'_>) -> Decision<Self> {
+    pub(super) fn delivered(&self, at: &Context<'_>) -> Decision<Self> {
         if !self.under_way() && self.status != Status::Expired {
             return Decision::nothing();
         }
@@ -99,7 +99,7 @@ impl Delivery {
     }
 
     /// It was read; what was read was delivered, and is not taken back any more.
-    pub(super) fn was_read(&self, at: &At<'_>) -> Decision<Self> {
+    pub(super) fn was_read(&self, at: &Context<'_>) -> Decision<Self> {
         if self.read || matches!(self.status, Status::Canceled | Status::Failed) {
             return Decision::nothing();
         }
@@ -131,7 +131,7 @@ impl Delivery {
         if self.recall == RecallState::Waiting { self.then_refuse_recall(decision, reason) } else { decision }
     }
 
-    fn succeeded(&self, at: &At<'_>) -> SendSucceed {
+    fn succeeded(&self, at: &Context<'_>) -> SendSucceed {
         let prices = at.settings::<RcsSettings>().prices;
         let price_won = match self.channel {
             Channel::Rcs => Some(prices.of(self.letter.message_type)),

@@ -2,7 +2,7 @@
 
 use kernel::aggregate::TimerChange;
 use kernel::kit::{Given, Then, given};
-use kernel::{Effect, FarCall, Reaction};
+use kernel::{Effect, EffectCall, Reaction};
 
 use super::handset::simulator;
 use super::*;
@@ -54,7 +54,7 @@ impl Play {
     fn run(mut self) -> (Self, Vec<Command>) {
         let effect = self.effects.remove(0);
         let hear = |word| Delivery::answered(effect.clone(), Outcome::Reply(word)).unwrap();
-        let call = |asking| simulator(&effect, &FarCall { id: "call", attempt: 1, asking });
+        let call = |asking| simulator(&effect, &EffectCall { id: "call", attempt: 1, asking });
         match call(false) {
             Reaction::Reply { now, later } => (self.then(hear(now)), later.into_iter().map(|word| hear(word.reply)).collect()),
             Reaction::TimedOut => {
@@ -99,7 +99,7 @@ fn at(past: Vec<DeliveryEvent>) -> Given<Delivery> {
 
 fn refusal(play: &Play) -> String {
     match play.past.last() {
-        Some(DeliveryEvent::RecallRefused(refused)) => refused.reason.clone(),
+        Some(DeliveryEvent::RecallRefused(rejected)) => rejected.reason.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -163,7 +163,7 @@ fn number_06_sends_its_receipt_late() {
         HandsetCall::Submit(submit) => (**submit).clone(),
         HandsetCall::Recall(_) => panic!("nothing to recall"),
     }));
-    let Reaction::Reply { later, .. } = simulator(&call, &FarCall { id: "call", attempt: 1, asking: false }) else {
+    let Reaction::Reply { later, .. } = simulator(&call, &EffectCall { id: "call", attempt: 1, asking: false }) else {
         panic!("no answer")
     };
     assert_eq!(later[0].after.as_secs(), 10);
@@ -209,7 +209,7 @@ fn number_10_is_read_and_a_cancel_after_that_is_refused_without_asking() {
 #[test]
 fn number_11_times_out_is_asked_again_by_the_same_id_and_is_never_sent_twice() {
     let play = Play::of(letter("01000000011"));
-    let call = |asking| simulator(&play.effects[0], &FarCall { id: "call", attempt: 1, asking });
+    let call = |asking| simulator(&play.effects[0], &EffectCall { id: "call", attempt: 1, asking });
     assert_eq!(call(false), Reaction::TimedOut);
     let play = play.played_out();
     assert_eq!(play.names(), ["Queued", "Submitted", "SendSucceed"]);
@@ -308,8 +308,8 @@ fn a_cancel_of_what_failed_is_refused() {
 #[test]
 fn a_delivery_receipt_after_a_refused_recall_wins() {
     let (play, later) = Play::of(letter("01000000006")).run();
-    let refused = Command::Hear { channel: Channel::Rcs, attempt: 0, word: Word::RecallRefused { reason: "no".into() } };
-    let play = play.cancel().then(refused);
+    let rejected = Command::Hear { channel: Channel::Rcs, attempt: 0, word: Word::RecallRefused { reason: "no".into() } };
+    let play = play.cancel().then(rejected);
     let play = later.into_iter().fold(play, Play::then);
     assert_eq!(play.state.unwrap().result(), Some("send succeed"));
 }

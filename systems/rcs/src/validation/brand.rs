@@ -1,7 +1,7 @@
 //! Brands: the companies in whose name chatbots speak.
 
 use kernel::aggregate::Aggregate;
-use kernel::{At, Decision, Event, New, NoEffect, Refusal, Refused};
+use kernel::{Context, Decision, Event, New, NoEffect, Rejected, Rejection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -103,9 +103,9 @@ impl Aggregate for Brand {
     type Command = BrandCommand;
     type Event = BrandEvent;
     type Effect = NoEffect;
-    type Refusal = BrandRefusal;
+    type Rejection = BrandRefusal;
 
-    fn decide(now: Option<&Self>, command: &BrandCommand, at: &At<'_>) -> Result<Decision<Self>, BrandRefusal> {
+    fn decide(now: Option<&Self>, command: &BrandCommand, at: &Context<'_>) -> Result<Decision<Self>, BrandRefusal> {
         let registered = |draft: &BrandDraft| draft.registered(at.id, at.key);
         match (command, now) {
             (BrandCommand::Register(draft) | BrandCommand::Change(draft), Some(brand)) if brand.is(&registered(draft)) => {
@@ -135,12 +135,12 @@ impl Aggregate for Brand {
 
 impl BrandDraft {
     /// The body of a `POST` becomes a command.
-    pub fn register(self) -> Result<New<Brand>, Refused> {
+    pub fn register(self) -> Result<New<Brand>, Rejected> {
         Ok(New::keyed(self.brand_id.clone(), BrandCommand::Register(self)))
     }
 
     /// The body of a `PUT` or `PATCH` becomes a command; the id stays what it was.
-    pub fn change(self) -> Result<BrandCommand, Refused> {
+    pub fn change(self) -> Result<BrandCommand, Rejected> {
         Ok(BrandCommand::Change(self))
     }
 
@@ -155,11 +155,11 @@ impl Brand {
     }
 }
 
-impl Refusal for BrandRefusal {
-    fn refused(&self) -> Refused {
+impl Rejection for BrandRefusal {
+    fn rejected(&self) -> Rejected {
         match self {
-            Self::Taken => Refused::conflict("brand-id-taken", "another brand has this brandId"),
-            Self::Unknown => Refused::absent("brand-unknown", "there is no such brand"),
+            Self::Taken => Rejected::conflict("brand-id-taken", "another brand has this brandId"),
+            Self::Unknown => Rejected::absent("brand-unknown", "there is no such brand"),
         }
     }
 }
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn another_brand_of_the_same_id_is_a_conflict() {
         let other = BrandDraft { name: "Other".into(), ..draft(Standing::Active) };
-        given::<Brand>([registered(Standing::Active)]).when(BrandCommand::Register(other)).refused(&BrandRefusal::Taken);
+        given::<Brand>([registered(Standing::Active)]).when(BrandCommand::Register(other)).rejected(&BrandRefusal::Taken);
     }
 
     #[test]

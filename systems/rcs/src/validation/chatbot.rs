@@ -1,7 +1,7 @@
 //! Chatbots: the registered sender numbers under which a brand speaks.
 
 use kernel::aggregate::Aggregate;
-use kernel::{At, Decision, Event, New, NoEffect, Refusal, Refused};
+use kernel::{Context, Decision, Event, New, NoEffect, Rejected, Rejection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use telecom::SenderNumber;
@@ -104,9 +104,9 @@ impl Aggregate for Chatbot {
     type Command = ChatbotCommand;
     type Event = ChatbotEvent;
     type Effect = NoEffect;
-    type Refusal = ChatbotRefusal;
+    type Rejection = ChatbotRefusal;
 
-    fn decide(now: Option<&Self>, command: &ChatbotCommand, at: &At<'_>) -> Result<Decision<Self>, ChatbotRefusal> {
+    fn decide(now: Option<&Self>, command: &ChatbotCommand, at: &Context<'_>) -> Result<Decision<Self>, ChatbotRefusal> {
         match (command, now) {
             (ChatbotCommand::Register(draft) | ChatbotCommand::Change(draft), Some(bot)) if bot.is(draft) => {
                 Ok(Decision::nothing())
@@ -139,22 +139,22 @@ impl Aggregate for Chatbot {
 
 impl ChatbotDraft {
     /// The body of a `POST` becomes a command.
-    pub fn register(self) -> Result<New<Chatbot>, Refused> {
+    pub fn register(self) -> Result<New<Chatbot>, Rejected> {
         let number = self.number()?;
         Ok(New::keyed(Some(number.into()), ChatbotCommand::Register(self)))
     }
 
     /// The body of a `PUT` or `PATCH` becomes a command; the number stays what it was.
-    pub fn change(self) -> Result<ChatbotCommand, Refused> {
+    pub fn change(self) -> Result<ChatbotCommand, Rejected> {
         self.number()?;
         Ok(ChatbotCommand::Change(self))
     }
 
-    fn number(&self) -> Result<SenderNumber, Refused> {
-        SenderNumber::parse(&self.chatbot_id).map_err(|error| Refused::field("chatbotId", error.code(), error.to_string()))
+    fn number(&self) -> Result<SenderNumber, Rejected> {
+        SenderNumber::parse(&self.chatbot_id).map_err(|error| Rejected::field("chatbotId", error.code(), error.to_string()))
     }
 
-    fn registered(&self, at: &At<'_>) -> ChatbotRegistered {
+    fn registered(&self, at: &Context<'_>) -> ChatbotRegistered {
         ChatbotRegistered {
             id: at.id,
             chatbot_id: at.key.to_owned(),
@@ -172,12 +172,12 @@ impl Chatbot {
     }
 }
 
-impl Refusal for ChatbotRefusal {
-    fn refused(&self) -> Refused {
+impl Rejection for ChatbotRefusal {
+    fn rejected(&self) -> Rejected {
         match self {
-            Self::Taken => Refused::conflict("chatbot-id-taken", "this chatbotId is registered with other content"),
-            Self::BrandUnknown => Refused::rule("brand-unknown", "the brand of this chatbot is not registered"),
-            Self::Unknown => Refused::absent("chatbot-unknown", "there is no such chatbot"),
+            Self::Taken => Rejected::conflict("chatbot-id-taken", "this chatbotId is registered with other content"),
+            Self::BrandUnknown => Rejected::rule("brand-unknown", "the brand of this chatbot is not registered"),
+            Self::Unknown => Rejected::absent("chatbot-unknown", "there is no such chatbot"),
         }
     }
 }
@@ -201,13 +201,13 @@ mod tests {
         let register = ChatbotCommand::Register(draft("0801234567"));
         let then = given::<Chatbot>([]).named("0801234567", 1).with("pabal", brand()).when(register.clone());
         assert_eq!(then.after.unwrap().status, Standing::Active);
-        given::<Chatbot>([]).when(register).refused(&ChatbotRefusal::BrandUnknown);
+        given::<Chatbot>([]).when(register).rejected(&ChatbotRefusal::BrandUnknown);
     }
 
     #[test]
     fn a_chatbot_is_a_sender_number_and_never_an_010_number() {
         assert_eq!(draft("080-123-4567").register().unwrap().key.as_deref(), Some("0801234567"));
-        let refused = draft("01012345678").register().err().unwrap();
-        assert_eq!((refused.errors[0].field.as_str(), refused.errors[0].code.as_ref()), ("chatbotId", "sender-mobile"));
+        let rejected = draft("01012345678").register().err().unwrap();
+        assert_eq!((rejected.errors[0].field.as_str(), rejected.errors[0].code.as_ref()), ("chatbotId", "sender-mobile"));
     }
 }

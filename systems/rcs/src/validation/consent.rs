@@ -1,7 +1,7 @@
 //! Consents to advertising: who agreed, to what, since when and where that was said. No change is ever forgotten.
 
 use kernel::aggregate::Aggregate;
-use kernel::{At, Decision, Event, New, NoEffect, Refusal, Refused, Timestamp};
+use kernel::{Context, Decision, Event, New, NoEffect, Rejected, Rejection, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use telecom::MobileNumber;
@@ -90,9 +90,9 @@ impl Aggregate for Consent {
     type Command = ConsentCommand;
     type Event = ConsentEvent;
     type Effect = NoEffect;
-    type Refusal = ConsentRefusal;
+    type Rejection = ConsentRefusal;
 
-    fn decide(now: Option<&Self>, command: &ConsentCommand, at: &At<'_>) -> Result<Decision<Self>, ConsentRefusal> {
+    fn decide(now: Option<&Self>, command: &ConsentCommand, at: &Context<'_>) -> Result<Decision<Self>, ConsentRefusal> {
         let change = match (command, now) {
             (ConsentCommand::Note(draft), _) => draft.change(at.now),
             (ConsentCommand::Withdraw, Some(_)) => {
@@ -129,13 +129,13 @@ impl Consent {
 
 impl ConsentDraft {
     /// The body of a `POST` becomes a command for the number.
-    pub fn note(self) -> Result<New<Consent>, Refused> {
+    pub fn note(self) -> Result<New<Consent>, Rejected> {
         let number = number(&self.user_contact)?;
         Ok(New::keyed(Some(number), ConsentCommand::Note(self)))
     }
 
     /// The body of a `PUT` or `PATCH` becomes a command; the number stays what it was.
-    pub fn renote(self) -> Result<ConsentCommand, Refused> {
+    pub fn renote(self) -> Result<ConsentCommand, Rejected> {
         Ok(ConsentCommand::Note(self))
     }
 
@@ -147,14 +147,14 @@ impl ConsentDraft {
 }
 
 /// A recipient's number in national digits, or the fault of the field.
-pub(super) fn number(text: &str) -> Result<String, Refused> {
-    let fault = |error: telecom::PhoneError| Refused::field("userContact", error.code(), error.to_string());
+pub(super) fn number(text: &str) -> Result<String, Rejected> {
+    let fault = |error: telecom::PhoneError| Rejected::field("userContact", error.code(), error.to_string());
     MobileNumber::parse(text).map(String::from).map_err(fault)
 }
 
-impl Refusal for ConsentRefusal {
-    fn refused(&self) -> Refused {
-        Refused::absent("consent-unknown", "nothing is known of this number")
+impl Rejection for ConsentRefusal {
+    fn rejected(&self) -> Rejected {
+        Rejected::absent("consent-unknown", "nothing is known of this number")
     }
 }
 

@@ -11,7 +11,7 @@ pub mod rules;
 mod tests;
 
 use kernel::aggregate::Aggregate;
-use kernel::{At, Decision, NoEffect, Refusal, Refused, Timestamp};
+use kernel::{Context, Decision, NoEffect, Rejected, Rejection, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -114,9 +114,9 @@ impl Aggregate for Validation {
     type Command = Command;
     type Event = ValidationEvent;
     type Effect = NoEffect;
-    type Refusal = ValidationRefusal;
+    type Rejection = ValidationRefusal;
 
-    fn decide(now: Option<&Self>, command: &Command, at: &At<'_>) -> Result<Decision<Self>, ValidationRefusal> {
+    fn decide(now: Option<&Self>, command: &Command, at: &Context<'_>) -> Result<Decision<Self>, ValidationRefusal> {
         match (command, now) {
             (Command::Check(letter), None) => Ok(judge(letter, false, at)),
             (Command::CheckAgain, Some(it)) if it.waits_for_time() => Ok(judge(&it.letter, it.released, at)),
@@ -185,7 +185,7 @@ impl Validation {
         }
     }
 
-    fn refuse(&self, objection: &Objection, at: &At<'_>) -> Decision<Self> {
+    fn refuse(&self, objection: &Objection, at: &Context<'_>) -> Decision<Self> {
         let reason = objection.reason.as_deref().unwrap_or("no reason given");
         let mut findings = self.findings.clone();
         findings.push(Finding::new("operator-refused", "messageId", format!("{} refused it: {reason}", at.actor)));
@@ -202,7 +202,7 @@ const AGAIN: &str = "again";
 const POLICY_INFO_CHARS: usize = 250;
 
 /// Asks all rules, as of the time when it would be sent, and says how the message stands.
-fn judge(letter: &Letter, released: bool, at: &At<'_>) -> Decision<Validation> {
+fn judge(letter: &Letter, released: bool, at: &Context<'_>) -> Decision<Validation> {
     let reserved = send_time::still_to_come(letter.send_time.as_deref(), at);
     let settings = at.settings::<RcsSettings>();
     let case = Case { letter, when: reserved.unwrap_or(at.now), released, at, settings: &settings };
@@ -210,7 +210,7 @@ fn judge(letter: &Letter, released: bool, at: &At<'_>) -> Decision<Validation> {
     let gravest = found.iter().map(|found| found.then).max().unwrap_or(Consequence::Noted);
     let (letter, findings) = (letter.clone(), found.into_iter().map(Found::into_finding).collect::<Vec<_>>());
     match (gravest, reserved) {
-        (Consequence::Refused, _) => {
+        (Consequence::Rejected, _) => {
             let policy_info = in_words("refused", &findings);
             Decision::event(ValidationEvent::ValidateFailed(ValidateFailed { letter, policy_info, findings }))
         }
@@ -254,11 +254,11 @@ impl Found {
     }
 }
 
-impl Refusal for ValidationRefusal {
-    fn refused(&self) -> Refused {
+impl Rejection for ValidationRefusal {
+    fn rejected(&self) -> Rejected {
         match self {
-            Self::NotHeld => Refused::conflict("not-held", "the message does not wait for an operator"),
-            Self::Unknown => Refused::absent("validation-unknown", "there is no such validation"),
+            Self::NotHeld => Rejected::conflict("not-held", "the message does not wait for an operator"),
+            Self::Unknown => Rejected::absent("validation-unknown", "there is no such validation"),
         }
     }
 }

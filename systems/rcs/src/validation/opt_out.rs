@@ -1,7 +1,7 @@
 //! Opt-outs: recipients who want no advertising any more, whatever they agreed to before.
 
 use kernel::aggregate::Aggregate;
-use kernel::{At, Decision, Event, New, NoEffect, Refusal, Refused, Timestamp};
+use kernel::{Context, Decision, Event, New, NoEffect, Rejected, Rejection, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -87,9 +87,9 @@ impl Aggregate for OptOut {
     type Command = OptOutCommand;
     type Event = OptOutEvent;
     type Effect = NoEffect;
-    type Refusal = OptOutRefusal;
+    type Rejection = OptOutRefusal;
 
-    fn decide(now: Option<&Self>, command: &OptOutCommand, at: &At<'_>) -> Result<Decision<Self>, OptOutRefusal> {
+    fn decide(now: Option<&Self>, command: &OptOutCommand, at: &Context<'_>) -> Result<Decision<Self>, OptOutRefusal> {
         let change = match (command, now) {
             (OptOutCommand::Note(draft), _) => draft.change(at.now),
             (OptOutCommand::TakeBack, Some(_)) => {
@@ -121,13 +121,13 @@ impl OptOut {
 
 impl OptOutDraft {
     /// The body of a `POST` becomes a command for the number.
-    pub fn note(self) -> Result<New<OptOut>, Refused> {
+    pub fn note(self) -> Result<New<OptOut>, Rejected> {
         let number = number(&self.user_contact)?;
         Ok(New::keyed(Some(number), OptOutCommand::Note(self)))
     }
 
     /// The body of a `PUT` or `PATCH` becomes a command; the number stays what it was.
-    pub fn renote(self) -> Result<OptOutCommand, Refused> {
+    pub fn renote(self) -> Result<OptOutCommand, Rejected> {
         Ok(OptOutCommand::Note(self))
     }
 
@@ -137,9 +137,9 @@ impl OptOutDraft {
     }
 }
 
-impl Refusal for OptOutRefusal {
-    fn refused(&self) -> Refused {
-        Refused::absent("opt-out-unknown", "nothing is known of this number")
+impl Rejection for OptOutRefusal {
+    fn rejected(&self) -> Rejected {
+        Rejected::absent("opt-out-unknown", "nothing is known of this number")
     }
 }
 

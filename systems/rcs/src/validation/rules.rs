@@ -1,6 +1,6 @@
 //! The rules that a message must keep, named, in the order in which they are checked. All are asked, none stops the others.
 
-use kernel::{At, Timestamp};
+use kernel::{Context, Timestamp};
 use telecom::{MobileNumber, SenderNumber, check_marks, content, judge};
 
 use super::brand::{Brand, Standing};
@@ -20,7 +20,7 @@ pub struct Case<'a> {
     /// An operator has let it pass although it looks like an advertisement.
     pub released: bool,
     /// The registers, the directory and the zone.
-    pub at: &'a At<'a>,
+    pub at: &'a Context<'a>,
     /// What the installation decided.
     pub settings: &'a RcsSettings,
 }
@@ -51,7 +51,7 @@ pub enum Consequence {
     /// The message waits for an operator.
     HeldForOperator,
     /// The message is not sent.
-    Refused,
+    Rejected,
 }
 
 /// All rules in their order.
@@ -75,28 +75,28 @@ pub fn check(case: &Case<'_>) -> Vec<Found> {
 
 fn chatbot_is_active(case: &Case<'_>) -> Vec<Found> {
     let Some(chatbot) = case.at.find::<Chatbot>(&case.letter.chatbot_id) else {
-        return vec![refused("chatbot-unknown", "chatbotId", "the chatbot is not registered")];
+        return vec![rejected("chatbot-unknown", "chatbotId", "the chatbot is not registered")];
     };
     let mut found = Vec::new();
     match case.at.find::<Brand>(&chatbot.brand_id) {
         Some(brand) if brand.status == Standing::Active => {}
-        Some(_) => found.push(refused("brand-inactive", "chatbotId", "the brand of this chatbot is not active")),
-        None => found.push(refused("brand-unknown", "chatbotId", "the brand of this chatbot is not registered")),
+        Some(_) => found.push(rejected("brand-inactive", "chatbotId", "the brand of this chatbot is not active")),
+        None => found.push(rejected("brand-unknown", "chatbotId", "the brand of this chatbot is not registered")),
     }
     if chatbot.status != Standing::Active {
-        found.push(refused("chatbot-inactive", "chatbotId", "the chatbot is not active"));
+        found.push(rejected("chatbot-inactive", "chatbotId", "the chatbot is not active"));
     }
     found
 }
 
 fn chatbot_is_a_sender_number(case: &Case<'_>) -> Vec<Found> {
     let fault = SenderNumber::parse(&case.letter.chatbot_id).err();
-    fault.map(|error| refused(error.code(), "chatbotId", error.to_string())).into_iter().collect()
+    fault.map(|error| rejected(error.code(), "chatbotId", error.to_string())).into_iter().collect()
 }
 
 fn recipient_is_a_mobile_number(case: &Case<'_>) -> Vec<Found> {
     let fault = MobileNumber::parse(&case.letter.user_contact).err();
-    fault.map(|error| refused(error.code(), "userContact", error.to_string())).into_iter().collect()
+    fault.map(|error| rejected(error.code(), "userContact", error.to_string())).into_iter().collect()
 }
 
 fn carrier_agrees(case: &Case<'_>) -> Vec<Found> {
@@ -107,10 +107,10 @@ fn carrier_agrees(case: &Case<'_>) -> Vec<Found> {
         case.at.ask(&question)
     });
     let fault = match (letter.mno.as_deref(), letter.carrier(), carried) {
-        (None, _, None) => Some(refused("carrier-missing", "mno", "no carrier is named, and the directory knows none")),
-        (Some(name), None, _) => Some(refused("carrier-unknown", "mno", format!("{name} is not one of skt, kt, lgu"))),
+        (None, _, None) => Some(rejected("carrier-missing", "mno", "no carrier is named, and the directory knows none")),
+        (Some(name), None, _) => Some(rejected("carrier-unknown", "mno", format!("{name} is not one of skt, kt, lgu"))),
         (Some(_), Some(named), Some(carried)) if named != carried => {
-            Some(refused("carrier-mismatch", "mno", format!("the number is with {carried}, not with {named}")))
+            Some(rejected("carrier-mismatch", "mno", format!("the number is with {carried}, not with {named}")))
         }
         (None, _, Some(_)) | (Some(_), Some(_), _) => None,
     };
@@ -128,14 +128,14 @@ fn ad_is_marked(case: &Case<'_>) -> Vec<Found> {
     let text = check_marks(&case.letter.description).into_iter().map(breach);
     // What goes out as a plain message instead is an advertisement as well.
     let fallback = case.letter.fallback.iter().flat_map(|fallback| check_marks(&fallback.text));
-    text.chain(fallback.map(|found| refused(found.code, "fallback.text", found.detail))).collect()
+    text.chain(fallback.map(|found| rejected(found.code, "fallback.text", found.detail))).collect()
 }
 
 fn recipient_has_consented(case: &Case<'_>) -> Vec<Found> {
     if !case.is_ad() || case.consent(Consent::ad) {
         return Vec::new();
     }
-    vec![refused("consent-missing", "userContact", "the recipient has not consented to advertising")]
+    vec![rejected("consent-missing", "userContact", "the recipient has not consented to advertising")]
 }
 
 fn recipient_has_not_opted_out(case: &Case<'_>) -> Vec<Found> {
@@ -143,7 +143,7 @@ fn recipient_has_not_opted_out(case: &Case<'_>) -> Vec<Found> {
     if !case.is_ad() || !opted_out() {
         return Vec::new();
     }
-    vec![refused("opted-out", "userContact", "the recipient has opted out of advertising")]
+    vec![rejected("opted-out", "userContact", "the recipient has opted out of advertising")]
 }
 
 fn night_needs_consent(case: &Case<'_>) -> Vec<Found> {
@@ -155,7 +155,7 @@ fn night_needs_consent(case: &Case<'_>) -> Vec<Found> {
     }
     let then = match case.settings.night {
         Night::Hold => Consequence::HeldUntil(morning),
-        Night::Refuse => Consequence::Refused,
+        Night::Refuse => Consequence::Rejected,
     };
     let finding = Finding::new("night-consent-missing", "userContact", "advertising at night needs the separate night consent");
     vec![Found { finding, then }]
@@ -173,7 +173,7 @@ fn no_ad_in_disguise(case: &Case<'_>) -> Vec<Found> {
         _ if case.released => Consequence::Noted,
         UnmarkedAd::LetThrough => Consequence::Noted,
         UnmarkedAd::Hold => Consequence::HeldForOperator,
-        UnmarkedAd::Refuse => Consequence::Refused,
+        UnmarkedAd::Refuse => Consequence::Rejected,
     };
     let why = format!("it looks like an advertisement (rules {}: {})", judgement.version, judgement.rules.join(", "));
     vec![Found { finding: Finding::new("advert-unmarked", "description", why), then }]
@@ -189,10 +189,10 @@ impl Case<'_> {
     }
 }
 
-fn refused(code: &'static str, field: &str, detail: impl Into<String>) -> Found {
-    Found { finding: Finding::new(code, field, detail), then: Consequence::Refused }
+fn rejected(code: &'static str, field: &str, detail: impl Into<String>) -> Found {
+    Found { finding: Finding::new(code, field, detail), then: Consequence::Rejected }
 }
 
 fn breach(finding: telecom::Finding) -> Found {
-    Found { finding: finding.into(), then: Consequence::Refused }
+    Found { finding: finding.into(), then: Consequence::Rejected }
 }

@@ -227,11 +227,11 @@ fn an_operator_releases_or_refuses_a_held_message() {
     let released = after(held("2024-09-23"), NOON).settings(hold()).when(Command::Release);
     assert_eq!(stands(&released), Verdict::Succeeded);
     let objection = Command::Refuse(Objection { reason: Some("no".into()) });
-    let refused = after(held("2024-09-23"), NOON).actor("kim").when(objection);
-    assert_eq!(codes(&refused), ["advert-unmarked", "operator-refused"]);
+    let rejected = after(held("2024-09-23"), NOON).actor("kim").when(objection);
+    assert_eq!(codes(&rejected), ["advert-unmarked", "operator-refused"]);
     let passed = after(vec![], NOON).when(check(letter())).decision().events;
-    after(passed, NOON).when(Command::Release).refused(&ValidationRefusal::NotHeld);
-    after(vec![], NOON).when(Command::Release).refused(&ValidationRefusal::Unknown);
+    after(passed, NOON).when(Command::Release).rejected(&ValidationRefusal::NotHeld);
+    after(vec![], NOON).when(Command::Release).rejected(&ValidationRefusal::Unknown);
 }
 
 #[test]

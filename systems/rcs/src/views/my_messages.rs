@@ -4,7 +4,7 @@
 mod tests;
 
 use kernel::view::{Happened, View};
-use kernel::{Row, Seen, Timestamp, view};
+use kernel::{EventMetadata, Row, Timestamp, view};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -166,45 +166,45 @@ impl Facts {
     }
 }
 
-fn accepted(row: &mut MyMessage, event: &SendSuccess, seen: &Seen) {
+fn accepted(row: &mut MyMessage, event: &SendSuccess, seen: &EventMetadata) {
     row.describe(&event.letter);
     row.facts.accepted = true;
     row.accepted_at = Some(seen.time);
     row.happened(Happened::from(seen));
 }
 
-fn prechecked(row: &mut MyMessage, event: &Prechecked, seen: &Seen) {
+fn prechecked(row: &mut MyMessage, event: &Prechecked, seen: &EventMetadata) {
     row.introduce(&event.letter);
     row.happened(Happened::from(seen).noting(&event.policy_info));
 }
 
-fn held(row: &mut MyMessage, event: &Held, seen: &Seen) {
+fn held(row: &mut MyMessage, event: &Held, seen: &EventMetadata) {
     row.introduce(&event.letter);
     row.happened(Happened::from(seen).noting(&event.policy_info));
 }
 
-fn validated(row: &mut MyMessage, event: &ValidateSucceed, seen: &Seen) {
+fn validated(row: &mut MyMessage, event: &ValidateSucceed, seen: &EventMetadata) {
     row.introduce(&event.letter);
     row.happened(Happened::from(seen).noting(&event.policy_info));
 }
 
-fn invalid(row: &mut MyMessage, event: &ValidateFailed, seen: &Seen) {
+fn invalid(row: &mut MyMessage, event: &ValidateFailed, seen: &EventMetadata) {
     row.introduce(&event.letter);
     row.facts.invalid = Some(event.policy_info.clone());
     row.happened(Happened::from(seen).noting(&event.policy_info));
 }
 
-fn postponed(row: &mut MyMessage, event: &Postponed, seen: &Seen) {
+fn postponed(row: &mut MyMessage, event: &Postponed, seen: &EventMetadata) {
     row.name(event.id, &event.message_id);
     row.happened(Happened::from(seen).noting(&event.reason));
 }
 
-fn fell_back(row: &mut MyMessage, event: &FellBack, seen: &Seen) {
+fn fell_back(row: &mut MyMessage, event: &FellBack, seen: &EventMetadata) {
     row.name(event.id, &event.message_id);
     row.happened(Happened::from(seen));
 }
 
-fn delivered(row: &mut MyMessage, event: &SendSucceed, seen: &Seen) {
+fn delivered(row: &mut MyMessage, event: &SendSucceed, seen: &EventMetadata) {
     row.introduce(&event.letter);
     row.facts.delivered = true;
     row.channel = Some(event.channel);
@@ -212,31 +212,31 @@ fn delivered(row: &mut MyMessage, event: &SendSucceed, seen: &Seen) {
     row.happened(Happened::from(seen));
 }
 
-fn undelivered(row: &mut MyMessage, event: &SendFailed, seen: &Seen) {
+fn undelivered(row: &mut MyMessage, event: &SendFailed, seen: &EventMetadata) {
     row.introduce(&event.letter);
     row.facts.undelivered = Some(event.reason.clone());
     row.happened(Happened::from(seen).noting(&event.reason));
 }
 
-fn canceled(row: &mut MyMessage, event: &Canceled, seen: &Seen) {
+fn canceled(row: &mut MyMessage, event: &Canceled, seen: &EventMetadata) {
     row.name(event.id, &event.message_id);
     row.facts.canceled = true;
     row.happened(Happened::from(seen));
 }
 
-fn recalled(row: &mut MyMessage, event: &RecallGranted, seen: &Seen) {
+fn recalled(row: &mut MyMessage, event: &RecallGranted, seen: &EventMetadata) {
     row.name(event.id, &event.message_id);
     row.facts.recalled = true;
     row.happened(Happened::from(seen));
 }
 
-fn recall_refused(row: &mut MyMessage, event: &RecallRefused, seen: &Seen) {
+fn recall_refused(row: &mut MyMessage, event: &RecallRefused, seen: &EventMetadata) {
     row.name(event.id, &event.message_id);
     row.facts.too_late = Some(event.reason.clone());
     row.happened(Happened::from(seen).noting(format!("the cancel came too late: {}", event.reason)));
 }
 
-fn read(row: &mut MyMessage, event: &Read, seen: &Seen) {
+fn read(row: &mut MyMessage, event: &Read, seen: &EventMetadata) {
     row.name(event.id, &event.message_id);
     row.facts.read = true;
     row.happened(Happened::from(seen));

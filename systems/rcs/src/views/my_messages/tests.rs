@@ -6,7 +6,7 @@ fn letter() -> Letter {
     Letter { id: 1, message_id: "msg-1".into(), chatbot_id: "0801234567".into(), ..Letter::default() }
 }
 
-type Step = fn(&mut MyMessage, &Seen);
+type Step = fn(&mut MyMessage, &EventMetadata);
 
 const ACCEPTED: Step = |row, seen| accepted(row, &SendSuccess { letter: letter() }, seen);
 const INVALID: Step = |row, seen| {
@@ -27,8 +27,8 @@ const REFUSED: Step = |row, seen| {
     recall_refused(row, &RecallRefused { id: 1, message_id: "msg-1".into(), reason: "already read".into() }, seen);
 };
 
-fn seen(second: i64) -> Seen {
-    Seen {
+fn seen(second: i64) -> EventMetadata {
+    EventMetadata {
         id: second.to_string(),
         source: "message".into(),
         event_type: format!("E{second}"),

@@ -6,10 +6,10 @@
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::event::Unreadable;
+use crate::event::CodecError;
 
 /// A record as programs beside ours write it.
-pub trait Foreign: DeserializeOwned {
+pub trait External: DeserializeOwned {
     /// The type of our event that is kept, to complete foreign records that come later.
     const KEEPS: &'static str;
     /// That event.
@@ -29,19 +29,19 @@ pub trait Foreign: DeserializeOwned {
 
 /// A system's foreign forms without their types. All of it is pure.
 #[derive(Debug, Clone, Copy)]
-pub struct ForeignDef {
+pub struct ExternalDef {
     /// The type of our event that is kept.
     pub keeps: &'static str,
     /// The names under which such an event is found again.
-    pub names: fn(data: &[u8]) -> Result<Vec<String>, Unreadable>,
+    pub names: fn(data: &[u8]) -> Result<Vec<String>, CodecError>,
     /// The name of the kept event that a foreign record needs, if it needs one.
-    pub needs: fn(data: &[u8]) -> Result<Option<String>, Unreadable>,
+    pub needs: fn(data: &[u8]) -> Result<Option<String>, CodecError>,
     /// Our event for a foreign record, with what was kept.
     pub ours: Translate,
 }
 
 /// Our event for a foreign record, with what was kept; none, where it is not for us, or says too little.
-pub type Translate = fn(data: &[u8], kept: Option<&[u8]>) -> Result<Option<Translated>, Unreadable>;
+pub type Translate = fn(data: &[u8], kept: Option<&[u8]>) -> Result<Option<Translated>, CodecError>;
 
 /// A foreign record in our form.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,9 +54,9 @@ pub struct Translated {
     pub data: Vec<u8>,
 }
 
-impl ForeignDef {
+impl ExternalDef {
     /// Those of a type.
-    pub fn of<F: Foreign>() -> Self {
+    pub fn of<F: External>() -> Self {
         Self {
             keeps: F::KEEPS,
             names: |data| Ok(F::names(&read(data)?)),
@@ -66,7 +66,7 @@ impl ForeignDef {
     }
 }
 
-fn translated<F: Foreign>(data: &[u8], kept: Option<&[u8]>) -> Result<Option<Translated>, Unreadable> {
+fn translated<F: External>(data: &[u8], kept: Option<&[u8]>) -> Result<Option<Translated>, CodecError> {
     #[derive(Deserialize)]
     struct Tag {
         #[serde(rename = "eventType")]
@@ -74,10 +74,10 @@ fn translated<F: Foreign>(data: &[u8], kept: Option<&[u8]>) -> Result<Option<Tra
     }
     let kept: Option<F::Kept> = kept.map(read).transpose()?;
     let Some(ours) = read::<F>(data)?.ours(kept.as_ref()) else { return Ok(None) };
-    let data = serde_json::to_vec(&ours).map_err(|error| Unreadable(error.to_string()))?;
+    let data = serde_json::to_vec(&ours).map_err(|error| CodecError(error.to_string()))?;
     Ok(Some(Translated { event_type: read::<Tag>(&data)?.event_type, key: F::key(&ours), data }))
 }
 
-fn read<T: DeserializeOwned>(data: &[u8]) -> Result<T, Unreadable> {
-    serde_json::from_slice(data).map_err(|error| Unreadable(error.to_string()))
+fn read<T: DeserializeOwned>(data: &[u8]) -> Result<T, CodecError> {
+    serde_json::from_slice(data).map_err(|error| CodecError(error.to_string()))
 }

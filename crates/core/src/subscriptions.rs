@@ -2,15 +2,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use kernel::policy::From;
+use kernel::policy::StartFrom;
 
 use super::{Core, Stop};
-use ports::{Delivery, Partition, PlaceMove, Standing, StoreError};
+use ports::{ConsumerOffset, Delivery, OffsetUpdate, Partition, StoreError};
 
 /// One follower in one partition. A place keeps its number for as long as the core lives, also while it is another's.
 pub struct Place {
     /// The follower's number.
-    pub follower: usize,
+    pub subscription: usize,
     /// The partition.
     pub partition: Partition,
     /// It follows its own system's log, not a broker.
@@ -60,10 +60,10 @@ pub struct Reached {
 
 impl Place {
     /// A place whose standing must be read.
-    pub fn opening(follower: usize, partition: Partition, own: bool, end: u64) -> Self {
+    pub fn opening(subscription: usize, partition: Partition, own: bool, end: u64) -> Self {
         let phase = Phase::Opening { end };
         let (numbers, backlog) = (BTreeMap::new(), VecDeque::new());
-        Self { follower, partition, own, phase, paused: false, stored: None, position: 0, numbers, read_to: 0, backlog }
+        Self { subscription, partition, own, phase, paused: false, stored: None, position: 0, numbers, read_to: 0, backlog }
     }
 
     /// It is at work, and its service is not paused.
@@ -87,9 +87,9 @@ impl Place {
         self.read_to = self.position;
     }
 
-    fn stand(&mut self, standing: Standing) {
-        self.position = standing.position;
-        self.numbers = standing.numbers.into_iter().collect();
+    fn stand(&mut self, consumer_offset: ConsumerOffset) {
+        self.position = consumer_offset.position;
+        self.numbers = consumer_offset.numbers.into_iter().collect();
         self.rewind();
     }
 
@@ -105,9 +105,9 @@ impl Core {
     /// The followers of the own log have a place from the start.
     pub(super) fn open_own(&mut self) -> Result<(), StoreError> {
         let topic = self.model.system.topic;
-        for follower in 0..self.model.followers.len() {
-            if !self.by_broker && self.model.followers[follower].topic == topic {
-                self.places.push(Place::opening(follower, Partition::only(topic), true, self.last_seq));
+        for subscription in 0..self.model.subscriptions.len() {
+            if !self.by_broker && self.model.subscriptions[subscription].topic == topic {
+                self.places.push(Place::opening(subscription, Partition::only(topic), true, self.last_seq));
                 self.open(self.places.len() - 1)?;
             }
         }
@@ -117,16 +117,16 @@ impl Core {
     /// Partitions of a broker become this process's, each with its present end.
     pub(super) fn assigned(&mut self, partitions: Vec<(Partition, u64)>) {
         for (partition, end) in partitions {
-            for follower in 0..self.model.followers.len() {
-                if self.model.followers[follower].topic != partition.topic {
+            for subscription in 0..self.model.subscriptions.len() {
+                if self.model.subscriptions[subscription].topic != partition.topic {
                     continue;
                 }
-                let mine = |place: &&mut Place| place.follower == follower && place.partition == partition;
+                let mine = |place: &&mut Place| place.subscription == subscription && place.partition == partition;
                 match self.places.iter_mut().find(mine) {
                     Some(place) => place.phase = Phase::Opening { end },
-                    None => self.places.push(Place::opening(follower, partition.clone(), false, end)),
+                    None => self.places.push(Place::opening(subscription, partition.clone(), false, end)),
                 }
-                let paused = self.paused[self.model.followers[follower].service];
+                let paused = self.paused[self.model.subscriptions[subscription].service];
                 self.places.iter_mut().find(mine).into_iter().for_each(|place| place.paused = paused);
             }
         }
@@ -164,16 +164,16 @@ impl Core {
     fn open(&mut self, number: usize) -> Result<(), StoreError> {
         let place = &mut self.places[number];
         let Phase::Opening { end } = place.phase else { return Ok(()) };
-        let follower = &self.model.followers[place.follower];
-        let heads = self.store.parked_heads(&follower.name, place.partition.number)?;
-        let stood = self.store.standing(&follower.name, &place.partition)?;
-        place.stored = stood.as_ref().map(|standing| standing.position);
+        let subscription = &self.model.subscriptions[place.subscription];
+        let heads = self.store.parked_heads(&subscription.name, place.partition.number)?;
+        let stood = self.store.consumer_offset(&subscription.name, &place.partition)?;
+        place.stored = stood.as_ref().map(|consumer_offset| consumer_offset.position);
         // Who reads there meanwhile, and hands over, has come further.
         let handed = self.handed.get(&place.partition).copied().filter(|handed| place.stored.is_none_or(|at| at < *handed));
         place.phase = if place.stored.is_some() && handed.is_none() { Phase::Open } else { Phase::New };
         place.stand(stood.unwrap_or_default());
         if place.phase == Phase::New {
-            place.position = handed.unwrap_or(if follower.from == From::Now { end } else { 0 });
+            place.position = handed.unwrap_or(if subscription.from == StartFrom::Now { end } else { 0 });
             place.rewind();
         }
         self.parking.leave(number);
@@ -184,10 +184,10 @@ impl Core {
     }
 
     /// The moves that give new places their first position.
-    pub(super) fn first_moves(&self) -> Vec<PlaceMove> {
+    pub(super) fn first_moves(&self) -> Vec<OffsetUpdate> {
         let new = self.places.iter().filter(|place| place.phase == Phase::New);
-        let moves = new.map(|place| PlaceMove {
-            follower: self.model.followers[place.follower].name.clone(),
+        let moves = new.map(|place| OffsetUpdate {
+            subscription: self.model.subscriptions[place.subscription].name.clone(),
             partition: place.partition.clone(),
             from: place.stored,
             to: place.position,
@@ -197,10 +197,10 @@ impl Core {
     }
 
     /// The move of a place that a batch has taken further.
-    pub(super) fn place_move(&self, reached: &Reached) -> PlaceMove {
+    pub(super) fn place_move(&self, reached: &Reached) -> OffsetUpdate {
         let place = &self.places[reached.place];
-        PlaceMove {
-            follower: self.model.followers[place.follower].name.clone(),
+        OffsetUpdate {
+            subscription: self.model.subscriptions[place.subscription].name.clone(),
             partition: place.partition.clone(),
             from: Some(place.position),
             to: reached.to,

@@ -5,25 +5,25 @@ use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
-/// A typed refusal of an aggregate. The enum is the aggregate's own; what leaves the service is [`Refused`].
-pub trait Refusal: Debug + Clone + PartialEq + Send + Sync + 'static {
+/// A typed refusal of an aggregate. The enum is the aggregate's own; what leaves the service is [`Rejected`].
+pub trait Rejection: Debug + Clone + PartialEq + Send + Sync + 'static {
     /// The refusal in the form that every adapter understands.
-    fn refused(&self) -> Refused;
+    fn rejected(&self) -> Rejected;
 }
 
 /// An aggregate that never refuses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Never {}
 
-impl Refusal for Never {
-    fn refused(&self) -> Refused {
+impl Rejection for Never {
+    fn rejected(&self) -> Rejected {
         match *self {}
     }
 }
 
 /// Why a command was refused, in words and in a stable code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
+pub struct Rejected {
     /// Stable slug, e.g. `message-id-taken`; clients may depend on it.
     pub code: Cow<'static, str>,
     /// What sort of no it is; an adapter maps it to its own status.
@@ -63,7 +63,7 @@ pub struct FieldError {
     pub detail: String,
 }
 
-impl Refused {
+impl Rejected {
     /// A refusal without field errors.
     pub fn new(kind: Kind, code: &'static str, detail: impl Into<String>) -> Self {
         Self { code: Cow::Borrowed(code), kind, detail: detail.into(), errors: Vec::new() }
