@@ -93,7 +93,7 @@ fn fill(args: &Run, stored: u64, dir: &Path, book: &mut Book) -> Result<(), Fail
     }
     eprintln!("filling {} with {stored} messages", dir.display());
     let started = Instant::now();
-    let model = Model::of(rcs::system()).map_err(failed)?;
+    let model = Model::new(rcs::system()).map_err(failed)?;
     let lock = DataDir::lock(dir).map_err(failed)?;
     let (store, _reader) = SqliteStore::open(lock.file_of(model.system.name), &model).map_err(failed)?;
     let mut feeder = Feeder::new(Box::new(store), &model, args.keys, BATCH)?;

@@ -150,7 +150,7 @@ impl Feeder {
             }
             Action::Call(job) => {
                 let (number, attempt, reaction) = (job.number, job.attempt, self.call(&job));
-                match self.core.accept(Input::Far { number, attempt, reaction }, now()) {
+                match self.core.accept(Input::EffectResult { number, attempt, reaction }, now()) {
                     Some(action) => self.act(action),
                     None => Ok(()),
                 }
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn every_message_is_delivered_and_shown() {
-        let model = Model::of(rcs::system()).unwrap();
+        let model = Model::new(rcs::system()).unwrap();
         let store = MemoryStore::new(&model);
         let mut feeder = Feeder::new(Box::new(store.clone()), &model, Keys::Scattered, 16).unwrap();
         feeder.seed().unwrap();

@@ -51,7 +51,7 @@ pub fn run(args: &Run, round: u32, book: &mut Book) -> Result<(), Failed> {
 
 /// What the core writes when it takes so many messages at once: their acceptance alone, or the whole saga.
 pub fn record(args: &Run, batch: u64, held: bool, most: u64) -> Result<Vec<Commit>, Failed> {
-    let model = Model::of(rcs::system()).map_err(failed)?;
+    let model = Model::new(rcs::system()).map_err(failed)?;
     let recorder = Recorder::new(&model);
     let at_once = usize::try_from(batch).map_err(failed)?;
     let mut feeder = Feeder::new(Box::new(recorder.clone()), &model, args.keys, at_once)?;
@@ -74,7 +74,7 @@ pub fn lengths_in(commits: &[Commit]) -> Option<(usize, usize)> {
 
 /// Writes the recorded commits until they end or time is up: messages written, and how long it took.
 fn written(path: &Path, commits: &[Commit], lasts: Duration) -> Result<(u64, Duration), Failed> {
-    let model = Model::of(rcs::system()).map_err(failed)?;
+    let model = Model::new(rcs::system()).map_err(failed)?;
     let table = model.find("message", "message").ok_or_else(|| failed("there are no messages"))?.id;
     let (mut store, _reader) = SqliteStore::open(path, &model).map_err(failed)?;
     let (started, mut messages) = (Instant::now(), 0);

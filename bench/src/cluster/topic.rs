@@ -4,7 +4,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use broker_kafka::{Admin, KafkaBroker, KafkaPublisher, Options, Topics};
-use ports::{Broker, Member, Partition, Publisher, Record, Stamp};
+use ports::{Broker, GroupMember, Partition, Publisher, Record, Stamp};
 
 use crate::args::Run;
 use crate::book::float;
@@ -87,7 +87,7 @@ fn produce(
 /// A member of a group, as a service is.
 struct Seat(Sender<Vec<Partition>>);
 
-impl Member for Seat {
+impl GroupMember for Seat {
     fn assigned(&self, partitions: Vec<Partition>) {
         let _ = self.0.send(partitions); // nobody is left to read: then nothing is read
     }

@@ -5,13 +5,13 @@ use std::time::{Duration, Instant};
 
 use broker_kafka::{Admin, KafkaBroker, KafkaPublisher, Options, Topics};
 use kernel::event::Cause;
-use ports::{Broker, Member, Partition, Publisher, Record, Stamp};
+use ports::{Broker, GroupMember, Partition, Publisher, Record, Stamp};
 
 const RECORDS: u64 = 400_000;
 
 struct Seat(Sender<Vec<Partition>>);
 
-impl Member for Seat {
+impl GroupMember for Seat {
     fn assigned(&self, partitions: Vec<Partition>) {
         let _ = self.0.send(partitions);
     }

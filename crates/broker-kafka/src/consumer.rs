@@ -13,7 +13,7 @@ mod waker;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ports::{Broker, BrokerError, Delivery, Member, Partition};
+use ports::{Broker, BrokerError, Delivery, GroupMember, Partition};
 
 use self::group::Membership;
 use self::reader::Reader;
@@ -109,7 +109,7 @@ impl Broker for KafkaBroker {
         self.shared.waker.watch(topic, wake);
     }
 
-    fn join(&self, group: &str, topics: &[String], member: Box<dyn Member>) -> Result<(), BrokerError> {
+    fn join(&self, group: &str, topics: &[String], member: Box<dyn GroupMember>) -> Result<(), BrokerError> {
         if topics.is_empty() {
             return Ok(());
         }

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use broker_kafka::{Admin, HandoverError, KafkaBroker, KafkaPublisher, Options, Topics};
 use kernel::event::Cause;
 use pabal_core::Relay;
-use ports::{Broker, Delivery, Member, Partition, Publisher, Record, Stamp};
+use ports::{Broker, Delivery, GroupMember, Partition, Publisher, Record, Stamp};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -300,7 +300,7 @@ fn a_reader_that_takes_its_time_loses_nothing() {
 /// Says that it was given something.
 struct Given(Mutex<Sender<()>>);
 
-impl Member for Given {
+impl GroupMember for Given {
     fn assigned(&self, _: Vec<Partition>) {
         self.0.lock().unwrap().send(()).unwrap();
     }

@@ -20,7 +20,7 @@ impl LogFile {
         if !path.exists() {
             return Ok(None);
         }
-        let model = Model::of(system.clone()).map_err(|error| Failed::config(error.to_string()))?;
+        let model = Model::new(system.clone()).map_err(|error| Failed::config(error.to_string()))?;
         let reader = SqliteReader::open(path, &model).map_err(|error| Failed::unavailable(error.to_string()))?;
         Ok(Some(Self { reader }))
     }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use kernel::event::Cause;
-use ports::{Delivery, Member, Partition, Record};
+use ports::{Delivery, GroupMember, Partition, Record};
 
 use crate::BrokerFixture;
 use crate::desk::record;
@@ -222,7 +222,7 @@ pub fn who_watches_before_there_is_a_topic_is_woken<F: BrokerFixture>() {
 #[derive(Clone, Default)]
 struct Told(Arc<Mutex<BTreeSet<Partition>>>);
 
-impl Member for Told {
+impl GroupMember for Told {
     fn assigned(&self, partitions: Vec<Partition>) {
         self.0.lock().expect("nobody panics here").extend(partitions);
     }

@@ -30,7 +30,7 @@ pub struct Hand {
 impl<F: SharedFixture> Crowd<F> {
     /// An empty one.
     pub fn new() -> Self {
-        let model = Model::of(depot()).expect("the sample system is well declared");
+        let model = Model::new(depot()).expect("the sample system is well declared");
         let parcels = model.find("depot", "parcel").expect("the sample has an aggregate").id;
         let (_, lines, _) = model.view_of("lines").expect("the sample has a view");
         Self { fixture: F::fresh(&model), parcels, lines }

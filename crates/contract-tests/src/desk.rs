@@ -36,7 +36,7 @@ pub struct Desk<F> {
 impl<F: StoreFixture> Desk<F> {
     /// An empty one.
     pub fn new() -> Self {
-        let model = Model::of(depot()).expect("the sample system is well declared");
+        let model = Model::new(depot()).expect("the sample system is well declared");
         let parcels = model.find("depot", "parcel").expect("the sample has an aggregate").id;
         let (_, lines, shadow) = model.view_of("lines").expect("the sample has a view");
         let (fixture, adopted) = (F::fresh(&model), Vec::new());
@@ -329,7 +329,7 @@ pub fn parked(subscription: &str, key: &str, place: u64) -> ParkedRow {
         subscription: subscription.into(),
         key: key.into(),
         partition: 0,
-        place,
+        position: place,
         attempts: 1,
         next_try_ms: 5000,
         dead: false,

@@ -21,7 +21,7 @@ fn park(row: ParkedRow) -> Commit {
 
 fn release(key: &str, place: u64) -> Commit {
     let (subscription, key) = ("f".to_owned(), key.to_owned());
-    Commit { parked: vec![ParkedWrite::Remove { subscription, key, partition: 0, place }], ..Commit::default() }
+    Commit { parked: vec![ParkedWrite::Remove { subscription, key, partition: 0, position: place }], ..Commit::default() }
 }
 
 fn set(timer: TimerRow) -> Commit {

@@ -151,7 +151,7 @@ pub fn a_refused_commit_changes_nothing_at_all<F: StoreFixture>() {
         let (key, name) = ("first".to_owned(), "reminder".to_owned());
         commit.timers.push(TimerWrite::Clear { table: desk.parcels, key, name, fires_ms: None });
         let (subscription, key) = ("sample.depot".to_owned(), "first".to_owned());
-        commit.parked.push(ParkedWrite::Remove { subscription, key, partition: 0, place: 1 });
+        commit.parked.push(ParkedWrite::Remove { subscription, key, partition: 0, position: 1 });
         commit.answers.push(answer("first", "another"));
         commit
     };

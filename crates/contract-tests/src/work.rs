@@ -32,7 +32,10 @@ fn park<F: StoreFixture>(desk: &mut Desk<F>, rows: impl IntoIterator<Item = Park
 
 fn release<F: StoreFixture>(desk: &mut Desk<F>, subscription: &str, key: &str, place: u64) {
     let (subscription, key) = (subscription.to_owned(), key.to_owned());
-    desk.commit(Commit { parked: vec![ParkedWrite::Remove { subscription, key, partition: 0, place }], ..Commit::default() });
+    desk.commit(Commit {
+        parked: vec![ParkedWrite::Remove { subscription, key, partition: 0, position: place }],
+        ..Commit::default()
+    });
 }
 
 fn remember<F: StoreFixture>(desk: &mut Desk<F>, scope: &str, key: &str, answer: &str) -> AnswerRow {

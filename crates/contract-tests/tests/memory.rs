@@ -81,7 +81,7 @@ impl BrokerFixture for Embedded {
     fn publish(&self, topic: &str, record: Record) {
         let mut stores = self.stores.lock().unwrap();
         let store = stores.entry(topic.to_owned()).or_insert_with(|| {
-            let store = MemoryStore::new(&Model::of(depot()).unwrap());
+            let store = MemoryStore::new(&Model::new(depot()).unwrap());
             self.topics.add(topic, Arc::new(store.clone()));
             store
         });

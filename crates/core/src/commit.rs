@@ -151,8 +151,8 @@ impl Core {
         let name = self.follower_at(parks).name.clone();
         let partition = self.places[parks].partition.number;
         match self.store.parked(&name, partition, &key, 1) {
-            Ok(heads) if heads.first().is_some_and(|head| head.place == place) => {
-                let parked = vec![ParkedWrite::Remove { subscription: name, key: key.clone(), partition, place }];
+            Ok(heads) if heads.first().is_some_and(|head| head.position == place) => {
+                let parked = vec![ParkedWrite::Remove { subscription: name, key: key.clone(), partition, position: place }];
                 let then = Then::Discarded(parks, key, place);
                 self.put(Pending { commit: Commit { parked, ..Commit::default() }, then }, turn);
             }

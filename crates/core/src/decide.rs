@@ -8,7 +8,7 @@ use kernel::erased::{DecisionError, Emitted, EmittedEffect, ErasedDecision};
 use super::batch::{Batch, Step};
 use super::rows::Slot;
 use super::{Core, Stop, guarded};
-use ports::model::{Rows, Table, TableId};
+use ports::model::{RowKind, Table, TableId};
 use ports::{EffectRow, Record, RowRef, StoreError, TimerRow, TimerWrite};
 
 /// What a decision came to.
@@ -26,7 +26,7 @@ impl Core {
     pub(super) fn decide(&mut self, batch: &mut Batch, step: &Step<'_>) -> Result<Result<Applied, DecisionError>, Stop> {
         let model = self.model.clone();
         let table = model.table_of(step.table);
-        let Rows::Aggregate(def) = &table.rows else {
+        let RowKind::Aggregate(def) = &table.rows else {
             return Ok(Err(DecisionError::Fault(format!("{} takes no commands", table.name))));
         };
         let Some(slot) = self.rows.get(step.table, step.key).cloned() else {
@@ -173,7 +173,7 @@ fn timer_write(step: &Step<'_>, table: &Table, change: TimerChange<Opaque>) -> R
 /// A command as timers keep it.
 pub fn encode_command(table: &Table, command: &Opaque) -> Result<Vec<u8>, DecisionError> {
     match &table.rows {
-        Rows::Aggregate(def) => def.of.encode_command(command).map_err(|error| DecisionError::Fault(error.0)),
-        Rows::View(_) | Rows::Kept => Err(DecisionError::Fault(format!("{} takes no commands", table.name))),
+        RowKind::Aggregate(def) => def.of.encode_command(command).map_err(|error| DecisionError::Fault(error.0)),
+        RowKind::View(_) | RowKind::EnrichmentCache => Err(DecisionError::Fault(format!("{} takes no commands", table.name))),
     }
 }

@@ -11,7 +11,7 @@ use super::parking::Parked;
 use super::rows::Slot;
 use super::{Core, Stop, guarded};
 use defects::{Defect, has};
-use ports::model::{Handling, Rows, TableId};
+use ports::model::{Handling, RowKind, TableId};
 use ports::{ParkedRow, ParkedWrite, Record, RowRef};
 
 /// Why an event could not be handled.
@@ -87,7 +87,7 @@ impl Core {
     fn unpark(&self, batch: &mut Batch, place: usize, key: &str, parked: Option<(u64, u32)>) {
         if let Some((at, _)) = parked {
             let (subscription, partition) = (self.follower_at(place).name.clone(), self.places[place].partition.number);
-            batch.parked.push(ParkedWrite::Remove { subscription, key: key.to_owned(), partition, place: at });
+            batch.parked.push(ParkedWrite::Remove { subscription, key: key.to_owned(), partition, position: at });
         }
     }
 
@@ -143,7 +143,7 @@ impl Core {
     pub(super) fn project(&mut self, table: TableId, record: &Record) -> Result<(), Failed> {
         let model = self.model.clone();
         let def = model.table_of(table);
-        let Rows::View(view) = &def.rows else { return Ok(()) };
+        let RowKind::View(view) = &def.rows else { return Ok(()) };
         if !view.events.contains(&record.event_type) {
             return Ok(());
         }
@@ -192,7 +192,7 @@ impl Core {
             "event parked"
         );
         let mut row = self.parked_row(place, record);
-        row.place = parked.map_or(row.place, |(at, _)| at);
+        row.position = parked.map_or(row.position, |(at, _)| at);
         row.attempts = attempts;
         row.next_try_ms = next_try_ms;
         row.dead = dead;
@@ -207,7 +207,7 @@ impl Core {
             subscription: self.follower_at(place).name.clone(),
             key: record.key.clone(),
             partition: self.places[place].partition.number,
-            place: record.seq,
+            position: record.seq,
             attempts: 0,
             next_try_ms: 0,
             dead: false,

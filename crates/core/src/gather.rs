@@ -119,7 +119,7 @@ impl Core {
             }
             items.work.extend(rows.into_iter().map(|row| Work::Event {
                 place,
-                parked: Some((row.place, row.attempts)),
+                parked: Some((row.position, row.attempts)),
                 record: Arc::new(row.record),
             }));
         }

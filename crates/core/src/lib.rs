@@ -247,12 +247,12 @@ impl Core {
                 }
                 self.commands.push_back(request);
             }
-            Input::Far { number, attempt, reaction } => {
+            Input::EffectResult { number, attempt, reaction } => {
                 self.ended.extend(self.effects.reacted((number, attempt), reaction, now.as_millisecond()));
             }
             Input::Delivered { partition, deliveries } => self.delivered(&partition, deliveries),
             Input::Assigned { partitions } => self.assigned(partitions),
-            Input::Handed { positions } => self.handed.extend(positions),
+            Input::HandedOver { positions } => self.handed.extend(positions),
             Input::Revoked { partitions } => self.revoked(&partitions),
             Input::Redrive { subscription, key } => {
                 for place in self.places_that_park(&subscription, &key) {

@@ -94,8 +94,8 @@ impl Core {
         let name = &self.model.subscriptions[subscription].name;
         for key in self.parking.of(place) {
             for row in self.store.parked(name, 0, &key, usize::MAX).map_err(Stop::Store)? {
-                let ParkedRow { subscription, key, partition, place, .. } = row;
-                commit.parked.push(ParkedWrite::Remove { subscription, key, partition, place });
+                let ParkedRow { subscription, key, partition, position: place, .. } = row;
+                commit.parked.push(ParkedWrite::Remove { subscription, key, partition, position: place });
             }
         }
         Ok(Some(commit))

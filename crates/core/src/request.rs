@@ -143,7 +143,7 @@ pub enum Input {
     /// A command from outside.
     Command(Box<QueuedCommand>),
     /// What came of a call to a far side.
-    Far {
+    EffectResult {
         /// The effect.
         number: u64,
         /// Which call of it: what an earlier one came to says nothing about the one that is under way.
@@ -164,7 +164,7 @@ pub enum Input {
         partitions: Vec<(Partition, u64)>,
     },
     /// Whoever read these partitions before has come so far, and hands them over: known before they are assigned.
-    Handed {
+    HandedOver {
         /// The positions.
         positions: Vec<(Partition, u64)>,
     },

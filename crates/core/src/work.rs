@@ -13,7 +13,7 @@ use super::effects::Ended;
 use super::request::{CommandError, CommandOutcome, Idempotency, QueuedCommand, Typed};
 use super::{Core, Stop, guarded};
 use defects::{Defect, has};
-use ports::model::{Rows, Table};
+use ports::model::{RowKind, Table};
 use ports::{AnswerRow, Record, RowRef, TimerRow, TimerWrite};
 
 /// One item.
@@ -234,7 +234,7 @@ impl Core {
     }
 
     fn answer_of(&self, row: &ports::EffectRow, outcome: Outcome<Vec<u8>>) -> Option<Opaque> {
-        let Rows::Aggregate(def) = &self.model.table_of(row.table).rows else { return None };
+        let RowKind::Aggregate(def) = &self.model.table_of(row.table).rows else { return None };
         let answered = guarded(def.of.name(), || def.of.answered(&row.payload, outcome)).map_err(CodecError).flatten();
         answered.unwrap_or_else(|error| {
             tracing::error!(effect = row.id, %error, "an answer cannot be read");
@@ -250,7 +250,7 @@ impl Core {
         let clear = TimerWrite::Clear { table: timer.table, key, name, fires_ms: Some(timer.due_ms) };
         batch.timers.push(clear);
         let model = self.model.clone();
-        let Rows::Aggregate(def) = &model.table_of(timer.table).rows else { return Ok(()) };
+        let RowKind::Aggregate(def) = &model.table_of(timer.table).rows else { return Ok(()) };
         match def.of.decode_command(&timer.command) {
             Ok(command) => {
                 let step = Step { table: timer.table, key: &timer.key, give_id: None, command: &command, cause: &timer.cause };

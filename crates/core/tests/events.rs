@@ -196,7 +196,7 @@ fn parked_events_keep_their_order_through_a_restart_and_none_is_lost() {
     for text in ["four", "five"] {
         world.write("a", text).unwrap();
     }
-    let places: Vec<u64> = world.parked(COPIES).iter().map(|row| row.place).collect();
+    let places: Vec<u64> = world.parked(COPIES).iter().map(|row| row.position).collect();
     assert!(places.len() == 5 && places.is_sorted(), "{places:?}");
     assert_eq!((world.status().parked_keys, world.status().dead_keys), (1, 1));
     world.open_the_gate();
@@ -226,7 +226,7 @@ fn a_second_failure_behind_a_redriven_head_parks_what_is_left() {
     redrive(&mut world, COPIES, "a");
     assert_eq!(world.copies("a"), ["gated", "two"]);
     assert_eq!(head(&world, COPIES), (1, true, 2));
-    let place = world.parked(COPIES)[0].place;
+    let place = world.parked(COPIES)[0].position;
     discard(&mut world, COPIES, "a", place);
     assert_eq!(world.copies("a"), ["gated", "two", "four"]);
 }
@@ -237,7 +237,7 @@ fn discarding_the_head_goes_on_with_the_next() {
     for text in ["unreadable", "two", "three"] {
         world.write("a", text).unwrap();
     }
-    let place = world.parked(COPIES)[0].place;
+    let place = world.parked(COPIES)[0].position;
     discard(&mut world, COPIES, "a", place);
     assert_eq!((world.copies("a"), world.parked(COPIES)), (vec!["two".into(), "three".into()], vec![]));
     assert_eq!(head(&world, BOOK), (1, true, 3), "the view's is another matter");
@@ -250,7 +250,7 @@ fn discarding_another_place_than_the_heads_discards_nothing_and_tries_nothing() 
         world.write("a", text).unwrap();
     }
     world.open_the_gate();
-    let second = world.parked(COPIES)[1].place;
+    let second = world.parked(COPIES)[1].position;
     for place in [0, second, 1_000] {
         discard(&mut world, COPIES, "a", place);
         assert_eq!(head(&world, COPIES), (1, true, 3), "place {place}");

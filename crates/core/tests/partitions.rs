@@ -27,7 +27,7 @@ fn from_the_beginning(partitions: &[Partition]) -> Vec<(Partition, u64)> {
 }
 
 fn shared() -> SharedMemory {
-    SharedMemory::new(&Model::of(common::system::office()).unwrap(), LEASE_MS)
+    SharedMemory::new(&Model::new(common::system::office()).unwrap(), LEASE_MS)
 }
 
 /// A process with these partitions.

@@ -77,7 +77,7 @@ impl Outbox for Hooked<MemoryOutbox> {
 
 impl Ground {
     fn new() -> Self {
-        let shared = SharedMemory::new(&Model::of(common::system::office()).unwrap(), LEASE_MS);
+        let shared = SharedMemory::new(&Model::new(common::system::office()).unwrap(), LEASE_MS);
         shared.set_now(START_MS);
         let mut store = shared.connect();
         store.recover().unwrap();

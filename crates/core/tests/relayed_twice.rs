@@ -14,7 +14,7 @@ const LISTENERS: &str = "office.listeners";
 
 /// A process of its own, which reads partition 0.
 fn world() -> World {
-    let shared = SharedMemory::new(&Model::of(common::system::office()).unwrap(), 10_000);
+    let shared = SharedMemory::new(&Model::new(common::system::office()).unwrap(), 10_000);
     let mut world = World::beside(&shared, Limits { event_retries_ms: vec![1_000; 9], ..Limits::default() });
     world.own(vec![(Partition::only(NEWS), 0)]);
     world
@@ -83,7 +83,7 @@ fn a_repetition_is_known_after_a_restart() {
 
 #[test]
 fn a_repetition_is_known_by_the_process_that_the_partition_is_given_to() {
-    let shared = SharedMemory::new(&Model::of(common::system::office()).unwrap(), 10_000);
+    let shared = SharedMemory::new(&Model::new(common::system::office()).unwrap(), 10_000);
     let [mut one, mut other] = [(); 2].map(|()| World::beside(&shared, Limits::default()));
     one.own(vec![(Partition::only(NEWS), 0)]);
     deliver(&mut one, vec![from("one", 1, 1, "a"), from("one", 2, 2, "b")]);
@@ -139,7 +139,7 @@ fn a_number_counts_once_its_batch_is_committed() {
 #[test]
 fn a_parked_record_that_comes_again_is_parked_once() {
     let topic = Partition::only(common::system::TOPIC);
-    let shared = SharedMemory::new(&Model::of(common::system::office()).unwrap(), 10_000);
+    let shared = SharedMemory::new(&Model::new(common::system::office()).unwrap(), 10_000);
     let mut world = World::beside(&shared, Limits { event_retries_ms: vec![1_000; 9], ..Limits::default() });
     world.own(vec![(topic.clone(), 0)]);
     world.write("a", "gated").unwrap();

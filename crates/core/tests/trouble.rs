@@ -259,7 +259,7 @@ fn a_discard_that_meets_a_full_store_is_done_afterwards() {
     let mut world = World::new();
     world.write("a", "unreadable").unwrap();
     world.write("a", "two").unwrap();
-    let place = world.parked(COPIES)[0].place;
+    let place = world.parked(COPIES)[0].position;
     world.store.plan().fates.push_back(Fate::Full);
     world.input(Input::Discard { subscription: COPIES.into(), key: "a".into(), place });
     world.pass(1_000);

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::Message;
-use ports::{Broker, BrokerError, Member, Partition};
+use ports::{Broker, BrokerError, GroupMember, Partition};
 
 /// A writer that does not let go within this time is stuck in its store; the store's fence holds then.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -106,7 +106,7 @@ impl Seat {
     }
 }
 
-impl Member for Seat {
+impl GroupMember for Seat {
     fn assigned(&self, partitions: Vec<Partition>) {
         let number = {
             let mut held = self.held();

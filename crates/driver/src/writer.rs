@@ -178,7 +178,7 @@ impl Writer {
             self.take_messages(wait);
             let wanted = self.take_deliveries();
             for (number, attempt, reaction) in std::mem::take(&mut self.reactions) {
-                self.accept(Input::Far { number, attempt, reaction });
+                self.accept(Input::EffectResult { number, attempt, reaction });
             }
             let turn = self.core.turn(self.clock.now());
             let quiet = turn.actions.is_empty();
@@ -237,7 +237,7 @@ impl Writer {
             Message::Input(input) => self.accept(*input),
             Message::Wake => {}
             Message::Assigned { ends, handed } => {
-                self.accept(Input::Handed { positions: handed });
+                self.accept(Input::HandedOver { positions: handed });
                 self.accept(Input::Assigned { partitions: ends });
             }
             Message::Revoked(partitions, done) => {
@@ -310,7 +310,7 @@ impl Writer {
             handle.spawn(async move {
                 // A channel that panics has not said what came of the call.
                 let reaction = calling.await.unwrap_or(Reaction::TimedOut);
-                give(&inbox, Message::Input(Box::new(Input::Far { number, attempt, reaction }))).await;
+                give(&inbox, Message::Input(Box::new(Input::EffectResult { number, attempt, reaction }))).await;
             });
             return;
         }

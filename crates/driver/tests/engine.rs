@@ -34,7 +34,7 @@ struct Ground {
 
 impl Ground {
     fn new() -> Self {
-        let model = Model::of(office()).unwrap();
+        let model = Model::new(office()).unwrap();
         let reader = MemoryStore::new(&model);
         let store = Fickle::around(Box::new(reader.clone()));
         let (broker, clock) = (MemoryBroker::default(), ManualClock::at_ms(START_MS));

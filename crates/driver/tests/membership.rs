@@ -16,7 +16,7 @@ use in_memory::{Counting, ManualClock, MemoryBroker, MemoryStore};
 use jiff::tz::TimeZone;
 use kernel::event::Cause;
 use pabal_core::{CommandRequest, Limits};
-use ports::{Broker, BrokerError, Delivery, Member, Model, Partition, Reader};
+use ports::{Broker, BrokerError, Delivery, GroupMember, Model, Partition, Reader};
 
 /// Tells nobody where a partition ends, until it may.
 #[derive(Clone, Default)]
@@ -24,7 +24,7 @@ struct Mute {
     topics: MemoryBroker,
     speaks: Arc<AtomicBool>,
     asked: Arc<AtomicU32>,
-    member: Arc<Mutex<Option<Box<dyn Member>>>>,
+    member: Arc<Mutex<Option<Box<dyn GroupMember>>>>,
 }
 
 impl Broker for Mute {
@@ -42,7 +42,7 @@ impl Broker for Mute {
         self.topics.watch(topic, wake);
     }
 
-    fn join(&self, _: &str, _: &[String], member: Box<dyn Member>) -> Result<(), BrokerError> {
+    fn join(&self, _: &str, _: &[String], member: Box<dyn GroupMember>) -> Result<(), BrokerError> {
         *self.member.lock().unwrap() = Some(member);
         Ok(())
     }
@@ -66,7 +66,7 @@ impl Mute {
 }
 
 fn start(broker: &Mute) -> (Arc<Engine>, MemoryStore) {
-    let model = Model::of(office()).unwrap();
+    let model = Model::new(office()).unwrap();
     let store = MemoryStore::new(&model);
     let engine = Engine::start(EngineOptions {
         model,

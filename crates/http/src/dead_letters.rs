@@ -63,7 +63,7 @@ fn shown_letter(system: &str, row: &ParkedRow) -> Value {
         "system": system,
         "follower": row.subscription,
         "key": row.key,
-        "place": row.place,
+        "place": row.position,
         "attempts": row.attempts,
         "dead": row.dead,
         "cause": row.cause,
@@ -131,7 +131,7 @@ async fn check(engine: &Arc<Engine>, subscription: &str, key: &str, place: Optio
     let reader = engine.reader().clone();
     let read = tokio::task::spawn_blocking(move || reader.all_parked(false, LOOKED_THROUGH));
     let parked = read.await.map_err(|error| Problem::fault(&error))??;
-    let places = parked.iter().filter(|row| row.subscription == subscription && row.key == key).map(|row| row.place);
+    let places = parked.iter().filter(|row| row.subscription == subscription && row.key == key).map(|row| row.position);
     match (places.min(), place) {
         (None, _) if parked.len() < LOOKED_THROUGH => {
             Err(Problem::absent(format!("nothing of `{subscription}` is parked under this key")))

@@ -6,7 +6,7 @@ use kernel::context::Opaque;
 use kernel::field::{Ask, FieldInfo};
 use kernel::resource::{AnyFace, ChangeDef, CreateDef, ResourceDef};
 use kernel::view::{AnyRow, ViewDef};
-use ports::model::Rows;
+use ports::model::RowKind;
 use ports::{Model, TableId};
 use serde_json::Value;
 
@@ -188,7 +188,7 @@ fn resource(model: &Arc<Model>, service: &'static str, def: &ResourceDef) -> Opt
 fn view(model: &Arc<Model>, service: &'static str, def: &ViewDef) -> Option<Thing> {
     // The first of that name serves; the other is the one in which it is rebuilt.
     let table = model.tables.iter().find(|table| {
-        let is_view = matches!(&table.rows, Rows::View(view) if view.name == def.name);
+        let is_view = matches!(&table.rows, RowKind::View(view) if view.name == def.name);
         is_view && model.service_name(table) == service
     })?;
     let shown = Shown::Row(def.row.clone());

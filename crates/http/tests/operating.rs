@@ -182,7 +182,7 @@ fn dangling(document: &Value, at: &Value, found: &mut Vec<String>) {
 
 #[test]
 fn the_document_names_every_path_in_both_forms_and_every_answer() {
-    let document = openapi(&[Model::of(notes("desk1")).unwrap()], "1.0");
+    let document = openapi(&[Model::new(notes("desk1")).unwrap()], "1.0");
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     let forms = ["", "/{id}", "/totals", "/search", "/search/findByTitle", "/{id}/close"];
     for (base, form) in ["/notes", "/desk1/notes"].iter().flat_map(|base| forms.map(|form| (base, form))) {
@@ -204,7 +204,7 @@ fn the_document_names_every_path_in_both_forms_and_every_answer() {
 
 #[test]
 fn a_name_that_systems_share_is_documented_as_such() {
-    let models = [Model::of(notes("desk1")).unwrap(), Model::of(notes("desk2")).unwrap()];
+    let models = [Model::new(notes("desk1")).unwrap(), Model::new(notes("desk2")).unwrap()];
     let document = openapi(&models, "1.0");
     assert!(document["paths"]["/notes"]["get"]["responses"]["300"].is_object());
     assert!(document["paths"]["/notes/{id}"].is_null());
@@ -213,7 +213,7 @@ fn a_name_that_systems_share_is_documented_as_such() {
 
 #[test]
 fn the_events_are_documented_with_who_sends_and_who_follows() {
-    let document = asyncapi(&[Model::of(notes("desk1")).unwrap()], "1.0");
+    let document = asyncapi(&[Model::new(notes("desk1")).unwrap()], "1.0");
     let message = &document["channels"]["notes-topic"]["messages"]["Written"];
     assert_eq!(message["summary"], "It says something now.");
     assert!(message["payload"]["properties"]["title"].is_object(), "{message}");

@@ -146,7 +146,7 @@ fn errands(settle_within_ms: i64) -> (Arc<Client>, Arc<Semaphore>) {
         .create("Sends somebody.", |draft: Draft| Ok(New::keyed(draft.name, Command::Go)))
         .answers_when(|errand| errand.with.is_some());
     let service = Service::new("runner", 9082, Domain::Core, "Runs errands.").resource(resource);
-    let model = Model::of(System::new("town", "town-topic", "A town.").service(service)).unwrap();
+    let model = Model::new(System::new("town", "town-topic", "A town.").service(service)).unwrap();
     let store = MemoryStore::new(&model);
     let permits = Arc::new(Semaphore::new(0));
     let far: Arc<dyn Channel> = Arc::new(Far(permits.clone()));

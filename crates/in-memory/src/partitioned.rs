@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use super::lock;
-use ports::{Broker, BrokerError, Delivery, Member, Partition, Publisher, Record, Stamp, Watchers};
+use ports::{Broker, BrokerError, Delivery, GroupMember, Partition, Publisher, Record, Stamp, Watchers};
 
 /// Topics of so many partitions each. Clones share them.
 #[derive(Clone)]
@@ -69,7 +69,7 @@ impl Broker for MemoryTopics {
     }
 
     /// Nobody else is there: everything is its own at once.
-    fn join(&self, _: &str, topics: &[String], member: Box<dyn Member>) -> Result<(), BrokerError> {
+    fn join(&self, _: &str, topics: &[String], member: Box<dyn GroupMember>) -> Result<(), BrokerError> {
         member.assigned(topics.iter().flat_map(|topic| self.partitions(topic)).collect());
         Ok(())
     }

@@ -84,7 +84,7 @@ impl Reader for MemoryStore {
     fn all_parked(&self, dead_only: bool, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
         let contents = self.contents();
         let mut rows: Vec<_> = contents.parked.values().filter(|row| row.dead || !dead_only).collect();
-        rows.sort_by_key(|row| (row.since_ms, &row.subscription, row.place));
+        rows.sort_by_key(|row| (row.since_ms, &row.subscription, row.position));
         Ok(rows.into_iter().take(limit).cloned().collect())
     }
 

@@ -144,12 +144,12 @@ fn moved_parked(contents: &Contents, commit: &Commit) -> Option<String> {
     let mut seen = contents.parked.iter().map(|(at, row)| (at.clone(), row.attempts)).collect::<BTreeMap<_, _>>();
     commit.parked.iter().find_map(|write| match write {
         ParkedWrite::Put(row) => {
-            let at = (row.subscription.clone(), row.partition, row.key.clone(), row.place);
+            let at = (row.subscription.clone(), row.partition, row.key.clone(), row.position);
             let fits = seen.get(&at).map_or(row.attempts <= 1, |attempts| attempts + 1 == row.attempts);
             seen.insert(at, row.attempts);
-            (!fits).then(|| format!("{} at {} of {} was parked by another", row.key, row.place, row.subscription))
+            (!fits).then(|| format!("{} at {} of {} was parked by another", row.key, row.position, row.subscription))
         }
-        ParkedWrite::Remove { subscription, key, partition, place } => {
+        ParkedWrite::Remove { subscription, key, partition, position: place } => {
             let was = seen.remove(&(subscription.clone(), *partition, key.clone(), *place));
             was.is_none().then(|| format!("{key} at {place} of {subscription} is not parked any more"))
         }

@@ -240,10 +240,10 @@ impl Contents {
     fn write_parked(&mut self, write: &ParkedWrite) {
         match write {
             ParkedWrite::Put(row) => {
-                let at = (row.subscription.clone(), row.partition, row.key.clone(), row.place);
+                let at = (row.subscription.clone(), row.partition, row.key.clone(), row.position);
                 self.parked.insert(at, row.clone());
             }
-            ParkedWrite::Remove { subscription, key, partition, place } => {
+            ParkedWrite::Remove { subscription, key, partition, position: place } => {
                 self.parked.remove(&(subscription.clone(), *partition, key.clone(), *place));
             }
         }

@@ -55,7 +55,7 @@ pub trait Broker: Send + Sync {
     fn watch(&self, topic: &str, wake: Box<dyn Fn() + Send + Sync>);
     /// Joins a group that shares the partitions of these topics; `member` is told of what it is given and of what is taken
     /// away. An embedded log has one reader, which is given everything at once.
-    fn join(&self, group: &str, topics: &[String], member: Box<dyn Member>) -> Result<(), BrokerError> {
+    fn join(&self, group: &str, topics: &[String], member: Box<dyn GroupMember>) -> Result<(), BrokerError> {
         let _ = group;
         member.assigned(topics.iter().map(|topic| Partition::only(topic)).collect());
         Ok(())
@@ -74,7 +74,7 @@ pub trait Broker: Send + Sync {
 }
 
 /// One process of a group that shares partitions.
-pub trait Member: Send + Sync {
+pub trait GroupMember: Send + Sync {
     /// These are its own from now on.
     fn assigned(&self, partitions: Vec<Partition>);
     /// These are about to be another's: returns once nothing is done with them any more, or when waiting has become

@@ -10,7 +10,7 @@ pub mod record;
 pub mod store;
 pub mod watchers;
 
-pub use broker::{Broker, BrokerError, Delivery, Member, Partition, Publisher, Stamp};
+pub use broker::{Broker, BrokerError, Delivery, GroupMember, Partition, Publisher, Stamp};
 pub use channel::Channel;
 pub use clock::{Clock, Ids};
 pub use model::{Model, Table, TableId};

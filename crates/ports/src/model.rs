@@ -40,7 +40,7 @@ pub struct Table {
     /// The name of the aggregate or the view.
     pub name: &'static str,
     /// What its rows are.
-    pub rows: Rows,
+    pub rows: RowKind,
     /// Declared fields, in the order of the index values.
     pub fields: Vec<FieldInfo>,
     /// Pairs of fields, by their places, whose combinations are counted.
@@ -51,13 +51,13 @@ pub struct Table {
 
 /// What the rows of a table are.
 #[derive(Clone)]
-pub enum Rows {
+pub enum RowKind {
     /// States of an aggregate.
     Aggregate(AggregateDef),
     /// Rows of a view.
     View(ViewDef),
     /// Events that are kept to complete foreign ones, by the names under which they are found.
-    Kept,
+    EnrichmentCache,
 }
 
 /// One who follows a log: a service's policies, or a view.
@@ -106,7 +106,7 @@ pub struct DeclarationError {
 
 impl Model {
     /// Numbers the tables and followers of a system.
-    pub fn of(system: System) -> Result<Arc<Self>, DeclarationError> {
+    pub fn new(system: System) -> Result<Arc<Self>, DeclarationError> {
         Self::numbered(system).map(Arc::new)
     }
 
@@ -123,11 +123,11 @@ impl Model {
             for def in &service.aggregates {
                 let resource = service.resources.iter().find(|resource| resource.aggregate == def.of.type_id());
                 let fields = resource.map(|resource| resource.fields.clone()).unwrap_or_default();
-                let id = model.table(index, service.name, def.of.name(), Rows::Aggregate(def.clone()), fields, &[], "");
+                let id = model.table(index, service.name, def.of.name(), RowKind::Aggregate(def.clone()), fields, &[], "");
                 model.by_type.insert(def.of.type_id(), id);
             }
             for view in &service.views {
-                let rows = Rows::View(view.clone());
+                let rows = RowKind::View(view.clone());
                 let (fields, crossed) = (view.fields.clone(), &view.crossed[..]);
                 let id = model.table(index, service.name, view.name, rows.clone(), fields.clone(), crossed, "");
                 let shadow = model.table(index, service.name, view.name, rows, fields, crossed, "__rebuild");
@@ -153,7 +153,7 @@ impl Model {
         if model.system.foreign.is_some() {
             for service in 0..model.system.services.len() {
                 let name = model.system.services[service].name;
-                let kept = model.table(service, name, "keptEvents", Rows::Kept, Vec::new(), &[], "");
+                let kept = model.table(service, name, "keptEvents", RowKind::EnrichmentCache, Vec::new(), &[], "");
                 model.kept.push(kept);
             }
         }
@@ -166,7 +166,7 @@ impl Model {
         service: usize,
         service_name: &str,
         name: &'static str,
-        rows: Rows,
+        rows: RowKind,
         fields: Vec<FieldInfo>,
         crossed: &[[&'static str; 2]],
         suffix: &str,
@@ -246,36 +246,36 @@ impl Table {
     /// Schema version of what is written.
     pub fn version(&self) -> u16 {
         match &self.rows {
-            Rows::Aggregate(def) => def.of.version(),
-            Rows::View(def) => def.row.version(),
-            Rows::Kept => 1,
+            RowKind::Aggregate(def) => def.of.version(),
+            RowKind::View(def) => def.row.version(),
+            RowKind::EnrichmentCache => 1,
         }
     }
 
     /// Reads a stored row.
     pub fn decode(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError> {
         match &self.rows {
-            Rows::Aggregate(def) => def.of.decode_state(version, json),
-            Rows::View(def) => def.row.decode(version, json),
-            Rows::Kept => Ok(Arc::new(json.to_vec())),
+            RowKind::Aggregate(def) => def.of.decode_state(version, json),
+            RowKind::View(def) => def.row.decode(version, json),
+            RowKind::EnrichmentCache => Ok(Arc::new(json.to_vec())),
         }
     }
 
     /// Writes a row.
     pub fn encode(&self, row: &Opaque) -> Result<Vec<u8>, CodecError> {
         match &self.rows {
-            Rows::Aggregate(def) => def.of.encode_state(row),
-            Rows::View(def) => def.row.encode(row),
-            Rows::Kept => row.downcast_ref().cloned().ok_or_else(|| CodecError("no kept event".into())),
+            RowKind::Aggregate(def) => def.of.encode_state(row),
+            RowKind::View(def) => def.row.encode(row),
+            RowKind::EnrichmentCache => row.downcast_ref().cloned().ok_or_else(|| CodecError("no kept event".into())),
         }
     }
 
     /// The values of the declared fields.
     pub fn index(&self, row: &Opaque) -> Vec<IndexValue> {
         match &self.rows {
-            Rows::Aggregate(def) => def.face.index(row),
-            Rows::View(def) => def.row.index(row),
-            Rows::Kept => Vec::new(),
+            RowKind::Aggregate(def) => def.face.index(row),
+            RowKind::View(def) => def.row.index(row),
+            RowKind::EnrichmentCache => Vec::new(),
         }
     }
 
@@ -366,7 +366,7 @@ mod tests {
     fn a_field_that_is_declared_to_be_the_key_is_that_key_or_a_fault() {
         let lines = view::<Line>("lines", "Lines.").keyed("name", |line| (&line.name).into());
         let service = Service::new("book", 8080, Domain::General, "Keeps lines.").view(lines);
-        let model = Model::of(System::new("sample", "events", "Lines.").service(service)).unwrap();
+        let model = Model::new(System::new("sample", "events", "Lines.").service(service)).unwrap();
         let index_of = |name: &str| model.tables[0].index_of("a", &(Arc::new(Line { name: name.into() }) as Opaque));
         assert_eq!(*index_of("a").unwrap(), [IndexValue::from("a")]);
         assert!(index_of("b").is_err());

@@ -323,7 +323,7 @@ pub struct ParkedRow {
     /// The partition that the event came from.
     pub partition: u32,
     /// The event's position in its partition: parked events of a key stand in this order.
-    pub place: u64,
+    pub position: u64,
     /// How often it was tried; 0 = it only waits behind another.
     pub attempts: u32,
     /// When it is tried again, milliseconds since 1970.
@@ -352,8 +352,8 @@ pub enum ParkedWrite {
         key: String,
         /// The partition.
         partition: u32,
-        /// The place.
-        place: u64,
+        /// Its position.
+        position: u64,
     },
 }
 

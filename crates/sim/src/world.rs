@@ -77,7 +77,7 @@ impl World {
     /// # Panics
     /// If the system is misdeclared: that is a fault of the test.
     pub fn new(options: WorldOptions) -> Self {
-        let model = match Model::of(options.system) {
+        let model = match Model::new(options.system) {
             Ok(model) => model,
             Err(error) => panic!("{error}"),
         };
@@ -251,7 +251,7 @@ impl World {
             Planned::Send(sent) => self.request(sent, now),
             Planned::Far(number, attempt, reaction) => {
                 if let Some(core) = self.core.as_mut() {
-                    core.accept(Input::Far { number, attempt, reaction }, now);
+                    core.accept(Input::EffectResult { number, attempt, reaction }, now);
                 }
             }
             Planned::Resume(service) => {

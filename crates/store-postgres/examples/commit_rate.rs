@@ -44,7 +44,7 @@ fn model() -> Arc<Model> {
     let lines = lines.counted("state", |line| IndexValue::from(&line.state));
     let lines = lines.filter("owner", |line| IndexValue::from(&line.owner));
     let service = Service::new("first", 8080, Domain::Core, "Keeps lines.").view(lines);
-    Model::of(System::new("rate", "events", "Lines.").service(service)).expect("well declared")
+    Model::new(System::new("rate", "events", "Lines.").service(service)).expect("well declared")
 }
 
 /// Keys that come in no order, as those of clients do.

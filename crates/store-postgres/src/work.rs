@@ -37,7 +37,7 @@ pub(crate) fn write_parked<'a>(work: &mut Pipeline<'a>, writes: &'a [ParkedWrite
     for write in writes {
         match write {
             ParkedWrite::Put(row) => put(work, row)?,
-            ParkedWrite::Remove { subscription, key, partition, place } => {
+            ParkedWrite::Remove { subscription, key, partition, position: place } => {
                 let sql = format!(
                     "WITH done AS (DELETE FROM parked WHERE follower = $1 AND partition = $2 AND key = $3 AND place = $4 \
                      RETURNING 1) SELECT expect(count(*), 1, '{MOVED}', 'parked events') FROM done"
@@ -63,7 +63,7 @@ fn put<'a>(work: &mut Pipeline<'a>, row: &'a ParkedRow) -> Result<(), Failed> {
         )
     };
     let sql = format!("WITH done AS ({change} RETURNING 1) SELECT expect(count(*), 1, '{MOVED}', 'parked events') FROM done");
-    let ParkedRow { subscription, key, partition, place, attempts, next_try_ms, dead, cause, since_ms, record } = row;
+    let ParkedRow { subscription, key, partition, position: place, attempts, next_try_ms, dead, cause, since_ms, record } = row;
     let record = serde_json::to_string(record).map_err(|error| Failed::Refused(error.to_string()))?;
     let (partition, place, attempts) = (counted(*partition)?, whole(*place)?, counted(*attempts)?);
     // A cause is words for people; the one letter that the database does not take may well be what it is about.
@@ -110,7 +110,7 @@ fn parked(row: &Row) -> Result<ParkedRow, Failed> {
         subscription: get(row, 0)?,
         partition: small(row, 1)?,
         key: get(row, 2)?,
-        place: natural(row, 3)?,
+        position: natural(row, 3)?,
         attempts: small(row, 4)?,
         next_try_ms: get(row, 5)?,
         dead: get(row, 6)?,

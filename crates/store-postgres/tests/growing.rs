@@ -44,7 +44,7 @@ fn model(system: &'static str, fields: &[&str]) -> Arc<Model> {
         };
     }
     let service = Service::new("note", 8080, Domain::Supporting, "Keeps notes.").view(notes);
-    Model::of(System::new(system, "events", "Notes.").service(service)).expect("well declared")
+    Model::new(System::new(system, "events", "Notes.").service(service)).expect("well declared")
 }
 
 /// A version of the service that is running.

@@ -45,7 +45,7 @@ fn model(services: &[&'static str]) -> Arc<Model> {
         Service::new(name, 8080, Domain::Core, "Keeps lines.").view(lines)
     };
     let system = services.iter().fold(System::new("rate", "events", "Lines."), |system, name| system.service(service(name)));
-    Model::of(system).expect("well declared")
+    Model::new(system).expect("well declared")
 }
 
 /// Keys that come in no order, as those of clients do.

@@ -10,7 +10,7 @@ use ports::{Commit, CommitError, Model, Reader, Record, Store};
 use crate::{SqliteReader, SqliteStore, commit};
 
 fn model() -> Arc<Model> {
-    Model::of(System::new("desk", "events", "Nothing but a log.")).unwrap()
+    Model::new(System::new("desk", "events", "Nothing but a log.")).unwrap()
 }
 
 fn open(path: &Path) -> (SqliteStore, SqliteReader) {

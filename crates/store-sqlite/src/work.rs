@@ -120,13 +120,14 @@ pub(crate) fn effects_after(conn: &Connection, shapes: &[Shape], number: u64, ro
 pub(crate) fn write_parked(conn: &Connection, write: &ParkedWrite) -> Result<(), Fault> {
     match write {
         ParkedWrite::Put(parked) => {
-            let ParkedRow { subscription, key, partition, place, attempts, next_try_ms, dead, cause, since_ms, record } = parked;
+            let ParkedRow { subscription, key, partition, position: place, attempts, next_try_ms, dead, cause, since_ms, record } =
+                parked;
             let sql = format!("INSERT OR REPLACE INTO parked ({PARKED}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
             let record = serde_json::to_string(record).map_err(unwritable)?;
             let values = params![subscription, partition, key, Nat(*place), attempts, next_try_ms, dead, cause, since_ms, record];
             conn.prepare_cached(&sql)?.execute(values)?;
         }
-        ParkedWrite::Remove { subscription, key, partition, place } => {
+        ParkedWrite::Remove { subscription, key, partition, position: place } => {
             let sql = "DELETE FROM parked WHERE follower = ?1 AND partition = ?2 AND key = ?3 AND place = ?4";
             conn.prepare_cached(sql)?.execute(params![subscription, partition, key, Nat(*place)])?;
         }
@@ -190,7 +191,7 @@ fn parked(row: &Row<'_>) -> Result<ParkedRow> {
         subscription: row.get(0)?,
         partition: row.get(1)?,
         key: row.get(2)?,
-        place: row.get::<_, Nat>(3)?.0,
+        position: row.get::<_, Nat>(3)?.0,
         attempts: row.get(4)?,
         next_try_ms: row.get(5)?,
         dead: row.get(6)?,

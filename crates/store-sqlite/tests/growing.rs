@@ -156,7 +156,7 @@ fn two_declarations_of_one_name_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let notes = || kernel::view::<support::Note>("notes", "Notes.").on::<support::Written>(|_, _, _| {});
     let service = Service::new("note", 8080, Domain::Supporting, "Keeps notes.").view(notes()).view(notes());
-    let model = Model::of(System::new("desk", "events", "Notes.").service(service)).unwrap();
+    let model = Model::new(System::new("desk", "events", "Notes.").service(service)).unwrap();
     let refused = SqliteStore::open(dir.path().join("desk.db"), &model).map(drop).unwrap_err();
     assert!(matches!(&refused, OpenError::NameTwice { name } if name == "note__notes"), "{refused}");
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use ports::{BrokerError, Member, Partition};
+use ports::{BrokerError, GroupMember, Partition};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
@@ -36,7 +36,7 @@ impl Membership {
         options: &Options,
         group: &str,
         topics: &[String],
-        member: Box<dyn Member>,
+        member: Box<dyn GroupMember>,
         shared: Arc<Shared>,
     ) -> Result<Self, BrokerError> {
         let seat = Arc::new(Seat { group: group.to_owned(), member, shared });
@@ -186,7 +186,7 @@ fn pause(consumer: &BaseConsumer<Ear>) {
 /// What the thread and the client's callbacks share.
 struct Seat {
     group: String,
-    member: Box<dyn Member>,
+    member: Box<dyn GroupMember>,
     shared: Arc<Shared>,
 }
 

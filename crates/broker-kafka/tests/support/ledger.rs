@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use broker_kafka::{KafkaBroker, Options};
-use ports::{Broker, Delivery, Member, Partition};
+use ports::{Broker, Delivery, GroupMember, Partition};
 
 /// What all members share.
 #[derive(Default)]
@@ -72,7 +72,7 @@ struct Seat {
     mine: Arc<Mutex<BTreeSet<Partition>>>,
 }
 
-impl Member for Seat {
+impl GroupMember for Seat {
     fn assigned(&self, partitions: Vec<Partition>) {
         let mut inner = self.ledger.inner.lock().unwrap();
         for partition in partitions {

@@ -11,7 +11,7 @@ use ports::Model;
 
 /// Copies the positions of one group to another, while nobody is in either.
 pub fn handover(args: &Handover, config: &Config, systems: &[System]) -> Result<u8, Failed> {
-    let model = Model::of(served::one(systems, &args.service)?).map_err(|error| Failed::config(error.to_string()))?;
+    let model = Model::new(served::one(systems, &args.service)?).map_err(|error| Failed::config(error.to_string()))?;
     let ours = served::name_of(&model);
     let (from, to) = match (&args.from, &args.to) {
         (None, None) => return Err(Failed::config(format!("say --from GROUP or --to GROUP: the other one is ours, {ours}"))),

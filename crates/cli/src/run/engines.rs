@@ -21,7 +21,7 @@ pub fn start(config: &Config, dir: &DataDir, zone: &TimeZone, systems: Vec<Syste
     let topics = Topics::default();
     let mut opened = Vec::new();
     for system in systems {
-        let model = Model::of(system).map_err(|error| Failed::config(error.to_string()))?;
+        let model = Model::new(system).map_err(|error| Failed::config(error.to_string()))?;
         let path = dir.file_of(model.system.name);
         let (store, reader) = SqliteStore::open(path, &model).map_err(|error| Failed::unavailable(error.to_string()))?;
         let reader: Arc<dyn Reader> = Arc::new(reader);

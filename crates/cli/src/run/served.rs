@@ -219,7 +219,7 @@ fn insist<T>(stop: &AtomicBool, what: &str, mut work: impl FnMut() -> Result<T, 
 
 fn model(config: &Config, system: System) -> Result<Arc<Model>, Failed> {
     let beside = config.cluster.on_shared_topic.iter().any(|name| name == system.name);
-    let model = if beside { Model::on_shared_topic(system) } else { Model::of(system) };
+    let model = if beside { Model::on_shared_topic(system) } else { Model::new(system) };
     model.map_err(|error| Failed::config(error.to_string()))
 }
 

@@ -32,7 +32,7 @@ impl Crowd {
 
     /// Whose processes have these bounds.
     pub fn with(limits: Limits) -> Self {
-        let shared = SharedMemory::new(&Model::of(office()).unwrap(), LEASE_MS);
+        let shared = SharedMemory::new(&Model::new(office()).unwrap(), LEASE_MS);
         shared.set_now(START_MS);
         Self { shared, now_ms: START_MS, limits }
     }

@@ -62,7 +62,7 @@ impl World {
 
     /// Where other topics have ended before it began.
     pub fn following(limits: Limits, ends: Vec<(String, u64)>) -> Self {
-        let model = Model::of(office()).unwrap();
+        let model = Model::new(office()).unwrap();
         let reader = MemoryStore::new(&model);
         let connect = reader.clone();
         let ends = if ends.is_empty() { vec![(NEWS.to_owned(), 0)] } else { ends };
@@ -74,7 +74,7 @@ impl World {
 
     /// A process of those that share a database, and a broker for all topics; no partition is its own yet.
     pub fn beside(shared: &SharedMemory, limits: Limits) -> Self {
-        let (model, connect) = (Model::of(office()).unwrap(), shared.clone());
+        let (model, connect) = (Model::new(office()).unwrap(), shared.clone());
         Self::over(model, shared.reader().clone(), Box::new(move || Box::new(connect.connect())), limits, true)
     }
 
@@ -258,7 +258,7 @@ impl World {
     /// A far side reacts.
     pub fn react(&mut self, number: u64, reaction: Reaction<Vec<u8>>) {
         let attempt = self.attempts.get(&number).copied().unwrap_or_default();
-        self.input(Input::Far { number, attempt, reaction });
+        self.input(Input::EffectResult { number, attempt, reaction });
         self.run();
     }
 
@@ -321,7 +321,7 @@ impl World {
     pub fn parked(&self, subscription: &str) -> Vec<ParkedRow> {
         let mut rows = self.reader.all_parked(false, usize::MAX).unwrap();
         rows.retain(|row| row.subscription == subscription);
-        rows.sort_by_key(|row| row.place);
+        rows.sort_by_key(|row| row.position);
         rows
     }
 

@@ -19,7 +19,7 @@ use crate::support::{Gate, MS, quick};
 const MESSAGE: &str = r#"{"messageId":"msg-1","userContact":"01012341234","mno":"kt","sendTime":"2024-09-23","chatbotId":"0801234567","description":"test"}"#;
 
 fn engine() -> Arc<Engine> {
-    let model = Model::of(rcs::system()).unwrap();
+    let model = Model::new(rcs::system()).unwrap();
     let store = MemoryStore::new(&model);
     let options = EngineOptions {
         model,

@@ -221,7 +221,7 @@ pub fn engine_with(
     clock: Arc<dyn Clock>,
     reader: impl FnOnce(Arc<dyn Reader>) -> Arc<dyn Reader>,
 ) -> Arc<Engine> {
-    let model = Model::of(system).unwrap();
+    let model = Model::new(system).unwrap();
     let store = MemoryStore::new(&model);
     let options = EngineOptions {
         model,

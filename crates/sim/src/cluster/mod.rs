@@ -397,7 +397,7 @@ impl Cluster {
             Planned::Far { replica, life, number, attempt, reaction } => {
                 let at = &mut self.replicas[replica];
                 if let Some(process) = at.process.as_mut().filter(|_| at.life == life) {
-                    process.core.accept(Input::Far { number, attempt, reaction }, now);
+                    process.core.accept(Input::EffectResult { number, attempt, reaction }, now);
                     at.wake_ms = self.now_ms;
                 }
             }
@@ -467,7 +467,7 @@ impl Cluster {
 }
 
 fn declared(system: System) -> Arc<Model> {
-    match Model::of(system) {
+    match Model::new(system) {
         Ok(model) => model,
         Err(error) => panic!("{error}"),
     }

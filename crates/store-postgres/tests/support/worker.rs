@@ -11,7 +11,7 @@ use store_postgres::{PostgresOptions, PostgresOutbox, PostgresReader, PostgresSt
 
 /// The sample system.
 pub fn model() -> Arc<Model> {
-    Model::of(depot()).expect("well declared")
+    Model::new(depot()).expect("well declared")
 }
 
 /// The aggregate's table.

@@ -50,7 +50,7 @@ pub fn model(system: &'static str, fields: &[&str]) -> Arc<Model> {
         notes = notes.totals("colour", "writer");
     }
     let service = Service::new("note", 8080, Domain::Supporting, "Keeps notes.").view(notes);
-    Model::of(System::new(system, "events", "Notes.").service(service)).expect("well declared")
+    Model::new(System::new(system, "events", "Notes.").service(service)).expect("well declared")
 }
 
 /// Notes of few colours and authors, at instants out of order; some have no author, some no instant.
