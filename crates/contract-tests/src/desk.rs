@@ -9,8 +9,8 @@ use kernel::event::Cause;
 use ports::model::{Counter, Model, TableId};
 use ports::query::{Cursor, Page, Query, Start};
 use ports::{
-    Commit, CommitError, CounterDelta, EffectRow, LogQuery, OffsetUpdate, ParkedRow, Partition, Reader, Record, RowRef, RowWrite,
-    Store, TimerRow,
+    Commit, CommitError, CounterDelta, EffectRow, LogQuery, OffsetUpdate, ParkedRow, ParkedWork, Partition, Reader, Record,
+    RowRef, RowWrite, Store, TimerRow,
 };
 
 use crate::StoreFixture;
@@ -335,6 +335,6 @@ pub fn parked(subscription: &str, key: &str, place: u64) -> ParkedRow {
         dead: false,
         cause: "it does not answer".into(),
         since_ms: i64::try_from(place).unwrap_or_default() * 1000,
-        record: record(place, "Taken", key),
+        work: ParkedWork::Event(record(place, "Taken", key)),
     }
 }

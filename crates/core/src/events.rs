@@ -12,7 +12,7 @@ use super::rows::Slot;
 use super::{Core, Stop, guarded};
 use defects::{Defect, has};
 use ports::model::{Handling, RowKind, TableId};
-use ports::{ParkedRow, ParkedWrite, Record, RowRef};
+use ports::{ParkedRow, ParkedWork, ParkedWrite, Record, RowRef};
 
 /// Why an event could not be handled.
 pub enum Failed {
@@ -213,7 +213,7 @@ impl Core {
             dead: false,
             cause: String::new(),
             since_ms: self.now.as_millisecond(),
-            record: record.clone(),
+            work: ParkedWork::Event(record.clone()),
         }
     }
 

@@ -7,7 +7,7 @@ use super::subscriptions::{Phase, Place, Reached};
 use super::work::Work;
 use super::{Core, Stop};
 use defects::{Defect, has};
-use ports::{Delivery, Partition};
+use ports::{Delivery, ParkedWork, Partition};
 
 /// The items of one batch.
 #[derive(Default)]
@@ -117,11 +117,11 @@ impl Core {
             if rows.is_empty() {
                 self.parking.release(place, &key);
             }
-            items.work.extend(rows.into_iter().map(|row| Work::Event {
-                place,
-                parked: Some((row.position, row.attempts)),
-                record: Arc::new(row.record),
-            }));
+            for row in rows {
+                let parked = Some((row.position, row.attempts));
+                let ParkedWork::Event(record) = row.work else { continue };
+                items.work.push(Work::Event { place, parked, record: Arc::new(record) });
+            }
         }
         Ok(())
     }

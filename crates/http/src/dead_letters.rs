@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use driver::Engine;
 use pabal_core::Input;
-use ports::ParkedRow;
+use ports::{ParkedRow, ParkedWork};
 use serde_json::{Value, json};
 
 use crate::admin::{engine_named, limit, shown, tell, time};
@@ -69,8 +69,28 @@ fn shown_letter(system: &str, row: &ParkedRow) -> Value {
         "cause": row.cause,
         "since": time(row.since_ms),
         "nextTry": (!row.dead).then(|| time(row.next_try_ms)),
-        "event": shown(&row.record),
+        "event": shown_work(&row.work),
     })
+}
+
+fn shown_work(work: &ParkedWork) -> Value {
+    match work {
+        ParkedWork::Event(record) => shown(record),
+        ParkedWork::Timer(timer) => json!({
+            "timer": timer.name,
+            "table": timer.table,
+            "key": timer.key,
+            "due": time(timer.due_ms),
+            "cause": timer.cause,
+        }),
+        ParkedWork::Answer(answer) => json!({
+            "effect": answer.id,
+            "table": answer.table,
+            "key": answer.key,
+            "port": answer.port,
+            "cause": answer.cause,
+        }),
+    }
 }
 
 /// `POST /admin/dead-letters/redrive` and `…/discard`: the first event that is parked for a key is tried again, or given up.

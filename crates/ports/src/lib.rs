@@ -18,7 +18,8 @@ pub use outbox::Outbox;
 pub use query::{Condition, Cursor, Page, Query, Sort, Start, Total};
 pub use record::Record;
 pub use store::{
-    AnswerRow, Commit, CommitError, ConsumerOffset, CounterDelta, EffectRow, LogQuery, OffsetUpdate, ParkedRow, ParkedWrite,
-    Reader, Recovered, RowRef, RowWrite, Store, StoreError, StoredRow, TimerRow, TimerWrite,
+    AnswerRow, Commit, CommitError, ConsumerOffset, CounterDelta, EffectRow, LogQuery, OffsetUpdate, ParkedAnswer, ParkedRow,
+    ParkedTimer, ParkedWork, ParkedWrite, Reader, Recovered, RowRef, RowWrite, Store, StoreError, StoredRow, TimerRow,
+    TimerWrite,
 };
 pub use watchers::Watchers;

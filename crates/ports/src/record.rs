@@ -68,7 +68,7 @@ fn is_timed(data: &[u8]) -> bool {
 }
 
 /// Payloads are JSON already; where a record itself is written as JSON they stand in it as text.
-mod json_text {
+pub(crate) mod json_text {
     use serde::{Deserialize, Deserializer, Serializer};
 
     pub fn serialize<S: Serializer>(data: &[u8], serializer: S) -> Result<S::Ok, S::Error> {

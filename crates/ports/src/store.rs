@@ -1,5 +1,6 @@
 //! Store: state, log, positions, timers, effects and answers of one system, in one transaction.
 
+use kernel::Outcome;
 use kernel::event::Cause;
 use kernel::field::IndexValue;
 
@@ -313,7 +314,7 @@ pub struct EffectRow {
     pub withdrawn: bool,
 }
 
-/// A parked event.
+/// A parked event, timer or answer.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ParkedRow {
     /// The follower that could not handle it.
@@ -334,8 +335,67 @@ pub struct ParkedRow {
     pub cause: String,
     /// When it was parked, milliseconds since 1970.
     pub since_ms: i64,
-    /// The event, copied.
-    pub record: Record,
+    /// What could not be handled, copied.
+    pub work: ParkedWork,
+}
+
+/// What is parked. Tables are named as the store names them: their numbers hold only as long as the process runs.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase", tag = "kind")]
+#[allow(clippy::large_enum_variant)] // parking is rare; a box for each would cost more than it saves
+pub enum ParkedWork {
+    /// An event.
+    Event(Record),
+    /// A timer that was due.
+    Timer(ParkedTimer),
+    /// The outcome of an effect.
+    Answer(ParkedAnswer),
+}
+
+/// A timer that was due and could not be handled.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParkedTimer {
+    /// The aggregate's table, as the store names it.
+    pub table: String,
+    /// The aggregate's key.
+    pub key: String,
+    /// The timer's name.
+    pub name: String,
+    /// When it was due, milliseconds since 1970.
+    pub due_ms: i64,
+    /// Schema version of the command.
+    pub version: u16,
+    /// The command as JSON.
+    #[serde(with = "crate::record::json_text")]
+    pub command: Vec<u8>,
+    /// What set it.
+    pub cause: Cause,
+}
+
+/// The outcome of an effect that its aggregate could not be told.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ParkedAnswer {
+    /// The aggregate's table, as the store names it.
+    pub table: String,
+    /// The aggregate's key.
+    pub key: String,
+    /// The effect's number.
+    pub number: u64,
+    /// The effect's deterministic id.
+    pub id: String,
+    /// The port it went through.
+    pub port: String,
+    /// Schema version of the effect.
+    pub version: u16,
+    /// The effect as JSON.
+    #[serde(with = "crate::record::json_text")]
+    pub payload: Vec<u8>,
+    /// How it ended; a reply is JSON.
+    pub outcome: Outcome<Vec<u8>>,
+    /// What asked for it.
+    pub cause: Cause,
 }
 
 /// One change of the parked events.

@@ -63,8 +63,9 @@ fn put<'a>(work: &mut Pipeline<'a>, row: &'a ParkedRow) -> Result<(), Failed> {
         )
     };
     let sql = format!("WITH done AS ({change} RETURNING 1) SELECT expect(count(*), 1, '{MOVED}', 'parked events') FROM done");
-    let ParkedRow { subscription, key, partition, position: place, attempts, next_try_ms, dead, cause, since_ms, record } = row;
-    let record = serde_json::to_string(record).map_err(|error| Failed::Refused(error.to_string()))?;
+    let ParkedRow { subscription, key, partition, position: place, attempts, next_try_ms, dead, cause, since_ms, work: parked } =
+        row;
+    let record = serde_json::to_string(parked).map_err(|error| Failed::Refused(error.to_string()))?;
     let (partition, place, attempts) = (counted(*partition)?, whole(*place)?, counted(*attempts)?);
     // A cause is words for people; the one letter that the database does not take may well be what it is about.
     let cause = cause.replace('\0', " ");
@@ -116,7 +117,7 @@ fn parked(row: &Row) -> Result<ParkedRow, Failed> {
         dead: get(row, 6)?,
         cause: get(row, 7)?,
         since_ms: get(row, 8)?,
-        record: serde_json::from_str(get(row, 9)?).map_err(|error| Failed::Damaged(error.to_string()))?,
+        work: serde_json::from_str(get(row, 9)?).map_err(|error| Failed::Damaged(error.to_string()))?,
     })
 }
 

@@ -120,10 +120,20 @@ pub(crate) fn effects_after(conn: &Connection, shapes: &[Shape], number: u64, ro
 pub(crate) fn write_parked(conn: &Connection, write: &ParkedWrite) -> Result<(), Fault> {
     match write {
         ParkedWrite::Put(parked) => {
-            let ParkedRow { subscription, key, partition, position: place, attempts, next_try_ms, dead, cause, since_ms, record } =
-                parked;
+            let ParkedRow {
+                subscription,
+                key,
+                partition,
+                position: place,
+                attempts,
+                next_try_ms,
+                dead,
+                cause,
+                since_ms,
+                work: parked,
+            } = parked;
             let sql = format!("INSERT OR REPLACE INTO parked ({PARKED}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)");
-            let record = serde_json::to_string(record).map_err(unwritable)?;
+            let record = serde_json::to_string(parked).map_err(unwritable)?;
             let values = params![subscription, partition, key, Nat(*place), attempts, next_try_ms, dead, cause, since_ms, record];
             conn.prepare_cached(&sql)?.execute(values)?;
         }
@@ -197,7 +207,7 @@ fn parked(row: &Row<'_>) -> Result<ParkedRow> {
         dead: row.get(6)?,
         cause: row.get(7)?,
         since_ms: row.get(8)?,
-        record: from_str(&row.get::<_, String>(9)?).map_err(|error| unreadable(9, error))?,
+        work: from_str(&row.get::<_, String>(9)?).map_err(|error| unreadable(9, error))?,
     })
 }
 
