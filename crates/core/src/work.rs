@@ -226,6 +226,7 @@ impl Core {
                 key: row.key.clone(),
                 name: format!("far/{}/{place}", row.number),
                 due_ms: self.now.as_millisecond().saturating_add(after_ms),
+                version: 1,
                 command,
                 cause: row.cause.clone(),
             }));

@@ -267,6 +267,8 @@ pub struct TimerRow {
     pub name: String,
     /// Milliseconds since 1970.
     pub due_ms: i64,
+    /// Schema version of the command.
+    pub version: u16,
     /// The command as JSON.
     pub command: Vec<u8>,
     /// What set it.
@@ -306,6 +308,8 @@ pub struct EffectRow {
     pub port: String,
     /// The lane whose rate it shares.
     pub lane: Option<String>,
+    /// Schema version of the payload.
+    pub version: u16,
     /// The effect as JSON.
     pub payload: Vec<u8>,
     /// What asked for it.

@@ -7,13 +7,13 @@ use crate::error::{FENCED, Failed, MOVED};
 use crate::pipeline::Pipeline;
 use crate::session::Link;
 use crate::shape::Tables;
-use crate::value::{get, limit, most, natural, values, whole};
+use crate::value::{get, limit, most, natural, schema_version, values, whole};
 use crate::work::{cause_of, text_of};
 
 /// An instance's numbers stand above those of the instances before it.
 pub(crate) const NUMBERS: u32 = 40;
 
-const EFFECT: &str = "e.number, e.id, e.tbl, e.key, e.port, e.lane, e.payload, e.cause, e.withdrawn";
+const EFFECT: &str = "e.number, e.id, e.tbl, e.key, e.port, e.lane, e.version, e.payload, e.cause, e.withdrawn";
 
 /// Those that have ended, then the withdrawals, then what is new: a new effect says itself whether it is withdrawn.
 pub(crate) fn write<'a>(work: &mut Pipeline<'a>, tables: Tables<'a>, me: i64, commit: &'a Commit) -> Result<(), Failed> {
@@ -37,10 +37,10 @@ pub(crate) fn write<'a>(work: &mut Pipeline<'a>, tables: Tables<'a>, me: i64, co
     }
     let new = &commit.effects;
     let texts = |text: fn(&EffectRow) -> &str| new.iter().map(text).collect::<Vec<_>>();
-    let sql = "INSERT INTO effect (number, owner, id, tbl, key, port, lane, payload, cause, withdrawn) \
-               SELECT number, $10::int8, id, tbl, key, port, lane, payload, cause, withdrawn \
-               FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bytea[], $8::text[], \
-               $9::bool[]) AS u(number, id, tbl, key, port, lane, payload, cause, withdrawn)";
+    let sql = "INSERT INTO effect (number, owner, id, tbl, key, port, lane, version, payload, cause, withdrawn) \
+               SELECT number, $11::int8, id, tbl, key, port, lane, version, payload, cause, withdrawn \
+               FROM unnest($1::int8[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int4[], $8::bytea[], \
+               $9::text[], $10::bool[]) AS u(number, id, tbl, key, port, lane, version, payload, cause, withdrawn)";
     work.add(
         sql,
         values![
@@ -50,6 +50,7 @@ pub(crate) fn write<'a>(work: &mut Pipeline<'a>, tables: Tables<'a>, me: i64, co
             texts(|effect| &effect.key),
             texts(|effect| &effect.port),
             new.iter().map(|effect| effect.lane.as_deref()).collect::<Vec<_>>(),
+            new.iter().map(|effect| i32::from(effect.version)).collect::<Vec<_>>(),
             new.iter().map(|effect| effect.payload.as_slice()).collect::<Vec<_>>(),
             new.iter().map(|effect| text_of(&effect.cause)).collect::<Result<Vec<_>, _>>()?,
             new.iter().map(|effect| effect.withdrawn).collect::<Vec<_>>(),
@@ -120,8 +121,9 @@ fn effect(row: &Row, tables: Tables<'_>) -> Result<EffectRow, Failed> {
         key: get(row, 3)?,
         port: get(row, 4)?,
         lane: get(row, 5)?,
-        payload: get(row, 6)?,
-        cause: cause_of(row, 7)?,
-        withdrawn: get(row, 8)?,
+        version: schema_version(row, 6)?,
+        payload: get(row, 7)?,
+        cause: cause_of(row, 8)?,
+        withdrawn: get(row, 9)?,
     })
 }

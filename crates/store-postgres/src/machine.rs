@@ -12,7 +12,8 @@ use crate::value::values;
 /// What names a table here names it by its text: it is read by people too, and it changes places with another in a rebuild.
 /// Texts sort by their bytes, in the database as in the machine. Tables that are small and always changing are vacuumed
 /// often and have room for new versions of a row on its own page.
-const MIGRATIONS: &[&str] = &[r#"
+const MIGRATIONS: &[&str] = &[
+    r#"
     CREATE TABLE machine (
         one boolean PRIMARY KEY DEFAULT true CHECK (one),
         system text NOT NULL, service text NOT NULL,
@@ -122,7 +123,13 @@ const MIGRATIONS: &[&str] = &[r#"
             END IF;
             RAISE EXCEPTION 'commit % cannot follow commit %', wanted, there.last_commit USING ERRCODE = 'PB003';
         END $$;
-"#];
+"#,
+    "
+    -- Commands and effects say the schema version of their JSON.
+    ALTER TABLE timer ADD COLUMN version integer NOT NULL DEFAULT 1;
+    ALTER TABLE effect ADD COLUMN version integer NOT NULL DEFAULT 1;
+",
+];
 
 /// The oldest version that can work on a schema of the newest.
 const COMPATIBLE: i32 = 1;

@@ -10,7 +10,7 @@ use tokio_postgres::types::Type;
 use crate::error::Failed;
 use crate::pipeline::Pipeline;
 use crate::session::Link;
-use crate::value::{Value, get, limit, most, natural, values};
+use crate::value::{Value, get, limit, most, natural, schema_version, values};
 
 /// What is selected first where [`record`] reads.
 pub(crate) const RECORD: &str =
@@ -108,13 +108,12 @@ fn between(query: &LogQuery, after: u64, upto: u64, rows: usize) -> (String, Vec
 
 /// A record whose columns begin there.
 pub(crate) fn record(row: &Row, at: usize) -> Result<Record, Failed> {
-    let version: i32 = get(row, at + 4)?;
     Ok(Record {
         seq: natural(row, at)?,
         id: get(row, at + 1)?,
         source: get(row, at + 2)?,
         event_type: get(row, at + 3)?,
-        version: u16::try_from(version).map_err(|_| Failed::Damaged(format!("{version} is no schema version")))?,
+        version: schema_version(row, at + 4)?,
         key: get(row, at + 5)?,
         time_ms: get(row, at + 6)?,
         cause: Cause {

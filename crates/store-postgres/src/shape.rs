@@ -8,7 +8,7 @@ use ports::{Model, StoredRow};
 use tokio_postgres::Row;
 
 use crate::error::{Failed, OpenError};
-use crate::value::{get, natural};
+use crate::value::{get, natural, schema_version};
 
 /// What every statement that reads rows selects first, for [`stored`].
 pub(crate) const ROW: &str = "id, key, version, schema, data";
@@ -198,12 +198,11 @@ fn fitting(name: &str) -> String {
 /// A row selected by [`ROW`].
 pub(crate) fn stored(row: &Row) -> Result<StoredRow, Failed> {
     let id: Option<i64> = get(row, 0)?;
-    let schema: i32 = get(row, 3)?;
     Ok(StoredRow {
         id: id.and_then(|id| u64::try_from(id).ok()),
         key: get(row, 1)?,
         version: natural(row, 2)?,
-        schema: u16::try_from(schema).map_err(|_| Failed::Damaged(format!("{schema} is no schema version")))?,
+        schema: schema_version(row, 3)?,
         data: get(row, 4)?,
     })
 }

@@ -11,7 +11,7 @@ use crate::error::{Failed, MOVED};
 use crate::pipeline::Pipeline;
 use crate::session::Link;
 use crate::shape::Tables;
-use crate::value::{get, limit, values};
+use crate::value::{get, limit, schema_version, values};
 use crate::work::{cause_of, text_of};
 
 /// By table, key and name: in the order in which their rows are locked.
@@ -85,16 +85,18 @@ fn set<'a>(work: &mut Pipeline<'a>, last: &Named<'a, Option<&'a TimerRow>>) -> R
     if set.is_empty() {
         return Ok(());
     }
-    let sql = "INSERT INTO timer (tbl, key, name, due_ms, command, cause) SELECT tbl, key, name, due_ms, command, cause \
-               FROM unnest($1::text[], $2::text[], $3::text[], $4::int8[], $5::bytea[], $6::text[]) \
-               WITH ORDINALITY AS u(tbl, key, name, due_ms, command, cause, place) ORDER BY place \
-               ON CONFLICT (tbl, key, name) DO UPDATE SET due_ms = excluded.due_ms, command = excluded.command, \
-               cause = excluded.cause, claimed_by = NULL, claimed_until = NULL";
+    let sql = "INSERT INTO timer (tbl, key, name, due_ms, version, command, cause) \
+               SELECT tbl, key, name, due_ms, version, command, cause \
+               FROM unnest($1::text[], $2::text[], $3::text[], $4::int8[], $5::int4[], $6::bytea[], $7::text[]) \
+               WITH ORDINALITY AS u(tbl, key, name, due_ms, version, command, cause, place) ORDER BY place \
+               ON CONFLICT (tbl, key, name) DO UPDATE SET due_ms = excluded.due_ms, version = excluded.version, \
+               command = excluded.command, cause = excluded.cause, claimed_by = NULL, claimed_until = NULL";
     let (tbl, key, name) = apart(set.iter().map(|(at, _)| *at));
     let causes = set.iter().map(|(_, row)| text_of(&row.cause)).collect::<Result<Vec<_>, _>>()?;
     let due: Vec<i64> = set.iter().map(|(_, row)| row.due_ms).collect();
+    let versions: Vec<i32> = set.iter().map(|(_, row)| i32::from(row.version)).collect();
     let commands: Vec<&[u8]> = set.iter().map(|(_, row)| row.command.as_slice()).collect();
-    work.add(sql, values![tbl, key, name, due, commands, causes]);
+    work.add(sql, values![tbl, key, name, due, versions, commands, causes]);
     Ok(())
 }
 
@@ -102,7 +104,7 @@ fn set<'a>(work: &mut Pipeline<'a>, last: &Named<'a, Option<&'a TimerRow>>) -> R
 const FREE: &str = "(claimed_by IS NULL OR claimed_by = $1 OR claimed_until <= clock_timestamp() \
                     OR NOT EXISTS (SELECT 1 FROM instance i WHERE i.number = claimed_by AND NOT i.fenced))";
 
-const TIMER: &str = "tbl, key, name, due_ms, command, cause";
+const TIMER: &str = "tbl, key, name, due_ms, version, command, cause";
 
 /// Due timers, earliest first, and claims them. Those of tables that only another version knows are left to it.
 pub(crate) async fn due(
@@ -123,7 +125,7 @@ pub(crate) async fn due(
              ORDER BY due_ms, tbl, key, name LIMIT $4 FOR UPDATE SKIP LOCKED) \
              UPDATE timer t SET claimed_by = $1, claimed_until = clock_timestamp() + $5 * interval '1 millisecond' \
              FROM found WHERE t.tbl = found.tbl AND t.key = found.key AND t.name = found.name \
-             RETURNING t.tbl, t.key, t.name, t.due_ms, t.command, t.cause"
+             RETURNING t.tbl, t.key, t.name, t.due_ms, t.version, t.command, t.cause"
         );
         let mut work = Pipeline::default();
         #[allow(clippy::cast_precision_loss)] // as the database multiplies intervals; it is some seconds
@@ -160,7 +162,8 @@ fn timer(row: &Row, tables: Tables<'_>) -> Result<TimerRow, Failed> {
         key: get(row, 1)?,
         name: get(row, 2)?,
         due_ms: get(row, 3)?,
-        command: get(row, 4)?,
-        cause: cause_of(row, 5)?,
+        version: schema_version(row, 4)?,
+        command: get(row, 5)?,
+        cause: cause_of(row, 6)?,
     })
 }

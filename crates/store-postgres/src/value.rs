@@ -92,6 +92,12 @@ pub(crate) fn natural(row: &Row, column: usize) -> Result<u64, Failed> {
     u64::try_from(number).map_err(|_| Failed::Damaged(format!("{number} should not be negative")))
 }
 
+/// A column that holds a schema version.
+pub(crate) fn schema_version(row: &Row, column: usize) -> Result<u16, Failed> {
+    let version: i32 = get(row, column)?;
+    u16::try_from(version).map_err(|_| Failed::Damaged(format!("{version} is not a schema version")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -89,6 +89,11 @@ const MIGRATIONS: &[&str] = &[
     DROP TABLE parked_before;
     CREATE INDEX parked_by_age ON parked(since_ms, follower, partition, place);
 ",
+    "
+    -- Commands and effects say the schema version of their JSON.
+    ALTER TABLE timer ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE effect ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+",
 ];
 
 /// The version that this code writes.

@@ -13,7 +13,7 @@ use crate::error::Fault;
 use crate::shape::Shape;
 use crate::value::{Nat, limit};
 
-const EFFECT: &str = "number, id, tbl, key, port, lane, payload, cause, withdrawn";
+const EFFECT: &str = "number, id, tbl, key, port, lane, version, payload, cause, withdrawn";
 const PARKED: &str = "follower, partition, key, place, attempts, next_try_ms, dead, cause, since_ms, record";
 
 /// A table's name, by which everything else is filed.
@@ -46,9 +46,10 @@ pub(crate) fn orphan(conn: &Connection, shapes: &[Shape]) -> Result<Option<Strin
 
 pub(crate) fn write_timer(conn: &Connection, shapes: &[Shape], write: &TimerWrite) -> Result<(), Fault> {
     match write {
-        TimerWrite::Set(TimerRow { table, key, name, due_ms, command, cause }) => {
-            let sql = "INSERT OR REPLACE INTO timer (tbl, key, name, due_ms, command, cause) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-            let values = params![name_of(shapes, *table)?, key, name, due_ms, command, text(cause)?];
+        TimerWrite::Set(TimerRow { table, key, name, due_ms, version, command, cause }) => {
+            let sql = "INSERT OR REPLACE INTO timer (tbl, key, name, due_ms, version, command, cause) \
+                       VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+            let values = params![name_of(shapes, *table)?, key, name, due_ms, version, command, text(cause)?];
             conn.prepare_cached(sql)?.execute(values)?;
         }
         TimerWrite::Clear { table, key, name, .. } => {
@@ -60,7 +61,7 @@ pub(crate) fn write_timer(conn: &Connection, shapes: &[Shape], write: &TimerWrit
 }
 
 pub(crate) fn timers_due(conn: &Connection, shapes: &[Shape], until_ms: i64, rows: usize) -> Result<Vec<TimerRow>> {
-    let sql = "SELECT tbl, key, name, due_ms, command, cause FROM timer WHERE due_ms <= ?1 \
+    let sql = "SELECT tbl, key, name, due_ms, version, command, cause FROM timer WHERE due_ms <= ?1 \
                ORDER BY due_ms, tbl, key, name LIMIT ?2";
     list(conn, sql, params![until_ms, limit(rows)], |row| {
         Ok(TimerRow {
@@ -68,8 +69,9 @@ pub(crate) fn timers_due(conn: &Connection, shapes: &[Shape], until_ms: i64, row
             key: row.get(1)?,
             name: row.get(2)?,
             due_ms: row.get(3)?,
-            command: row.get(4)?,
-            cause: cause(row, 5)?,
+            version: row.get(4)?,
+            command: row.get(5)?,
+            cause: cause(row, 6)?,
         })
     })
 }
@@ -90,11 +92,11 @@ pub(crate) fn write_effects(
         conn.prepare_cached(sql)?.execute(params![key, name_of(shapes, *table)?])?;
     }
     for effect in asked {
-        let EffectRow { number, id, table, key, port, lane, payload, cause, withdrawn } = effect;
-        let sql = "INSERT INTO effect (number, id, tbl, key, port, lane, payload, cause, withdrawn) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+        let EffectRow { number, id, table, key, port, lane, version, payload, cause, withdrawn } = effect;
+        let sql = "INSERT INTO effect (number, id, tbl, key, port, lane, version, payload, cause, withdrawn) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)";
         let table = name_of(shapes, *table)?;
-        let values = params![Nat(*number), id, table, key, port, lane, payload, text(cause)?, withdrawn];
+        let values = params![Nat(*number), id, table, key, port, lane, version, payload, text(cause)?, withdrawn];
         conn.prepare_cached(sql)?.execute(values)?;
     }
     Ok(())
@@ -110,9 +112,10 @@ pub(crate) fn effects_after(conn: &Connection, shapes: &[Shape], number: u64, ro
             key: row.get(3)?,
             port: row.get(4)?,
             lane: row.get(5)?,
-            payload: row.get(6)?,
-            cause: cause(row, 7)?,
-            withdrawn: row.get(8)?,
+            version: row.get(6)?,
+            payload: row.get(7)?,
+            cause: cause(row, 8)?,
+            withdrawn: row.get(9)?,
         })
     })
 }
