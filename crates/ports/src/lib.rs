@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod backoff;
 pub mod broker;
 pub mod channel;
 pub mod clock;
@@ -10,6 +11,7 @@ pub mod record;
 pub mod store;
 pub mod watchers;
 
+pub use backoff::Backoff;
 pub use broker::{Broker, BrokerError, Delivery, GroupMember, Partition, Publisher, Stamp};
 pub use channel::Channel;
 pub use clock::{Clock, Ids};
