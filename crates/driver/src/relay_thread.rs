@@ -2,43 +2,43 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use pabal_core::{Relay, Relayed};
-use ports::{Outbox, Publisher};
+use ports::{Backoff, Outbox, Publisher};
 
 /// Records published at once, at most.
-const BATCH: usize = 1_000;
+const BATCH_RECORDS: usize = 1_000;
 
-/// Without a word from the outbox it is looked at so often, should one have been missed.
-const POLL: Duration = Duration::from_millis(500);
+/// How often an idle outbox is read, in case a notification was missed.
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// While another relay has the lease it is asked for so often.
-const STANDBY: Duration = Duration::from_secs(1);
+/// How often the lease is asked for while another relay holds it.
+const STANDBY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The first pause after an error; it doubles up to the last.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// After a turn that failed.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
 
-/// A relay at work. Dropped, it goes on; [`Relaying::stop`] ends it.
-pub struct Relaying {
-    wake: SyncSender<()>,
+/// A running relay. Dropping it does not end it; [`RelayThread::stop`] does.
+pub struct RelayThread {
+    waker: SyncSender<()>,
     stopping: Arc<AtomicBool>,
-    told: Arc<Told>,
+    metrics: Arc<RelayMetrics>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// What is known of a relay.
+/// What a relay has done so far.
 #[derive(Default)]
-struct Told {
+struct RelayMetrics {
     sent: AtomicU64,
     errors: AtomicU64,
     failing: AtomicBool,
     leading: AtomicBool,
 }
 
-/// How a relay is doing.
+/// The state of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RelayStatus {
     /// Records published since the start.
@@ -47,18 +47,18 @@ pub struct RelayStatus {
     pub errors: u64,
     /// The last turn failed.
     pub failing: bool,
-    /// It has the lease.
+    /// It holds the lease.
     pub leading: bool,
 }
 
-/// Tells how a relay is doing.
+/// Reads the state of a relay.
 #[derive(Clone)]
-pub struct RelayWatch(Arc<Told>);
+pub struct RelayWatch(Arc<RelayMetrics>);
 
 impl RelayWatch {
-    /// Now.
+    /// The current state.
     pub fn status(&self) -> RelayStatus {
-        let Told { sent, errors, failing, leading } = &*self.0;
+        let RelayMetrics { sent, errors, failing, leading } = &*self.0;
         RelayStatus {
             sent: sent.load(Ordering::Relaxed),
             errors: errors.load(Ordering::Relaxed),
@@ -68,69 +68,87 @@ impl RelayWatch {
     }
 }
 
-impl Relaying {
+impl RelayThread {
     /// Starts the thread.
-    pub fn start(topic: &str, mut outbox: Box<dyn Outbox>, mut publisher: Box<dyn Publisher>) -> Result<Self, std::io::Error> {
-        let (wake, woken) = sync_channel(1);
-        let bell = wake.clone();
-        outbox.watch(Box::new(move || ring(&bell)));
-        let (stopping, told) = (Arc::new(AtomicBool::new(false)), Arc::<Told>::default());
-        let (stop, tell) = (stopping.clone(), told.clone());
-        let mut relay = Relay::new(topic, BATCH);
-        let work = move || {
-            let mut retry = RETRY.0;
-            while !stop.load(Ordering::Acquire) {
-                let turned = relay.turn(outbox.as_mut(), publisher.as_mut());
-                tell.note(turned.as_ref().ok());
-                let pause = match turned {
-                    Ok(Relayed::Sent(_)) => Duration::ZERO,
-                    Ok(Relayed::Idle) => POLL,
-                    Ok(Relayed::Standby) => STANDBY,
-                    Err(error) => {
-                        tracing::warn!(%error, "the relay begins again");
-                        retry = (retry * 2).min(RETRY.1);
-                        retry
-                    }
-                };
-                retry = if pause < RETRY.0 { RETRY.0 } else { retry };
-                if !pause.is_zero() && matches!(woken.recv_timeout(pause), Err(RecvTimeoutError::Disconnected)) {
-                    return;
-                }
-            }
+    pub fn start(topic: &str, outbox: Box<dyn Outbox>, publisher: Box<dyn Publisher>) -> Result<Self, std::io::Error> {
+        let (waker, woken) = sync_channel(1);
+        let (stopping, metrics) = (Arc::<AtomicBool>::default(), Arc::<RelayMetrics>::default());
+        let mut work = Work {
+            relay: Relay::new(topic, BATCH_RECORDS),
+            outbox,
+            publisher,
+            woken,
+            stopping: stopping.clone(),
+            metrics: metrics.clone(),
         };
-        let thread = std::thread::Builder::new().name(format!("relay-{topic}")).spawn(work)?;
-        Ok(Self { wake, stopping, told, thread: Some(thread) })
+        let on_commit = waker.clone();
+        work.outbox.watch(Box::new(move || notify(&on_commit)));
+        let thread = std::thread::Builder::new().name(format!("relay-{topic}")).spawn(move || work.run())?;
+        Ok(Self { waker, stopping, metrics, thread: Some(thread) })
     }
 
-    /// There may be something to publish.
+    /// Makes it look for records now.
     pub fn wake(&self) {
-        ring(&self.wake);
+        notify(&self.waker);
     }
 
-    /// For who wants to know how it is doing.
+    /// A handle that reads its state.
     pub fn watch(&self) -> RelayWatch {
-        RelayWatch(self.told.clone())
+        RelayWatch(self.metrics.clone())
     }
 
-    /// Ends it after the turn that is under way.
+    /// Ends it after the turn in progress.
     pub fn stop(&mut self) {
         self.stopping.store(true, Ordering::Release);
         self.wake();
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
-            tracing::error!("the relay had panicked");
+            tracing::error!("the relay panicked");
         }
     }
 }
 
-fn ring(bell: &SyncSender<()>) {
-    // One that rings already is enough, and one that nobody hears any more is none.
-    let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) = bell.try_send(());
+fn notify(waker: &SyncSender<()>) {
+    // One pending notification is enough, and a relay that has ended needs none.
+    let (Ok(()) | Err(TrySendError::Full(()) | TrySendError::Disconnected(()))) = waker.try_send(());
 }
 
-impl Told {
-    fn note(&self, turned: Option<&Relayed>) {
+/// What the thread owns.
+struct Work {
+    relay: Relay,
+    outbox: Box<dyn Outbox>,
+    publisher: Box<dyn Publisher>,
+    woken: Receiver<()>,
+    stopping: Arc<AtomicBool>,
+    metrics: Arc<RelayMetrics>,
+}
+
+impl Work {
+    fn run(&mut self) {
+        let mut failures = 0;
+        while !self.stopping.load(Ordering::Acquire) {
+            let turned = self.relay.turn(self.outbox.as_mut(), self.publisher.as_mut());
+            self.metrics.record(turned.as_ref().ok());
+            failures = if turned.is_ok() { 0 } else { failures + 1 };
+            let wait = match turned {
+                Ok(Relayed::Sent(_)) => Duration::ZERO,
+                Ok(Relayed::Idle) => POLL_INTERVAL,
+                Ok(Relayed::Standby) => STANDBY_INTERVAL,
+                Err(error) => {
+                    tracing::warn!(%error, "a turn of the relay failed; trying again");
+                    BACKOFF.delay(failures)
+                }
+            };
+            if !wait.is_zero() && matches!(self.woken.recv_timeout(wait), Err(RecvTimeoutError::Disconnected)) {
+                return;
+            }
+        }
+    }
+}
+
+impl RelayMetrics {
+    fn record(&self, turned: Option<&Relayed>) {
         self.failing.store(turned.is_none(), Ordering::Relaxed);
         self.leading.store(matches!(turned, Some(Relayed::Sent(_) | Relayed::Idle)), Ordering::Relaxed);
         match turned {

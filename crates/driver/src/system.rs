@@ -1,15 +1,15 @@
-//! The clock and the ids of a process.
+//! The system clock, and generated ids.
 
 use kernel::Timestamp;
 use ports::{Clock, Ids};
 
-/// The machine's clock.
+/// The clock of the operating system, in milliseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
-        // The log's times have milliseconds; an answer must not show more than what is stored.
+        // The log stores milliseconds; a response must not show more than what is stored.
         let now = Timestamp::now();
         Timestamp::from_millisecond(now.as_millisecond()).unwrap_or(now)
     }

@@ -1,4 +1,4 @@
-//! The embedded broker: systems in one process follow each other by reading the other's log.
+//! The embedded broker: systems in one process subscribe to each other by reading the other's log.
 //!
 //! An event is in its topic because it is in its log; nothing is copied, and nothing can be lost between the two.
 
@@ -15,13 +15,13 @@ pub struct Topics {
 }
 
 impl Topics {
-    /// Names the log behind a topic; one named again takes the place of the one before. Wakes who watches already.
+    /// Sets the log behind a topic, replacing any earlier one, and wakes the topic's watchers.
     pub fn add(&self, topic: &str, reader: Arc<dyn Reader>) {
         self.readers().insert(topic.to_owned(), reader);
         self.committed(topic);
     }
 
-    /// Says that a topic's log may have more: its system's driver does so after every commit with events.
+    /// Wakes the topic's watchers: its log has grown.
     pub fn committed(&self, topic: &str) {
         self.watchers.wake(topic);
     }
@@ -39,12 +39,12 @@ impl Topics {
 impl Broker for Topics {
     fn fetch(&self, partition: &Partition, after: u64, limit: usize) -> Result<Vec<Delivery>, BrokerError> {
         let query = LogQuery { after, limit, ..LogQuery::default() };
-        let records = self.reader(partition).map_or_else(|| Ok(Vec::new()), |reader| reader.log(&query)).map_err(silent)?;
+        let records = self.reader(partition).map_or_else(|| Ok(Vec::new()), |reader| reader.log(&query)).map_err(broker_error)?;
         Ok(records.into_iter().map(|record| Delivery { record, stamp: None }).collect())
     }
 
     fn end(&self, partition: &Partition) -> Result<u64, BrokerError> {
-        self.reader(partition).map_or(Ok(0), |reader| reader.last_seq()).map_err(silent)
+        self.reader(partition).map_or(Ok(0), |reader| reader.last_seq()).map_err(broker_error)
     }
 
     fn watch(&self, topic: &str, wake: Box<dyn Fn() + Send + Sync>) {
@@ -52,7 +52,7 @@ impl Broker for Topics {
     }
 }
 
-#[allow(clippy::needless_pass_by_value)] // it stands where `map_err` hands over what it has
-fn silent(error: StoreError) -> BrokerError {
+#[allow(clippy::needless_pass_by_value)] // the signature that `map_err` takes
+fn broker_error(error: StoreError) -> BrokerError {
     BrokerError(error.to_string())
 }

@@ -1,4 +1,4 @@
-//! The driver: a core on its own thread, and those who talk to it.
+//! The driver: a core on its own thread, and the callers of its engine.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../../core/tests/common/mod.rs"]
@@ -21,8 +21,8 @@ use kernel::{Aggregate, EffectCall, Reaction, RetrySafety};
 use pabal_core::{CommandError, CommandOutcome, CommandRequest, Input, Limits, Wait};
 use ports::{Channel, Model, Reader};
 
-/// What an engine stands on.
-struct Ground {
+/// A store, a clock and a broker under a test's control, and the engine's options.
+struct Fixture {
     store: Fickle,
     reader: MemoryStore,
     clock: ManualClock,
@@ -32,7 +32,7 @@ struct Ground {
     limits: Limits,
 }
 
-impl Ground {
+impl Fixture {
     fn new() -> Self {
         let model = Model::new(office()).unwrap();
         let reader = MemoryStore::new(&model);
@@ -53,7 +53,7 @@ impl Ground {
             channels: self.channels.clone(),
             broker: Some(Arc::new(self.broker.clone())),
             group: None,
-            follow_later: false,
+            join_later: false,
         })
         .unwrap()
     }
@@ -65,7 +65,7 @@ impl Ground {
     }
 }
 
-fn order<A: Aggregate>(engine: &Engine, key: &str, command: A::Command) -> CommandRequest {
+fn request<A: Aggregate>(engine: &Engine, key: &str, command: A::Command) -> CommandRequest {
     CommandRequest {
         table: engine.model().by_type(std::any::TypeId::of::<A>()).unwrap(),
         key: key.into(),
@@ -80,53 +80,53 @@ fn order<A: Aggregate>(engine: &Engine, key: &str, command: A::Command) -> Comma
 }
 
 async fn write(engine: &Engine, key: &str, text: &str) -> Result<CommandOutcome, CommandError> {
-    engine.submit(order::<Note>(engine, key, Do::Write(text.into()))).await
+    engine.submit(request::<Note>(engine, key, Do::Write(text.into()))).await
 }
 
-/// Sends an errand out and waits until something has come of it.
+/// Calls an effect and waits until its outcome is in the state.
 async fn errand<A: Aggregate<Command = Go>>(
     engine: &Engine,
     text: &str,
     heard: fn(&A) -> bool,
 ) -> Result<CommandOutcome, CommandError> {
-    let mut order = order::<A>(engine, "e", Go::Out(1, text.into(), None));
+    let mut request = request::<A>(engine, "e", Go::Out(1, text.into(), None));
     let settled = move |state: &kernel::context::Opaque| state.downcast_ref::<A>().is_some_and(heard);
-    order.wait = Some(Wait { settled: Arc::new(settled), deadline_ms: i64::MAX });
-    engine.submit(order).await
+    request.wait = Some(Wait { settled: Arc::new(settled), deadline_ms: i64::MAX });
+    engine.submit(request).await
 }
 
-/// Polls a future once: an order is in the inbox then, or refused.
+/// Polls a future once: its command is in the inbox then, or rejected.
 fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Waits for a commit after which it is so.
-async fn until(engine: &Engine, mut so: impl FnMut() -> bool) {
+/// Waits for a commit after which the condition holds.
+async fn until(engine: &Engine, mut holds: impl FnMut() -> bool) {
     let mut committed = engine.committed();
-    while !so() {
+    while !holds() {
         committed.changed().await.unwrap();
     }
 }
 
 #[tokio::test]
-async fn an_order_is_answered_once_it_is_committed() {
-    let ground = Ground::new();
-    let engine = ground.start();
+async fn a_command_is_answered_once_it_is_committed() {
+    let fixture = Fixture::new();
+    let engine = fixture.start();
     let key = engine.fresh_key();
     assert_eq!(key, "key-1");
     let done = write(&engine, &key, "one").await.unwrap();
     assert_eq!((done.created, done.id, done.version), (true, 1, 1));
-    assert_eq!(ground.text("desk", "note", &key), r#"{"text":"one"}"#);
-    assert!(matches!(engine.submit(order::<Note>(&engine, "a", Do::Refuse)).await, Err(CommandError::Rejected(_))));
-    assert!(matches!(engine.submit(order::<Note>(&engine, "a", Do::Panic)).await, Err(CommandError::Fault(_))));
+    assert_eq!(fixture.text("desk", "note", &key), r#"{"text":"one"}"#);
+    assert!(matches!(engine.submit(request::<Note>(&engine, "a", Do::Refuse)).await, Err(CommandError::Rejected(_))));
+    assert!(matches!(engine.submit(request::<Note>(&engine, "a", Do::Panic)).await, Err(CommandError::Fault(_))));
     assert_eq!(*engine.committed().borrow(), 2, "the note and its copy");
     engine.stop().await;
 }
 
 #[tokio::test]
-async fn what_was_accepted_is_answered_before_it_stops_and_nothing_afterwards() {
-    let ground = Ground::new();
-    let engine = ground.start();
+async fn accepted_commands_are_answered_before_the_engine_stops_and_later_ones_are_unavailable() {
+    let fixture = Fixture::new();
+    let engine = fixture.start();
     let keys: Vec<_> = (0..50).map(|place| format!("n-{place}")).collect();
     let mut writes: Vec<_> = keys.iter().map(|key| Box::pin(write(&engine, key, "one"))).collect();
     let early: Vec<_> = writes.iter_mut().map(poll_once).collect();
@@ -135,25 +135,25 @@ async fn what_was_accepted_is_answered_before_it_stops_and_nothing_afterwards() 
         let result = if early.is_ready() { early } else { Poll::Ready(write.await) };
         assert!(matches!(result, Poll::Ready(Ok(_))), "{result:?}");
     }
-    assert!(keys.iter().all(|key| !ground.text("desk", "note", key).is_empty()));
+    assert!(keys.iter().all(|key| !fixture.text("desk", "note", key).is_empty()));
     assert!(matches!(write(&engine, "late", "one").await, Err(CommandError::Unavailable(_))));
     assert!(matches!(engine.tell(Input::Rebuild { view: "lines".into() }), Err(CommandError::Unavailable(_))));
     assert!(!engine.status().healthy, "the writer has ended");
     engine.stop().await;
-    let again = ground.start();
+    let again = fixture.start();
     assert_eq!(write(&again, "n-0", "two").await.unwrap().version, 2);
     again.stop().await;
 }
 
 #[tokio::test]
-async fn more_than_the_inbox_holds_is_overloaded_at_once() {
-    let mut ground = Ground::new();
-    ground.limits.queue = 2;
-    let engine = ground.start();
+async fn commands_beyond_the_inbox_are_overloaded_at_once() {
+    let mut fixture = Fixture::new();
+    fixture.limits.queue = 2;
+    let engine = fixture.start();
     let keys: Vec<_> = (0..10).map(|place| format!("n-{place}")).collect();
     let mut writes: Vec<_> = keys.iter().map(|key| Box::pin(write(&engine, key, "one"))).collect();
     let early: Vec<_> = {
-        let _held = ground.store.plan(); // the writer stands still as long as the test holds the store
+        let _held = fixture.store.plan(); // the writer blocks while the test holds the store
         writes.iter_mut().map(poll_once).collect()
     };
     let mut overloaded = 0;
@@ -162,20 +162,20 @@ async fn more_than_the_inbox_holds_is_overloaded_at_once() {
         assert!(matches!(result, Ok(_) | Err(CommandError::Overloaded)), "{result:?}");
         overloaded += usize::from(result.is_err());
     }
-    assert!((6..10).contains(&overloaded), "two in the inbox, two in the core: {overloaded}");
+    assert!((6..10).contains(&overloaded), "the inbox and the core each hold two: {overloaded}");
     engine.stop().await;
 }
 
 #[tokio::test]
-async fn far_sides_are_called_and_their_answers_are_told() {
-    let ground = Ground::new();
-    let engine = ground.start();
+async fn effect_handlers_are_called_and_their_outcomes_reach_the_aggregate() {
+    let fixture = Fixture::new();
+    let engine = fixture.start();
     let done = errand::<Errand>(&engine, "go", |errand| !errand.heard.is_empty()).await.unwrap();
     assert!(done.state.unwrap().contains("1: done 1"));
     engine.stop().await;
 }
 
-/// A channel that answers, or panics where it is told to.
+/// A channel that answers on its second poll, or panics when the effect says so.
 struct Slow;
 
 impl Channel for Slow {
@@ -189,30 +189,30 @@ impl Channel for Slow {
     ) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
         Box::pin(async move {
             tokio::task::yield_now().await;
-            assert!(!String::from_utf8_lossy(effect).contains("panic"), "as it was told");
+            assert!(!String::from_utf8_lossy(effect).contains("panic"), "the effect says so");
             Reaction::reply(json(&format!("slowly, at attempt {}", call.attempt)))
         })
     }
 }
 
 #[tokio::test]
-async fn a_slow_channel_takes_the_far_sides_place() {
-    let mut ground = Ground::new();
-    ground.channels.insert("messenger".into(), Arc::new(Slow));
-    let engine = ground.start();
+async fn a_channel_replaces_the_effect_handler() {
+    let mut fixture = Fixture::new();
+    fixture.channels.insert("messenger".into(), Arc::new(Slow));
+    let engine = fixture.start();
     let done = errand::<Errand>(&engine, "go", |errand| !errand.heard.is_empty()).await.unwrap();
     assert!(done.state.unwrap().contains("1: slowly, at attempt 1"));
     engine.stop().await;
 }
 
 #[tokio::test]
-async fn a_far_side_that_panics_has_an_unknown_outcome_and_stops_nobody() {
+async fn an_effect_that_panics_has_an_unknown_outcome_and_the_engine_goes_on() {
     for slow in [true, false] {
-        let mut ground = Ground::new();
+        let mut fixture = Fixture::new();
         if slow {
-            ground.channels.insert("stranger".into(), Arc::new(Slow));
+            fixture.channels.insert("stranger".into(), Arc::new(Slow));
         }
-        let engine = ground.start();
+        let engine = fixture.start();
         let done = errand::<OnceErrand>(&engine, "panic", |errand| !errand.heard.is_empty()).await.unwrap();
         assert!(done.state.unwrap().contains("1: unknown"), "slow: {slow}");
         assert!(write(&engine, "a", "one").await.is_ok());
@@ -221,44 +221,44 @@ async fn a_far_side_that_panics_has_an_unknown_outcome_and_stops_nobody() {
 }
 
 #[tokio::test]
-async fn timers_come_when_the_clock_is_moved() {
-    let ground = Ground::new();
-    let engine = ground.start();
-    engine.submit(order::<Note>(&engine, "a", Do::Later("t".into(), START_MS + 60_000, "due".into()))).await.unwrap();
-    assert_eq!(ground.text("desk", "note", "a"), "");
-    ground.clock.advance_ms(60_000);
-    engine.tell(Input::Pause { service: "nobody".into(), paused: false }).unwrap(); // it looks up
-    until(&engine, || !ground.text("desk", "note", "a").is_empty()).await;
+async fn timers_fire_when_the_clock_advances() {
+    let fixture = Fixture::new();
+    let engine = fixture.start();
+    engine.submit(request::<Note>(&engine, "a", Do::Later("t".into(), START_MS + 60_000, "due".into()))).await.unwrap();
+    assert_eq!(fixture.text("desk", "note", "a"), "");
+    fixture.clock.advance_ms(60_000);
+    engine.tell(Input::Pause { service: "nobody".into(), paused: false }).unwrap(); // wakes the writer
+    until(&engine, || !fixture.text("desk", "note", "a").is_empty()).await;
     engine.stop().await;
 }
 
 #[tokio::test]
-async fn another_systems_topic_is_followed_to_its_end_without_waiting() {
-    let mut ground = Ground::new();
-    ground.limits.backlog = 8;
+async fn another_systems_topic_is_consumed_to_its_end_without_sleeping() {
+    let mut fixture = Fixture::new();
+    fixture.limits.backlog = 8;
     for seq in 1..=200 {
         let mut record = said(seq, "something");
         if seq < 200 {
             record.event_type = "Other".into();
         }
-        ground.broker.publish(NEWS, record);
+        fixture.broker.publish(NEWS, record);
     }
-    let engine = ground.start();
+    let engine = fixture.start();
     let begun = std::time::Instant::now();
-    until(&engine, || ground.text("listeners", "heard", "everything").contains("something")).await;
-    assert!(begun.elapsed().as_secs() < 10, "it does not sleep between two helpings");
-    ground.broker.publish(NEWS, said(0, "more"));
-    until(&engine, || ground.text("listeners", "heard", "everything").contains("more")).await;
+    until(&engine, || fixture.text("listeners", "heard", "everything").contains("something")).await;
+    assert!(begun.elapsed().as_secs() < 10, "it does not sleep between two fetches");
+    fixture.broker.publish(NEWS, said(0, "more"));
+    until(&engine, || fixture.text("listeners", "heard", "everything").contains("more")).await;
     engine.stop().await;
 }
 
 #[tokio::test]
-async fn its_status_tells_of_followers_and_of_trouble() {
-    let ground = Ground::new();
-    let engine = ground.start();
+async fn the_status_shows_subscriptions_and_the_last_error() {
+    let fixture = Fixture::new();
+    let engine = fixture.start();
     write(&engine, "a", "one").await.unwrap();
     write(&engine, "b", "unreadable").await.unwrap();
-    ground.store.plan().fates.push_back(Fate::Full);
+    fixture.store.plan().fates.push_back(Fate::Full);
     assert!(matches!(write(&engine, "c", "one").await, Err(CommandError::Unavailable(_))));
     engine.stop().await;
     let status = engine.status();

@@ -1,4 +1,4 @@
-//! A member of a group whose broker does not answer just when partitions change hands.
+//! A group member whose broker does not answer during a rebalance.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../../core/tests/common/mod.rs"]
@@ -18,24 +18,24 @@ use kernel::event::Cause;
 use pabal_core::{CommandRequest, Limits};
 use ports::{Broker, BrokerError, Delivery, GroupMember, Model, Partition, Reader};
 
-/// Tells nobody where a partition ends, until it may.
+/// A broker that fails to tell the end of a partition until a test lets it answer.
 #[derive(Clone, Default)]
-struct Mute {
+struct SilentBroker {
     topics: MemoryBroker,
-    speaks: Arc<AtomicBool>,
+    answers: Arc<AtomicBool>,
     asked: Arc<AtomicU32>,
     member: Arc<Mutex<Option<Box<dyn GroupMember>>>>,
 }
 
-impl Broker for Mute {
+impl Broker for SilentBroker {
     fn fetch(&self, partition: &Partition, after: u64, limit: usize) -> Result<Vec<Delivery>, BrokerError> {
         self.topics.fetch(partition, after, limit)
     }
 
     fn end(&self, partition: &Partition) -> Result<u64, BrokerError> {
-        let speaks = self.speaks.load(Ordering::SeqCst);
+        let answers = self.answers.load(Ordering::SeqCst);
         self.asked.fetch_add(1, Ordering::SeqCst);
-        if speaks { self.topics.end(partition) } else { Err(BrokerError("it does not answer".into())) }
+        if answers { self.topics.end(partition) } else { Err(BrokerError("it does not answer".into())) }
     }
 
     fn watch(&self, topic: &str, wake: Box<dyn Fn() + Send + Sync>) {
@@ -48,16 +48,16 @@ impl Broker for Mute {
     }
 }
 
-impl Mute {
-    fn gives(&self) {
+impl SilentBroker {
+    fn assigns(&self) {
         self.member.lock().unwrap().as_ref().unwrap().assigned(vec![Partition::only(NEWS)]);
     }
 
-    fn takes(&self) {
+    fn revokes(&self) {
         self.member.lock().unwrap().as_ref().unwrap().revoked(vec![Partition::only(NEWS)]);
     }
 
-    /// Until it has been asked so often.
+    /// Waits until it has been asked so many times.
     async fn is_asked(&self, times: u32) {
         while self.asked.load(Ordering::SeqCst) < times {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -65,7 +65,7 @@ impl Mute {
     }
 }
 
-fn start(broker: &Mute) -> (Arc<Engine>, MemoryStore) {
+fn start(broker: &SilentBroker) -> (Arc<Engine>, MemoryStore) {
     let model = Model::new(office()).unwrap();
     let store = MemoryStore::new(&model);
     let engine = Engine::start(EngineOptions {
@@ -79,13 +79,13 @@ fn start(broker: &Mute) -> (Arc<Engine>, MemoryStore) {
         channels: BTreeMap::new(),
         broker: Some(Arc::new(broker.clone())),
         group: None,
-        follow_later: false,
+        join_later: false,
     });
     (engine.unwrap(), store)
 }
 
 async fn write(engine: &Engine, key: &str) {
-    let order = CommandRequest {
+    let request = CommandRequest {
         table: engine.model().by_type(std::any::TypeId::of::<Note>()).unwrap(),
         key: key.into(),
         give_id: None,
@@ -96,20 +96,20 @@ async fn write(engine: &Engine, key: &str) {
         idempotency: None,
         wait: None,
     };
-    engine.submit(order).await.unwrap();
+    engine.submit(request).await.unwrap();
 }
 
 #[tokio::test]
-async fn commands_are_taken_while_the_broker_does_not_answer_and_its_events_once_it_does() {
-    let broker = Mute::default();
+async fn commands_are_accepted_while_the_broker_does_not_answer_and_its_events_are_consumed_once_it_does() {
+    let broker = SilentBroker::default();
     broker.topics.publish(NEWS, said(1, "first"));
     let (engine, store) = start(&broker);
-    broker.gives();
+    broker.assigns();
     broker.is_asked(1).await;
     write(&engine, "a").await;
     let news = engine.model().find("listeners", "news").unwrap().id;
     assert!(store.by_key(news, "speaker").unwrap().is_none());
-    broker.speaks.store(true, Ordering::SeqCst);
+    broker.answers.store(true, Ordering::SeqCst);
     let mut committed = engine.committed();
     while store.by_key(news, "speaker").unwrap().is_none() {
         committed.changed().await.unwrap();
@@ -118,18 +118,18 @@ async fn commands_are_taken_while_the_broker_does_not_answer_and_its_events_once
 }
 
 #[tokio::test]
-async fn what_is_taken_away_before_the_broker_has_answered_is_not_read() {
-    let broker = Mute::default();
+async fn a_partition_revoked_before_the_broker_has_answered_is_not_consumed() {
+    let broker = SilentBroker::default();
     broker.topics.publish(NEWS, said(1, "first"));
     let (engine, store) = start(&broker);
-    broker.gives();
+    broker.assigns();
     broker.is_asked(1).await;
-    broker.takes();
-    broker.speaks.store(true, Ordering::SeqCst);
-    // Longer than the first pause before it is asked again.
+    broker.revokes();
+    broker.answers.store(true, Ordering::SeqCst);
+    // Longer than the first delay of the backoff.
     tokio::time::sleep(Duration::from_millis(300)).await;
     write(&engine, "a").await;
     let news = engine.model().find("listeners", "news").unwrap().id;
-    assert!(store.by_key(news, "speaker").unwrap().is_none(), "another process has it by now");
+    assert!(store.by_key(news, "speaker").unwrap().is_none(), "the partition is another process's now");
     engine.stop().await;
 }

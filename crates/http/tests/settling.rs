@@ -161,7 +161,7 @@ fn errands(settle_within_ms: i64) -> (Arc<Client>, Arc<Semaphore>) {
         channels: BTreeMap::from_iter([("far".to_owned(), far)]),
         broker: None,
         group: None,
-        follow_later: false,
+        join_later: false,
     };
     let options_of_http = HttpOptions { settle_within_ms, ..HttpOptions::default() };
     (Arc::new(Client(router(vec![Engine::start(options).unwrap()], options_of_http))), permits)

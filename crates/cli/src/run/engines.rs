@@ -42,7 +42,7 @@ pub fn start(config: &Config, dir: &DataDir, zone: &TimeZone, systems: Vec<Syste
             limits: limits(config),
             broker: Some(Arc::new(topics.clone())),
             group: None,
-            follow_later: false,
+            join_later: false,
         };
         let engine = Engine::start(options).map_err(|error| Failed::unavailable(format!("{name}: {error}")))?;
         pass_on(&engine, topic, topics.clone());

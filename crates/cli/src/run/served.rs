@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use broker_kafka::{Admin, Generation, KafkaBroker, KafkaPublisher, TopicState};
-use driver::{Engine, EngineOptions, Relaying, SystemClock, Uuids};
+use driver::{Engine, EngineOptions, RelayThread, SystemClock, Uuids};
 use gateway::{ForwardOptions, Forwarding, Remote};
 use http_api::HttpOptions;
 use jiff::tz::TimeZone;
@@ -90,7 +90,7 @@ pub async fn wired(config: &Config, chosen: Chosen) -> Result<(), Failed> {
     }
     // Not before: events that wait are judged by the rows of a first run, too.
     for engine in &served.engines {
-        engine.follow().map_err(|error| Failed::unavailable(error.to_string()))?;
+        engine.join_broker().map_err(|error| Failed::unavailable(error.to_string()))?;
     }
     warm::up(&served.engines);
     let port = opened.first().map_or(0, |door| door.port);
@@ -150,7 +150,7 @@ pub fn name_of(model: &Model) -> String {
 #[derive(Default)]
 struct Served {
     engines: Vec<Arc<Engine>>,
-    relays: Vec<Relaying>,
+    relays: Vec<RelayThread>,
     /// One for each engine: two groups of one partition would get in each other's way in one.
     brokers: Vec<Arc<KafkaBroker>>,
 }
@@ -262,10 +262,10 @@ impl Served {
             channels: channels(config, model)?,
             broker: Some(broker.clone() as Arc<dyn Broker>),
             group: Some(name.clone()),
-            follow_later: true,
+            join_later: true,
         };
         let engine = Engine::start(options).map_err(|error| Failed::unavailable(format!("{name}: {error}")))?;
-        self.relays.push(Relaying::start(topic, outbox, Box::new(publisher))?);
+        self.relays.push(RelayThread::start(topic, outbox, Box::new(publisher))?);
         self.engines.push(engine);
         self.brokers.push(broker);
         Ok(())
@@ -273,7 +273,7 @@ impl Served {
 
     fn gauges(&self) -> Gauges {
         let names = self.engines.iter().map(|engine| engine.name().to_owned());
-        Gauges::of(&self.engines, names.zip(self.relays.iter().map(Relaying::watch)).collect())
+        Gauges::of(&self.engines, names.zip(self.relays.iter().map(RelayThread::watch)).collect())
     }
 
     /// Partitions are handed back, engines answer what they have accepted, and the relays publish what they can in time; the
@@ -287,7 +287,7 @@ impl Served {
         });
         let Ok(mut served) = closing.await else { return };
         super::stop(std::mem::take(&mut served.engines), grace).await;
-        let relays = tokio::task::spawn_blocking(move || served.relays.iter_mut().for_each(Relaying::stop));
+        let relays = tokio::task::spawn_blocking(move || served.relays.iter_mut().for_each(RelayThread::stop));
         if tokio::time::timeout(grace, relays).await.is_err() {
             tracing::warn!("a relay did not stop in time; nothing is lost, another one goes on");
         }

@@ -32,7 +32,7 @@ fn engine() -> Arc<Engine> {
         channels: BTreeMap::new(),
         broker: None,
         group: None,
-        follow_later: false,
+        join_later: false,
     };
     Engine::start(options).unwrap()
 }

@@ -234,7 +234,7 @@ pub fn engine_with(
         channels: BTreeMap::new(),
         broker: None,
         group: None,
-        follow_later: false,
+        join_later: false,
     };
     Engine::start(options).unwrap()
 }
