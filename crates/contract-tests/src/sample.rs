@@ -2,7 +2,7 @@
 
 use kernel::aggregate::Decision;
 use kernel::rejection::Never;
-use kernel::{Aggregate, Context, Domain, Event, IndexValue, New, NoEffect, Row, Service, System, resource, view};
+use kernel::{Aggregate, Context, Domain, IndexValue, New, NoEffect, Row, Service, System, resource, view};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -125,26 +125,18 @@ pub enum Command {
     Take(String),
 }
 
-/// What happens to a parcel.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum Happens {
-    /// It was taken in.
-    Taken(Taken),
+kernel::events! {
+    /// What happens to a parcel.
+    pub enum Happens {
+        /// It was taken in.
+        Taken,
+    }
 }
 
 /// A parcel was taken in.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Taken {
     owner: String,
-}
-
-impl Event for Taken {}
-
-impl From<Taken> for Happens {
-    fn from(taken: Taken) -> Self {
-        Self::Taken(taken)
-    }
 }
 
 impl Aggregate for Parcel {

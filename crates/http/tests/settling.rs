@@ -4,7 +4,6 @@
 
 mod common;
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
@@ -16,8 +15,8 @@ use driver::{Engine, EngineOptions};
 use http_api::{HttpOptions, router};
 use in_memory::{Counting, MemoryStore};
 use kernel::{
-    Aggregate, Context, Decision, Domain, Effect, EffectCall, Event, New, Outcome, Reaction, Rejected, Rejection, RetrySafety,
-    Service, System, resource,
+    Aggregate, Context, Decision, Domain, Effect, EffectCall, New, Outcome, Reaction, Rejected, Rejection, RetrySafety, Service,
+    System, resource,
 };
 use ports::{Channel, Model};
 use schemars::JsonSchema;
@@ -25,34 +24,22 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Semaphore;
 
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Went {}
 
-impl Event for Went {
-    fn event_type() -> Cow<'static, str> {
-        "Went".into()
-    }
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Came {
     pub with: String,
 }
 
-impl Event for Came {
-    fn event_type() -> Cow<'static, str> {
-        "Came".into()
+kernel::events! {
+    /// What happens to errands.
+    pub enum ErrandEvent {
+        /// It set out.
+        Went,
+        /// It came back.
+        Came,
     }
-}
-
-/// What happens to errands.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum ErrandEvent {
-    /// It set out.
-    Went(Went),
-    /// It came back.
-    Came(Came),
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

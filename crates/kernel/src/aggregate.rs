@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::context::Context;
 use crate::effect::{Effect, Outcome};
 use crate::event::{CodecError, from_json};
+use crate::events::Events;
 use crate::rejection::Rejection;
 
 /// A consistency boundary, keyed by its business key.
@@ -23,9 +24,8 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
     const VERSION: u16 = 1;
     /// Requests to change it.
     type Command: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static;
-    /// An enum of its events: `#[serde(tag = "eventType")]`, one newtype variant per [`crate::Event`], named alike.
-    /// A variant marked `#[schemars(extend("x-private" = true))]` changes the state and is not published.
-    type Event: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static;
+    /// An enum of its events, declared with [`events!`](crate::events!).
+    type Event: Events;
     /// What it has done outside; [`crate::NoEffect`] for most.
     type Effect: Effect;
     /// Its rules' ways of saying no.
@@ -47,12 +47,6 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
     fn correlation(event: &Self::Event) -> Option<String> {
         let _ = event;
         None
-    }
-
-    /// Schema version of an event as written; the same as [`crate::Event::VERSION`] of its payload.
-    fn event_version(event: &Self::Event) -> u16 {
-        let _ = event;
-        1
     }
 
     /// Reads a state of any released version.

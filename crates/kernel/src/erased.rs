@@ -9,6 +9,7 @@ use crate::aggregate::{Aggregate, Decision, TimerChange};
 use crate::context::{Context, Opaque};
 use crate::effect::{Effect, Outcome};
 use crate::event::{CodecError, from_json};
+use crate::events::{EventDef, Events};
 use crate::rejection::{Rejected, Rejection};
 use crate::schema::{Variant, variants};
 
@@ -112,20 +113,15 @@ pub trait AnyAggregate: Send + Sync {
 }
 
 /// The bridge from a typed aggregate.
-pub struct Of<A> {
-    /// Events that change the state and do not leave the service.
-    private: Vec<String>,
-    aggregate: std::marker::PhantomData<fn() -> A>,
-}
+pub(crate) struct Erased<A>(std::marker::PhantomData<fn() -> A>);
 
-impl<A: Aggregate> Default for Of<A> {
-    fn default() -> Self {
-        let events = variants::<A::Event>().into_iter().filter(|event| event.private);
-        Self { private: events.map(|event| event.name).collect(), aggregate: std::marker::PhantomData }
+impl<A> Erased<A> {
+    pub(crate) fn new() -> Self {
+        Self(std::marker::PhantomData)
     }
 }
 
-impl<A: Aggregate> AnyAggregate for Of<A> {
+impl<A: Aggregate> AnyAggregate for Erased<A> {
     fn name(&self) -> &'static str {
         A::NAME
     }
@@ -152,7 +148,7 @@ impl<A: Aggregate> AnyAggregate for Of<A> {
         let now = now.map(|state| state.downcast_ref::<A>().ok_or_else(fault)).transpose()?;
         let command = command.downcast_ref::<A::Command>().ok_or_else(fault)?;
         let decision = A::decide(now, command, at).map_err(|refusal| DecisionError::Rejected(refusal.rejected()))?;
-        erase(now, decision, &self.private).map_err(|error| DecisionError::Fault(error.0))
+        erase(now, decision).map_err(|error| DecisionError::Fault(error.0))
     }
     fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError> {
         let outcome = match outcome {
@@ -167,7 +163,8 @@ impl<A: Aggregate> AnyAggregate for Of<A> {
         variants::<A::Command>()
     }
     fn events(&self) -> Vec<Variant> {
-        variants::<A::Event>()
+        let private = |name: &str| A::Event::DECLARED.iter().any(|def| def.private && def.event_type == name);
+        variants::<A::Event>().into_iter().map(|event| Variant { private: private(&event.name), ..event }).collect()
     }
     fn port(&self) -> &'static str {
         A::Effect::PORT
@@ -184,10 +181,10 @@ pub fn to_json<T: serde::Serialize>(value: &T) -> Result<Vec<u8>, CodecError> {
     serde_json::to_vec(value).map_err(|error| CodecError(error.to_string()))
 }
 
-fn erase<A: Aggregate>(now: Option<&A>, decision: Decision<A>, private: &[String]) -> Result<ErasedDecision, CodecError> {
-    let mut events = decision.events.iter().map(emit::<A>).collect::<Result<Vec<_>, _>>()?;
-    let changed = !events.is_empty();
-    events.retain(|event| !private.contains(&event.event_type));
+fn erase<A: Aggregate>(now: Option<&A>, decision: Decision<A>) -> Result<ErasedDecision, CodecError> {
+    let changed = !decision.events.is_empty();
+    let published = decision.events.iter().filter(|event| !event.declared().private);
+    let events = published.map(emit::<A>).collect::<Result<Vec<_>, _>>()?;
     let effects = decision
         .effects
         .iter()
@@ -220,14 +217,6 @@ fn ceil_to_ms(due: Timestamp) -> Timestamp {
 }
 
 fn emit<A: Aggregate>(event: &A::Event) -> Result<Emitted, CodecError> {
-    let data = to_json(event)?;
-    Ok(Emitted { event_type: tag_of(&data)?, version: A::event_version(event), correlation: A::correlation(event), data })
-}
-
-/// The tag stands first, because serde writes it first; anything else is a faulty declaration.
-fn tag_of(data: &[u8]) -> Result<String, CodecError> {
-    const START: &[u8] = br#"{"eventType":""#;
-    let rest = data.strip_prefix(START).ok_or_else(|| CodecError("an event enum lacks #[serde(tag = \"eventType\")]".into()))?;
-    let end = rest.iter().position(|byte| *byte == b'"').unwrap_or(rest.len());
-    Ok(String::from_utf8_lossy(&rest[..end]).into_owned())
+    let EventDef { event_type, version, .. } = *event.declared();
+    Ok(Emitted { event_type: event_type.to_owned(), version, correlation: A::correlation(event), data: to_json(event)? })
 }

@@ -1,6 +1,5 @@
 //! Events: facts that an aggregate published, and what is known about one when it is handled.
 
-use std::borrow::Cow;
 use std::fmt::Debug;
 
 use jiff::Timestamp;
@@ -8,17 +7,23 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-/// The payload of one event type. The type's name is the event's name on the wire.
+/// The payload of one event type.
+///
+/// For an aggregate's own events [`events!`](crate::events!) implements it. By hand it is implemented for an event that another
+/// system publishes, with the fields that are read of it and nothing else.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an event",
+    label = "not an event",
+    note = "an aggregate's own events are declared with `kernel::events!`; for an event that another system publishes, write \
+            `impl Event for {Self} {{ const TYPE: &'static str = \"NameOnTheWire\"; }}`"
+)]
 pub trait Event: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static {
+    /// The event type as it stands in `eventType` and `ce_type`.
+    const TYPE: &'static str;
     /// Schema version that is written. Readers take one back and one forward.
     const VERSION: u16 = 1;
 
-    /// The event type as it stands in `eventType` and `ce_type`.
-    fn event_type() -> Cow<'static, str> {
-        Self::schema_name()
-    }
-
-    /// Reads a payload of any released version. Override to upcast an older one:
+    /// Reads a payload of any released version. To upcast an older one:
     /// `match version { 1 => from_json::<V1>(json).map(Into::into), _ => from_json(json) }`.
     fn read(version: u16, json: &[u8]) -> Result<Self, CodecError> {
         let _ = version;

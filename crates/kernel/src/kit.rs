@@ -124,10 +124,7 @@ pub struct Then<A: Aggregate> {
     pub after: Option<A>,
 }
 
-impl<A: Aggregate> Then<A>
-where
-    A::Event: PartialEq,
-{
+impl<A: Aggregate> Then<A> {
     /// Exactly these events.
     ///
     /// # Panics

@@ -127,7 +127,7 @@ impl PolicyDef {
             name: schema::last_segment(std::any::type_name::<P>()),
             sentence,
             from,
-            event_type: E::event_type().into_owned(),
+            event_type: E::TYPE.to_owned(),
             target: C::Target::NAME,
             target_type: TypeId::of::<C::Target>(),
             react: Arc::new(react),

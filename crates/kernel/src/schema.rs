@@ -33,7 +33,7 @@ pub struct Variant {
     pub sentence: String,
     /// The schema of its payload.
     pub schema: Value,
-    /// Of an event: it changes the state and does not leave the service (`#[schemars(extend("x-private" = true))]`).
+    /// Of an event: it changes the state and does not leave the service.
     pub private: bool,
 }
 
@@ -51,17 +51,16 @@ pub fn variants<T: JsonSchema>() -> Vec<Variant> {
 
 fn variants_of_case(case: &Value) -> Vec<Variant> {
     let sentence = case.get("description").and_then(Value::as_str).unwrap_or_default();
-    let private = case.get("x-private").and_then(Value::as_bool).unwrap_or_default();
     let tag = case.pointer("/properties/eventType/const").or_else(|| case.get("const")).and_then(Value::as_str);
     if let Some(name) = tag {
-        return vec![Variant { name: name.to_owned(), sentence: sentence.to_owned(), schema: case.clone(), private }];
+        return vec![Variant { name: name.to_owned(), sentence: sentence.to_owned(), schema: case.clone(), private: false }];
     }
     if let Some(names) = case.get("enum").and_then(Value::as_array) {
         return names.iter().filter_map(Value::as_str).map(|name| plain(name, sentence)).collect();
     }
     let required = case.get("required").and_then(Value::as_array);
     let name = required.and_then(|names| names.first()).and_then(Value::as_str);
-    name.map(|name| Variant { name: name.to_owned(), sentence: sentence.to_owned(), schema: case.clone(), private })
+    name.map(|name| Variant { name: name.to_owned(), sentence: sentence.to_owned(), schema: case.clone(), private: false })
         .into_iter()
         .collect()
 }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::aggregate::Aggregate;
 use crate::context::{Opaque, Question};
 use crate::effect::{Effect, EffectCall, Outcome, Reaction, RetrySafety};
-use crate::erased::{AnyAggregate, Of, to_json};
+use crate::erased::{AnyAggregate, Erased, to_json};
 use crate::event::{CodecError, Event, from_json};
 use crate::external::{External, ExternalDef};
 use crate::policy::{Commands, Policy, PolicyDef, StartFrom};
@@ -235,14 +235,14 @@ impl Service {
 
     /// Adds an aggregate.
     pub fn aggregate<A: Aggregate>(mut self) -> Self {
-        self.aggregates.push(AggregateDef { of: Arc::new(Of::<A>::default()), face: faceless() });
+        self.aggregates.push(AggregateDef { of: Arc::new(Erased::<A>::new()), face: faceless() });
         self
     }
 
     /// Adds an aggregate with its resource.
     pub fn resource<A: Aggregate, B: Serialize + JsonSchema + 'static>(mut self, resource: Resource<A, B>) -> Self {
         let resource = resource.erase();
-        self.aggregates.push(AggregateDef { of: Arc::new(Of::<A>::default()), face: resource.face.clone() });
+        self.aggregates.push(AggregateDef { of: Arc::new(Erased::<A>::new()), face: resource.face.clone() });
         self.resources.push(resource);
         self
     }

@@ -43,7 +43,7 @@ pub fn view<R: Row>(name: &'static str, sentence: &'static str) -> View<R> {
 impl<R: Row> View<R> {
     /// How one event type changes the row of its correlation key.
     pub fn on<E: Event>(mut self, apply: fn(&mut R, &E, &EventMetadata)) -> Self {
-        let name = E::event_type().into_owned();
+        let name = E::TYPE.to_owned();
         let handler = move |row: &mut R, version: u16, json: &[u8], seen: &EventMetadata| {
             apply(row, &E::read(version, json)?, seen);
             Ok(())

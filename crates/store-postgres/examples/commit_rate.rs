@@ -37,7 +37,9 @@ impl Row for Line {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct Happened {}
 
-impl Event for Happened {}
+impl Event for Happened {
+    const TYPE: &'static str = "Happened";
+}
 
 fn model() -> Arc<Model> {
     let lines = view::<Line>("lines", "Lines.").on::<Happened>(|_, _, _| {});

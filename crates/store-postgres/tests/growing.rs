@@ -30,7 +30,9 @@ impl Row for Note {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct Written {}
 
-impl Event for Written {}
+impl Event for Written {
+    const TYPE: &'static str = "Written";
+}
 
 const NOTES: TableId = TableId(0);
 

@@ -35,7 +35,9 @@ impl Row for Line {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 struct Happened {}
 
-impl Event for Happened {}
+impl Event for Happened {
+    const TYPE: &'static str = "Happened";
+}
 
 fn model(services: &[&'static str]) -> Arc<Model> {
     let service = |name| {

@@ -30,7 +30,10 @@ fn loyalty() -> Service {
 pub struct SendSucceed {
     user_contact: String,
 }
-impl Event for SendSucceed {}
+
+impl Event for SendSucceed {
+    const TYPE: &'static str = "SendSucceed";
+}
 
 /// Each event takes effect exactly once, so a point needs no memory of its message.
 fn thank(delivered: &SendSucceed) -> CommandFor<Points> {
@@ -60,7 +63,6 @@ pub struct PointsEarned {
     user_contact: String,
     points: u64,
 }
-impl Event for PointsEarned {}
 
 /// Points went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -69,15 +71,13 @@ pub struct PointsSpent {
     user_contact: String,
     points: u64,
 }
-impl Event for PointsSpent {}
 
-/// What happens to them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-#[allow(missing_docs)] // each is documented where it is declared
-pub enum Happening {
-    PointsEarned(PointsEarned),
-    PointsSpent(PointsSpent),
+kernel::events! {
+    /// What happens to them.
+    pub enum Happening {
+        PointsEarned,
+        PointsSpent,
+    }
 }
 
 /// What they refuse.
@@ -104,9 +104,9 @@ impl Aggregate for Points {
     fn decide(now: Option<&Self>, command: &Command, at: &Context<'_>) -> Result<Decision<Self>, No> {
         let (user_contact, balance) = (at.key.to_owned(), now.map_or(0, |points| points.balance));
         match *command {
-            Command::Earn => Ok(Decision::event(Happening::PointsEarned(PointsEarned { user_contact, points: 1 }))),
+            Command::Earn => Ok(Decision::event(PointsEarned { user_contact, points: 1 })),
             Command::Spend(points) if points > balance => Err(No::NotEnough(balance)),
-            Command::Spend(points) => Ok(Decision::event(Happening::PointsSpent(PointsSpent { user_contact, points }))),
+            Command::Spend(points) => Ok(Decision::event(PointsSpent { user_contact, points })),
         }
     }
 
@@ -177,6 +177,6 @@ mod tests {
         let json =
             br#"{"eventType":"SendSucceed","id":7,"messageId":"msg-7","userContact":"01012341234","result":"send succeed"}"#;
         let event = SendSucceed::read(1, json).expect("it has the field");
-        assert_eq!((event.user_contact.as_str(), SendSucceed::event_type().as_ref()), ("01012341234", "SendSucceed"));
+        assert_eq!((event.user_contact.as_str(), SendSucceed::TYPE), ("01012341234", "SendSucceed"));
     }
 }

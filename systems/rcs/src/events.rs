@@ -2,9 +2,9 @@
 //!
 //! `SendSuccess`, `Canceled`, `ValidateSucceed`, `ValidateFailed`, `SendSucceed` and `SendFailed` are a contract with
 //! programs that exist; the others are ours and ignored by those. Every event carries the message's own `id`.
-//! An event that changes only what its own service remembers is not published; its enum marks it `x-private`.
+//! An event that changes only what its own service remembers is not published; its declaration says `private`.
 
-use kernel::{Event, Timestamp};
+use kernel::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -210,18 +210,3 @@ pub enum Channel {
     /// As a plain long message instead.
     Lms,
 }
-
-impl Event for SendSuccess {}
-impl Event for Canceled {}
-impl Event for CancelFailed {}
-impl Event for ReadNoted {}
-impl Event for Prechecked {}
-impl Event for Held {}
-impl Event for ValidateSucceed {}
-impl Event for ValidateFailed {}
-impl Event for ValidationStopped {}
-impl Event for SendSucceed {}
-impl Event for SendFailed {}
-impl Event for RecallGranted {}
-impl Event for RecallRefused {}
-impl Event for Read {}

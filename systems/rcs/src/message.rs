@@ -50,20 +50,18 @@ pub enum Command {
     HearRead,
 }
 
-/// What happens to a message.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum MessageEvent {
-    /// It was accepted.
-    SendSuccess(SendSuccess),
-    /// It was canceled.
-    Canceled(Canceled),
-    /// The cancel came too late.
-    #[schemars(extend("x-private" = true))]
-    CancelFailed(CancelFailed),
-    /// It is known to be read.
-    #[schemars(extend("x-private" = true))]
-    ReadNoted(ReadNoted),
+kernel::events! {
+    /// What happens to a message.
+    pub enum MessageEvent {
+        /// It was accepted.
+        SendSuccess,
+        /// It was canceled.
+        Canceled,
+        /// The cancel came too late.
+        CancelFailed { private },
+        /// It is known to be read.
+        ReadNoted { private },
+    }
 }
 
 /// Why a message says no.
@@ -156,27 +154,6 @@ impl Rejection for MessageRefusal {
             Self::TooLate(reason) => Rejected::conflict("too-late", format!("it is too late to cancel: {reason}")),
             Self::Unknown => Rejected::absent("message-unknown", "there is no such message"),
         }
-    }
-}
-
-impl From<SendSuccess> for MessageEvent {
-    fn from(event: SendSuccess) -> Self {
-        Self::SendSuccess(event)
-    }
-}
-impl From<Canceled> for MessageEvent {
-    fn from(event: Canceled) -> Self {
-        Self::Canceled(event)
-    }
-}
-impl From<CancelFailed> for MessageEvent {
-    fn from(event: CancelFailed) -> Self {
-        Self::CancelFailed(event)
-    }
-}
-impl From<ReadNoted> for MessageEvent {
-    fn from(event: ReadNoted) -> Self {
-        Self::ReadNoted(event)
     }
 }
 

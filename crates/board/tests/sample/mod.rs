@@ -12,8 +12,7 @@ use serde::{Deserialize, Serialize};
 macro_rules! facts {
     ($($(#[$about:meta])* $name:ident),*) => {
         $($(#[$about])* #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-        pub struct $name { pub order: String }
-        impl Event for $name {})*
+        pub struct $name { pub order: String })*
     };
 }
 
@@ -32,15 +31,17 @@ facts!(
     FlourArrived
 );
 
+impl Event for FlourArrived {
+    const TYPE: &'static str = "FlourArrived";
+}
+
 macro_rules! thing {
-    ($thing:ident, $name:literal, $effect:ty, $command:ident { $($(#[$about:meta])* $case:ident),* }, $event:ident { $($(#[$extra:meta])* $fact:ident),* }) => {
+    ($thing:ident, $name:literal, $effect:ty, $command:ident { $($(#[$about:meta])* $case:ident),* }, $event:ident { $($fact:ident $({ $private:ident })?),* }) => {
         #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
         pub struct $thing {}
         #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
         pub enum $command { $($(#[$about])* $case),* }
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-        #[serde(tag = "eventType")]
-        pub enum $event { $($(#[$extra])* $fact($fact)),* }
+        kernel::events! { pub enum $event { $($fact $({ $private })?),* } }
         impl Aggregate for $thing {
             const NAME: &'static str = $name;
             type Command = $command;
@@ -83,8 +84,7 @@ thing!(
         Baking,
         Baked,
         NotBakedAfterAllBecauseOfTheOven,
-        #[schemars(extend("x-private" = true))]
-        Warmed
+        Warmed { private }
     }
 );
 

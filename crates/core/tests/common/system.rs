@@ -117,21 +117,20 @@ impl Serialize for Unwritable {
     }
 }
 
-/// What happens to a note.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum NoteEvent {
-    /// Written.
-    Written(Written),
-    /// Written in private.
-    #[schemars(extend("x-private" = true))]
-    Hidden(Hidden),
-    /// Gone.
-    Removed(Removed),
+kernel::events! {
+    /// What happens to a note.
+    pub enum NoteEvent {
+        /// Written.
+        Written { version: 1, read: written },
+        /// Written in private.
+        Hidden { private },
+        /// Gone.
+        Removed,
+    }
 }
 
 /// A note was written.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Written {
     /// What it says.
     pub text: String,
@@ -139,27 +138,21 @@ pub struct Written {
     pub number: u64,
 }
 
-impl Event for Written {
-    fn read(_: u16, json: &[u8]) -> Result<Self, CodecError> {
-        let written: Self = from_json(json)?;
-        if written.text == "unreadable" { Err(CodecError("as the text says".into())) } else { Ok(written) }
-    }
+fn written(_: u16, json: &[u8]) -> Result<Written, CodecError> {
+    let written: Written = from_json(json)?;
+    if written.text == "unreadable" { Err(CodecError("as the text says".into())) } else { Ok(written) }
 }
 
 /// A note was written in private.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hidden {
     /// What it says.
     pub text: String,
 }
 
-impl Event for Hidden {}
-
 /// A note is gone.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Removed {}
-
-impl Event for Removed {}
 
 /// It may not be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,11 +189,11 @@ impl Aggregate for Note {
     type Rejection = No;
 
     fn decide(now: Option<&Self>, command: &Do, at: &Context<'_>) -> Result<Decision<Self>, No> {
-        let written = |text: String| Decision::event(NoteEvent::Written(Written { text, number: at.id }));
+        let written = |text: String| Decision::event(Written { text, number: at.id });
         Ok(match command {
             Do::Write(text) if now.is_some_and(|note| note.text == *text) => Decision::nothing(),
             Do::Write(text) => written(text.clone()),
-            Do::Hide(text) => Decision::event(NoteEvent::Hidden(Hidden { text: text.clone() })),
+            Do::Hide(text) => Decision::event(Hidden { text: text.clone() }),
             Do::Quote(key) => written(at.find::<Self>(key).map_or("nothing".into(), |note| format!("\"{}\"", note.text))),
             Do::Count => {
                 let mut found = 0;
@@ -221,7 +214,7 @@ impl Aggregate for Note {
             }
             Do::Forget(name) => Decision::nothing().clear(name),
             Do::WriteAndForget(text, name) => written(text.clone()).clear(name),
-            Do::Remove => Decision::event(NoteEvent::Removed(Removed {})),
+            Do::Remove => Decision::event(Removed {}),
             Do::Refuse => return Err(No),
             Do::Panic => panic!("as it was told"),
             Do::Unwritable(value) => written("half".into()).timer("never", at.now, Do::Unwritable(value.clone())),
@@ -253,30 +246,26 @@ pub enum CopyDo {
     Stamp,
 }
 
-/// What happens to a copy.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum CopyEvent {
-    /// A text was taken.
-    Taken(Taken),
-    /// It was finished.
-    Finished(Finished),
+kernel::events! {
+    /// What happens to a copy.
+    pub enum CopyEvent {
+        /// A text was taken.
+        Taken,
+        /// It was finished.
+        Finished,
+    }
 }
 
 /// A text was taken.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Taken {
     /// The text.
     pub text: String,
 }
 
-impl Event for Taken {}
-
 /// A copy was finished.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Finished {}
-
-impl Event for Finished {}
 
 impl Aggregate for Copied {
     const NAME: &'static str = "copy";
@@ -295,7 +284,7 @@ impl Aggregate for Copied {
         }
         assert!(!text.starts_with("gated") || at.find::<Self>("gate").is_some(), "the gate is closed");
         let finished = text == "finish";
-        let taken = Decision::event(CopyEvent::Taken(Taken { text }));
+        let taken = Decision::event(Taken { text });
         Ok(if finished { taken.and(CopyEvent::Finished(Finished {})) } else { taken })
     }
 
@@ -358,33 +347,29 @@ pub enum Go {
     Remind(i64),
 }
 
-/// What happens to an errand.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum ErrandEvent {
-    /// It went out.
-    Went(Went),
-    /// Something came of it.
-    Came(Came),
+kernel::events! {
+    /// What happens to an errand.
+    pub enum ErrandEvent {
+        /// It went out.
+        Went,
+        /// Something came of it.
+        Came,
+    }
 }
 
 /// An errand went out.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Went {
     /// How often.
     pub times: u32,
 }
 
-impl Event for Went {}
-
 /// Something came of an errand.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Came {
     /// What.
     pub what: String,
 }
-
-impl Event for Came {}
 
 macro_rules! errand {
     ($errand:ident, $name:literal, $call:ident, $port:literal) => {
@@ -427,9 +412,9 @@ macro_rules! errand {
                 let went = now.map_or(0, |errand| errand.went);
                 let out = |times: u32, text: &str, lane: &Option<String>| {
                     let calls = (1..=times).map(|time| $call { number: went + time, text: text.into(), lane: lane.clone() });
-                    calls.fold(Decision::event(ErrandEvent::Went(Went { times })), Decision::effect)
+                    calls.fold(Decision::event(Went { times }), Decision::effect)
                 };
-                let came = |what: &str| Decision::event(ErrandEvent::Came(Came { what: what.into() }));
+                let came = |what: &str| Decision::event(Came { what: what.into() });
                 Ok(match command {
                     Go::Out(times, text, lane) => out(*times, text, lane),
                     Go::Back => came("called back").withdraw(),
@@ -486,22 +471,20 @@ pub enum Hear {
     This(String),
 }
 
-/// What happens when something is heard.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum HeardEvent {
-    /// It was heard.
-    WasHeard(WasHeard),
+kernel::events! {
+    /// What happens when something is heard.
+    pub enum HeardEvent {
+        /// It was heard.
+        WasHeard,
+    }
 }
 
 /// Something was heard.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WasHeard {
     /// What.
     pub text: String,
 }
-
-impl Event for WasHeard {}
 
 /// Another system's event.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -510,7 +493,9 @@ pub struct Said {
     pub text: String,
 }
 
-impl Event for Said {}
+impl Event for Said {
+    const TYPE: &'static str = "Said";
+}
 
 impl Aggregate for Heard {
     const NAME: &'static str = "heard";
@@ -520,7 +505,7 @@ impl Aggregate for Heard {
     type Rejection = No;
 
     fn decide(_: Option<&Self>, Hear::This(text): &Hear, _: &Context<'_>) -> Result<Decision<Self>, No> {
-        Ok(Decision::event(HeardEvent::WasHeard(WasHeard { text: text.clone() })))
+        Ok(Decision::event(WasHeard { text: text.clone() }))
     }
 
     fn evolve(now: Option<Self>, HeardEvent::WasHeard(heard): &HeardEvent) -> Option<Self> {

@@ -2,7 +2,6 @@
 
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses its part, and a failing helper fails the test
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -14,8 +13,8 @@ use http_api::{HttpOptions, router};
 use http_body_util::BodyExt;
 use in_memory::{Counting, ManualClock, MemoryStore};
 use kernel::{
-    Aggregate, Context, Decision, Domain, Event, EventMetadata, IndexValue, Kind, New, NoEffect, Rejected, Rejection, Row,
-    Service, System, resource, view,
+    Aggregate, Context, Decision, Domain, EventMetadata, IndexValue, Kind, New, NoEffect, Rejected, Rejection, Row, Service,
+    System, resource, view,
 };
 use pabal_core::Limits;
 use ports::{Clock, Model, Reader};
@@ -32,32 +31,20 @@ pub struct Written {
     pub colour: String,
 }
 
-impl Event for Written {
-    fn event_type() -> Cow<'static, str> {
-        "Written".into()
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Closed {
     pub id: u64,
 }
 
-impl Event for Closed {
-    fn event_type() -> Cow<'static, str> {
-        "Closed".into()
+kernel::events! {
+    /// What happens to notes.
+    pub enum NoteEvent {
+        /// It says something now.
+        Written,
+        /// It is done with.
+        Closed,
     }
-}
-
-/// What happens to notes.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum NoteEvent {
-    /// It says something now.
-    Written(Written),
-    /// It is done with.
-    Closed(Closed),
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]

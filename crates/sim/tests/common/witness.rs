@@ -61,6 +61,7 @@ macro_rules! known {
         #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
         pub struct $name {}
         impl Event for $name {
+            const TYPE: &'static str = stringify!($name);
             fn read(_: u16, _: &[u8]) -> Result<Self, CodecError> {
                 Ok(Self {})
             }
@@ -100,13 +101,12 @@ pub struct Hear {
     id: String,
 }
 
-/// What happens to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum HeardEvent {
-    /// One more.
-    #[schemars(extend("x-private" = true))]
-    WasHeard(WasHeard),
+kernel::events! {
+    /// What happens to it.
+    pub enum HeardEvent {
+        /// One more.
+        WasHeard { private },
+    }
 }
 
 /// One more event was heard.
@@ -124,7 +124,7 @@ impl Aggregate for Heard {
 
     fn decide(_: Option<&Self>, command: &Hear, _: &Context<'_>) -> Result<Decision<Self>, Never> {
         perhaps_break_down();
-        Ok(Decision::event(HeardEvent::WasHeard(WasHeard { id: command.id.clone() })))
+        Ok(Decision::event(WasHeard { id: command.id.clone() }))
     }
 
     fn evolve(now: Option<Self>, event: &HeardEvent) -> Option<Self> {

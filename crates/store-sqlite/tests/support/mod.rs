@@ -29,7 +29,9 @@ impl Row for Note {
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Written {}
 
-impl Event for Written {}
+impl Event for Written {
+    const TYPE: &'static str = "Written";
+}
 
 /// The view of notes is table 0.
 pub const NOTES: TableId = TableId(0);

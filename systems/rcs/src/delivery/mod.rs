@@ -112,36 +112,32 @@ pub enum Command {
     Expire,
 }
 
-/// What happens to a delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum DeliveryEvent {
-    /// It is to be submitted.
-    #[schemars(extend("x-private" = true))]
-    Queued(Queued),
-    /// The carrier has it.
-    #[schemars(extend("x-private" = true))]
-    Submitted(Submitted),
-    /// It is tried again later.
-    Postponed(Postponed),
-    /// It is tried again now.
-    #[schemars(extend("x-private" = true))]
-    Retried(Retried),
-    /// It goes as a plain message instead.
-    FellBack(FellBack),
-    /// The handset has it.
-    SendSucceed(SendSucceed),
-    /// It will not reach the handset.
-    SendFailed(SendFailed),
-    /// The sender wants it back.
-    #[schemars(extend("x-private" = true))]
-    RecallAsked(RecallAsked),
-    /// It was taken back.
-    RecallGranted(RecallGranted),
-    /// It could not be taken back.
-    RecallRefused(RecallRefused),
-    /// It was read.
-    Read(Read),
+kernel::events! {
+    /// What happens to a delivery.
+    pub enum DeliveryEvent {
+        /// It is to be submitted.
+        Queued { private },
+        /// The carrier has it.
+        Submitted { private },
+        /// It is tried again later.
+        Postponed,
+        /// It is tried again now.
+        Retried { private },
+        /// It goes as a plain message instead.
+        FellBack,
+        /// The handset has it.
+        SendSucceed,
+        /// It will not reach the handset.
+        SendFailed,
+        /// The sender wants it back.
+        RecallAsked { private },
+        /// It was taken back.
+        RecallGranted,
+        /// It could not be taken back.
+        RecallRefused,
+        /// It was read.
+        Read,
+    }
 }
 
 impl Aggregate for Delivery {

@@ -1,11 +1,11 @@
 //! What a delivery remembers: its own events, and the state that follows from them.
 
-use kernel::{Event, Timestamp};
+use kernel::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Delivery, DeliveryEvent, RecallState, Status};
-use crate::events::{Channel, Read, RecallGranted, RecallRefused, SendFailed, SendSucceed};
+use crate::events::Channel;
 use crate::letter::Letter;
 
 /// A message is to be submitted.
@@ -79,13 +79,6 @@ pub struct RecallAsked {
     pub waiting: bool,
 }
 
-impl Event for Queued {}
-impl Event for Submitted {}
-impl Event for Postponed {}
-impl Event for Retried {}
-impl Event for FellBack {}
-impl Event for RecallAsked {}
-
 /// The state after an event.
 pub(super) fn evolve(now: Option<Delivery>, event: &DeliveryEvent) -> Option<Delivery> {
     Some(match event {
@@ -136,37 +129,6 @@ fn fresh(letter: Letter, valid_until: Timestamp) -> Delivery {
         valid_until,
         reason: None,
         price_won: None,
-    }
-}
-
-impl From<SendSucceed> for DeliveryEvent {
-    fn from(event: SendSucceed) -> Self {
-        Self::SendSucceed(event)
-    }
-}
-impl From<SendFailed> for DeliveryEvent {
-    fn from(event: SendFailed) -> Self {
-        Self::SendFailed(event)
-    }
-}
-impl From<RecallGranted> for DeliveryEvent {
-    fn from(event: RecallGranted) -> Self {
-        Self::RecallGranted(event)
-    }
-}
-impl From<RecallRefused> for DeliveryEvent {
-    fn from(event: RecallRefused) -> Self {
-        Self::RecallRefused(event)
-    }
-}
-impl From<RecallAsked> for DeliveryEvent {
-    fn from(event: RecallAsked) -> Self {
-        Self::RecallAsked(event)
-    }
-}
-impl From<Read> for DeliveryEvent {
-    fn from(event: Read) -> Self {
-        Self::Read(event)
     }
 }
 

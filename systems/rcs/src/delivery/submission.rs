@@ -6,7 +6,7 @@ use kernel::{Context, Decision, Timestamp};
 use telecom::MessageType;
 
 use super::handset::{HandsetCall, Submit};
-use super::{Command, Delivery, DeliveryEvent, FellBack, Postponed, Queued, RecallState, Retried, Status, Submitted};
+use super::{Command, Delivery, FellBack, Postponed, Queued, RecallState, Retried, Status, Submitted};
 use crate::events::{Channel, Read, SendFailed, SendSucceed};
 use crate::letter::{Fallback, FallbackType, Letter};
 use crate::settings::RcsSettings;
@@ -22,7 +22,7 @@ impl Delivery {
         let settings = at.settings::<RcsSettings>();
         let valid_until = later(at.now, settings.validity_ms);
         let submit = submission(letter, Channel::Rcs, 1, valid_until, &settings);
-        Decision::event(DeliveryEvent::Queued(Queued { letter: letter.clone(), valid_until })).effect(submit)
+        Decision::event(Queued { letter: letter.clone(), valid_until }).effect(submit)
     }
 
     /// The carrier has it, or may have it: from here on only receipts and validity decide.
@@ -31,7 +31,7 @@ impl Delivery {
             return Decision::nothing();
         }
         let (id, message_id) = self.letter.ids();
-        let submitted = DeliveryEvent::Submitted(Submitted { id, message_id });
+        let submitted = Submitted { id, message_id };
         let decision = Decision::event(submitted).timer(VALIDITY, self.valid_until, Command::Expire);
         self.then_ask_for_recall(decision)
     }
@@ -48,9 +48,11 @@ impl Delivery {
         };
         let until = later(at.now, *delay_ms);
         let (id, message_id) = self.letter.ids();
-        Decision::event(DeliveryEvent::Postponed(Postponed { id, message_id, reason: reason.to_owned(), until }))
-            .timer(RETRY, until, Command::Retry)
-            .timer(VALIDITY, self.valid_until, Command::Expire)
+        Decision::event(Postponed { id, message_id, reason: reason.to_owned(), until }).timer(RETRY, until, Command::Retry).timer(
+            VALIDITY,
+            self.valid_until,
+            Command::Expire,
+        )
     }
 
     /// The next try.
@@ -61,7 +63,7 @@ impl Delivery {
         let settings = at.settings::<RcsSettings>();
         let attempt = self.attempt.saturating_add(1);
         let (id, message_id) = self.letter.ids();
-        Decision::event(DeliveryEvent::Retried(Retried { id, message_id, attempt })).effect(submission(
+        Decision::event(Retried { id, message_id, attempt }).effect(submission(
             &self.letter,
             self.channel,
             attempt,
@@ -80,7 +82,7 @@ impl Delivery {
         }
         let channel = plain(fallback);
         let (id, message_id) = self.letter.ids();
-        Decision::event(DeliveryEvent::FellBack(FellBack { id, message_id, channel })).effect(submission(
+        Decision::event(FellBack { id, message_id, channel }).effect(submission(
             &self.letter,
             channel,
             1,

@@ -1,7 +1,7 @@
 //! Brands: the companies in whose name chatbots speak.
 
 use kernel::aggregate::Aggregate;
-use kernel::{Context, Decision, Event, New, NoEffect, Rejected, Rejection};
+use kernel::{Context, Decision, New, NoEffect, Rejected, Rejection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -52,14 +52,14 @@ pub enum BrandCommand {
     Remove,
 }
 
-/// What happens to a brand.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum BrandEvent {
-    /// It stands in the register like this.
-    BrandRegistered(BrandRegistered),
-    /// It is off the register.
-    BrandRemoved(BrandRemoved),
+kernel::events! {
+    /// What happens to a brand.
+    pub enum BrandEvent {
+        /// It stands in the register like this.
+        BrandRegistered,
+        /// It is off the register.
+        BrandRemoved,
+    }
 }
 
 /// A brand stands in the register like this.
@@ -95,9 +95,6 @@ pub enum BrandRefusal {
     Unknown,
 }
 
-impl Event for BrandRegistered {}
-impl Event for BrandRemoved {}
-
 impl Aggregate for Brand {
     const NAME: &'static str = "brand";
     type Command = BrandCommand;
@@ -113,11 +110,11 @@ impl Aggregate for Brand {
             }
             (BrandCommand::Register(_), Some(_)) => Err(BrandRefusal::Taken),
             (BrandCommand::Register(draft), None) | (BrandCommand::Change(draft), Some(_)) => {
-                Ok(Decision::event(BrandEvent::BrandRegistered(registered(draft))))
+                Ok(Decision::event(registered(draft)))
             }
             (BrandCommand::Remove, Some(brand)) => {
                 let removed = BrandRemoved { id: at.id, brand_id: brand.brand_id.clone() };
-                Ok(Decision::event(BrandEvent::BrandRemoved(removed)))
+                Ok(Decision::event(removed))
             }
             (BrandCommand::Change(_) | BrandCommand::Remove, None) => Err(BrandRefusal::Unknown),
         }

@@ -1,7 +1,7 @@
 //! Chatbots: the registered sender numbers under which a brand speaks.
 
 use kernel::aggregate::Aggregate;
-use kernel::{Context, Decision, Event, New, NoEffect, Rejected, Rejection};
+use kernel::{Context, Decision, New, NoEffect, Rejected, Rejection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use telecom::SenderNumber;
@@ -49,14 +49,14 @@ pub enum ChatbotCommand {
     Remove,
 }
 
-/// What happens to a chatbot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum ChatbotEvent {
-    /// It stands in the register like this.
-    ChatbotRegistered(ChatbotRegistered),
-    /// It is off the register.
-    ChatbotRemoved(ChatbotRemoved),
+kernel::events! {
+    /// What happens to a chatbot.
+    pub enum ChatbotEvent {
+        /// It stands in the register like this.
+        ChatbotRegistered,
+        /// It is off the register.
+        ChatbotRemoved,
+    }
 }
 
 /// A chatbot stands in the register like this.
@@ -96,9 +96,6 @@ pub enum ChatbotRefusal {
     Unknown,
 }
 
-impl Event for ChatbotRegistered {}
-impl Event for ChatbotRemoved {}
-
 impl Aggregate for Chatbot {
     const NAME: &'static str = "chatbot";
     type Command = ChatbotCommand;
@@ -115,11 +112,11 @@ impl Aggregate for Chatbot {
             (ChatbotCommand::Change(_) | ChatbotCommand::Remove, None) => Err(ChatbotRefusal::Unknown),
             (ChatbotCommand::Register(draft) | ChatbotCommand::Change(draft), _) => {
                 at.find::<Brand>(&draft.brand_id).ok_or(ChatbotRefusal::BrandUnknown)?;
-                Ok(Decision::event(ChatbotEvent::ChatbotRegistered(draft.registered(at))))
+                Ok(Decision::event(draft.registered(at)))
             }
             (ChatbotCommand::Remove, Some(bot)) => {
                 let removed = ChatbotRemoved { id: at.id, chatbot_id: bot.chatbot_id.clone() };
-                Ok(Decision::event(ChatbotEvent::ChatbotRemoved(removed)))
+                Ok(Decision::event(removed))
             }
         }
     }

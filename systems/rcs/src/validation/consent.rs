@@ -1,7 +1,7 @@
 //! Consents to advertising: who agreed, to what, since when and where that was said. No change is ever forgotten.
 
 use kernel::aggregate::Aggregate;
-use kernel::{Context, Decision, Event, New, NoEffect, Rejected, Rejection, Timestamp};
+use kernel::{Context, Decision, New, NoEffect, Rejected, Rejection, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use telecom::MobileNumber;
@@ -54,13 +54,12 @@ pub enum ConsentCommand {
     Withdraw,
 }
 
-/// What happens to a consent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum ConsentEvent {
-    /// It was given, changed or taken back.
-    #[schemars(extend("x-private" = true))]
-    ConsentChanged(ConsentChanged),
+kernel::events! {
+    /// What happens to a consent.
+    pub enum ConsentEvent {
+        /// It was given, changed or taken back.
+        ConsentChanged { private },
+    }
 }
 
 /// A consent was given, changed or taken back.
@@ -83,8 +82,6 @@ pub enum ConsentRefusal {
     Unknown,
 }
 
-impl Event for ConsentChanged {}
-
 impl Aggregate for Consent {
     const NAME: &'static str = "consent";
     type Command = ConsentCommand;
@@ -104,7 +101,7 @@ impl Aggregate for Consent {
             return Ok(Decision::nothing());
         }
         let changed = ConsentChanged { id: at.id, user_contact: at.key.to_owned(), change };
-        Ok(Decision::event(ConsentEvent::ConsentChanged(changed)))
+        Ok(Decision::event(changed))
     }
 
     fn evolve(now: Option<Self>, event: &ConsentEvent) -> Option<Self> {

@@ -83,21 +83,20 @@ pub struct Objection {
     pub reason: Option<String>,
 }
 
-/// What happens to a validation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum ValidationEvent {
-    /// In order, and waiting for its time.
-    Prechecked(Prechecked),
-    /// Waiting for the morning or for an operator.
-    Held(Held),
-    /// Passed on.
-    ValidateSucceed(ValidateSucceed),
-    /// Not sent.
-    ValidateFailed(ValidateFailed),
-    /// Canceled before it was passed on.
-    #[schemars(extend("x-private" = true))]
-    ValidationStopped(ValidationStopped),
+kernel::events! {
+    /// What happens to a validation.
+    pub enum ValidationEvent {
+        /// In order, and waiting for its time.
+        Prechecked,
+        /// Waiting for the morning or for an operator.
+        Held,
+        /// Passed on.
+        ValidateSucceed,
+        /// Not sent.
+        ValidateFailed,
+        /// Canceled before it was passed on.
+        ValidationStopped { private },
+    }
 }
 
 /// Why a validation says no.
@@ -191,7 +190,7 @@ impl Validation {
         findings.push(Finding::new("operator-refused", "messageId", format!("{} refused it: {reason}", at.actor)));
         let policy_info = in_words("refused", &findings);
         let failed = ValidateFailed { letter: self.letter.clone(), policy_info, findings };
-        Decision::event(ValidationEvent::ValidateFailed(failed)).clear(AGAIN)
+        Decision::event(failed).clear(AGAIN)
     }
 }
 
@@ -212,32 +211,32 @@ fn judge(letter: &Letter, released: bool, at: &Context<'_>) -> Decision<Validati
     match (gravest, reserved) {
         (Consequence::Rejected, _) => {
             let policy_info = in_words("refused", &findings);
-            Decision::event(ValidationEvent::ValidateFailed(ValidateFailed { letter, policy_info, findings }))
+            Decision::event(ValidateFailed { letter, policy_info, findings })
         }
         (Consequence::HeldForOperator, _) => {
             let policy_info = in_words("held for an operator", &findings);
-            Decision::event(ValidationEvent::Held(Held { letter, policy_info, findings, until: None, released }))
+            Decision::event(Held { letter, policy_info, findings, until: None, released })
         }
         // A night hold of a reserved message is for its time to say: consent may still be given.
         (Consequence::Noted | Consequence::HeldUntil(_), Some(send_at)) => {
             let policy_info = in_words("reserved", &findings);
             let prechecked = Prechecked { letter, policy_info, findings, send_at, released };
-            Decision::event(ValidationEvent::Prechecked(prechecked)).timer(AGAIN, send_at, Command::CheckAgain)
+            Decision::event(prechecked).timer(AGAIN, send_at, Command::CheckAgain)
         }
         (Consequence::HeldUntil(morning), None) => {
             let policy_info = in_words("held until the night is over", &findings);
             let held = Held { letter, policy_info, findings, until: Some(morning), released };
-            Decision::event(ValidationEvent::Held(held)).timer(AGAIN, morning, Command::CheckAgain)
+            Decision::event(held).timer(AGAIN, morning, Command::CheckAgain)
         }
         (Consequence::Noted, None) => {
             let policy_info = in_words("passed", &findings);
-            Decision::event(ValidationEvent::ValidateSucceed(ValidateSucceed { letter, policy_info, findings }))
+            Decision::event(ValidateSucceed { letter, policy_info, findings })
         }
     }
 }
 
 fn stop(id: u64, message_id: &str) -> Decision<Validation> {
-    Decision::event(ValidationEvent::ValidationStopped(ValidationStopped { id, message_id: message_id.to_owned() }))
+    Decision::event(ValidationStopped { id, message_id: message_id.to_owned() })
 }
 
 fn in_words(outcome: &str, findings: &[Finding]) -> String {

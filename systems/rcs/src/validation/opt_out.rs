@@ -1,7 +1,7 @@
 //! Opt-outs: recipients who want no advertising any more, whatever they agreed to before.
 
 use kernel::aggregate::Aggregate;
-use kernel::{Context, Decision, Event, New, NoEffect, Rejected, Rejection, Timestamp};
+use kernel::{Context, Decision, New, NoEffect, Rejected, Rejection, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -51,13 +51,12 @@ pub enum OptOutCommand {
     TakeBack,
 }
 
-/// What happens to an opt-out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(tag = "eventType")]
-pub enum OptOutEvent {
-    /// It was said or taken back.
-    #[schemars(extend("x-private" = true))]
-    OptOutChanged(OptOutChanged),
+kernel::events! {
+    /// What happens to an opt-out.
+    pub enum OptOutEvent {
+        /// It was said or taken back.
+        OptOutChanged { private },
+    }
 }
 
 /// An opt-out was said or taken back.
@@ -80,8 +79,6 @@ pub enum OptOutRefusal {
     Unknown,
 }
 
-impl Event for OptOutChanged {}
-
 impl Aggregate for OptOut {
     const NAME: &'static str = "optOut";
     type Command = OptOutCommand;
@@ -101,7 +98,7 @@ impl Aggregate for OptOut {
             return Ok(Decision::nothing());
         }
         let changed = OptOutChanged { id: at.id, user_contact: at.key.to_owned(), change };
-        Ok(Decision::event(OptOutEvent::OptOutChanged(changed)))
+        Ok(Decision::event(changed))
     }
 
     fn evolve(now: Option<Self>, event: &OptOutEvent) -> Option<Self> {
