@@ -68,8 +68,3 @@ fn variants_of_case(case: &Value) -> Vec<Variant> {
 fn plain(name: &str, sentence: &str) -> Variant {
     Variant { name: name.to_owned(), sentence: sentence.to_owned(), schema: Value::Null, private: false }
 }
-
-/// `rcs::policies::validate` → `validate`.
-pub(crate) fn last_segment(path: &'static str) -> &'static str {
-    path.rsplit("::").next().unwrap_or(path)
-}

@@ -14,7 +14,7 @@ use crate::effect::{Effect, EffectCall, Outcome, Reaction, RetrySafety};
 use crate::erased::{AnyAggregate, Erased, to_json};
 use crate::event::{CodecError, Event, from_json};
 use crate::external::{External, ExternalDef};
-use crate::policy::{Commands, Policy, PolicyDef, StartFrom};
+use crate::policy::{Commands, Policy, PolicyDef, Whenever};
 use crate::resource::{AnyFace, Resource, ResourceDef, faceless};
 use crate::schema;
 use crate::view::{Row, View, ViewDef};
@@ -247,14 +247,9 @@ impl Service {
         self
     }
 
-    /// Adds a policy; the sentence is its line on the board.
-    pub fn whenever<E: Event, C: Commands + 'static, M>(
-        mut self,
-        sentence: &'static str,
-        from: StartFrom,
-        policy: impl Policy<E, C, M>,
-    ) -> Self {
-        self.policies.push(PolicyDef::of(from, sentence, policy));
+    /// Adds a policy, declared with [`policies!`](crate::policies!).
+    pub fn whenever<E: Event, C: Commands + 'static, M>(mut self, policy: Whenever<impl Policy<E, C, M>>) -> Self {
+        self.policies.push(PolicyDef::new(policy));
         self
     }
 

@@ -1,6 +1,5 @@
 #![doc = include_str!("../README.md")]
 
-use kernel::policy::StartFrom;
 use kernel::{Aggregate, CommandFor, Context, Decision, Domain, Event, NoEffect, Rejected, Rejection, Service, System, resource};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ http PUT localhost:8088/points/1/spend points=1";
 fn loyalty() -> Service {
     Service::new("loyalty", 8090, Domain::Supporting, "Thanks people for being written to.")
         .follows("messagesenderlhg")
-        .whenever("Whenever a message was delivered, its reader earns a point.", StartFrom::Beginning, thank)
+        .whenever(thank)
         .resource(
             resource("points", "What each number has earned and not spent.", Points::shown)
                 .search("userContact", |points: &Points| (&points.user_contact).into())
@@ -35,9 +34,12 @@ impl Event for SendSucceed {
     const TYPE: &'static str = "SendSucceed";
 }
 
-/// Each event takes effect exactly once, so a point needs no memory of its message.
-fn thank(delivered: &SendSucceed) -> CommandFor<Points> {
-    CommandFor::key(&delivered.user_contact).command(Command::Earn)
+// Each event takes effect exactly once, so a point needs no memory of its message.
+kernel::policies! {
+    /// Whenever a message was delivered, its reader earns a point.
+    fn thank(delivered: &SendSucceed) -> CommandFor<Points> {
+        CommandFor::new(&delivered.user_contact, Command::Earn)
+    }
 }
 
 /// The points of one number.

@@ -15,7 +15,6 @@ pub mod validation;
 pub mod views;
 pub mod wire;
 
-use kernel::policy::StartFrom;
 use kernel::{Domain, RetrySafety, Service, System};
 
 use delivery::handset::{HandsetCall, simulator};
@@ -39,12 +38,8 @@ pub fn system() -> System {
 fn message() -> Service {
     Service::new("message", 8082, Domain::Core, "Takes messages from their senders, and takes them back.")
         .resource(api::messages())
-        .whenever(
-            "Whenever a recall is refused, the message returns to what it was.",
-            StartFrom::Beginning,
-            policies::return_to_what_it_was,
-        )
-        .whenever("Whenever a message is read, it cannot be canceled any more.", StartFrom::Beginning, policies::note_reading)
+        .whenever(policies::return_to_what_it_was)
+        .whenever(policies::note_reading)
 }
 
 fn validator() -> Service {
@@ -55,20 +50,16 @@ fn validator() -> Service {
         .resource(api::consents())
         .resource(api::opt_outs())
         .answers::<CarrierOf>(directory::embedded)
-        .whenever("Whenever a message is accepted, it is validated.", StartFrom::Beginning, policies::validate)
-        .whenever(
-            "Whenever a message is canceled, validation says nothing more about it.",
-            StartFrom::Beginning,
-            policies::stop_validating,
-        )
+        .whenever(policies::validate)
+        .whenever(policies::stop_validating)
 }
 
 fn device() -> Service {
     Service::new("device", 8084, Domain::Core, "Brings messages to handsets through the carriers.")
         .resource(api::devices())
         .effect_handler::<HandsetCall>(RetrySafety::Queryable, simulator)
-        .whenever("Whenever a message is found in order, it is delivered.", StartFrom::Beginning, policies::deliver)
-        .whenever("Whenever a message is canceled, it is taken back from the handset.", StartFrom::Beginning, policies::take_back)
+        .whenever(policies::deliver)
+        .whenever(policies::take_back)
 }
 
 fn dashboard() -> Service {

@@ -4,7 +4,7 @@ use kernel::rejection::Never;
 use kernel::view::Happened;
 use kernel::{
     Aggregate, CommandFor, Context, Decision, Domain, Effect, EffectCall, Event, EventMetadata, New, NoEffect, Question,
-    Reaction, RetrySafety, Row, Service, System, policy::StartFrom, resource, view,
+    Reaction, RetrySafety, Row, Service, System, resource, view,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -113,15 +113,23 @@ impl Row for Sale {
     }
 }
 
-fn bake(ordered: &Ordered) -> CommandFor<Loaf> {
-    CommandFor::key(&ordered.order).command(Bake::Start)
+kernel::policies! {
+    /// Whenever bread is ordered, it is baked; "at once".
+    fn bake(ordered: &Ordered) -> CommandFor<Loaf> {
+        CommandFor::new(&ordered.order, Bake::Start)
+    }
+
+    /// Whenever a loaf is baked, its order is closed.
+    fn close(baked: &Baked) -> CommandFor<Order> {
+        CommandFor::new(&baked.order, Ask::Close)
+    }
+
+    /// Whenever flour arrives, baking goes on.
+    fn restock(arrived: &FlourArrived) -> CommandFor<Loaf> {
+        CommandFor::new(&arrived.order, Bake::Start)
+    }
 }
-fn close(baked: &Baked) -> CommandFor<Order> {
-    CommandFor::key(&baked.order).command(Ask::Close)
-}
-fn restock(arrived: &FlourArrived) -> CommandFor<Loaf> {
-    CommandFor::key(&arrived.order).command(Bake::Start)
-}
+
 fn note<E: Event>(row: &mut Sale, _: &E, seen: &EventMetadata) {
     Happened::from(seen).insert(&mut row.timeline);
 }
@@ -136,13 +144,13 @@ pub fn bakery() -> System {
                         .create("Orders bread.", |_: kernel::resource::NoBody| Ok(New::keyed(None, Ask::Place)))
                         .delete("Thinks better of it.", || Ask::Close),
                 )
-                .whenever("Whenever a loaf is baked, its order is closed.", StartFrom::Beginning, close),
+                .whenever(close),
         )
         .service(
             Service::new("bakehouse", 9002, Domain::Supporting, "Where it is hot <script>alert('no')</script>.")
                 .aggregate::<Loaf>()
-                .whenever("Whenever bread is ordered, it is baked; \"at once\".", StartFrom::Beginning, bake)
-                .whenever("Whenever flour arrives, baking goes on.", StartFrom::Now, restock)
+                .whenever(bake)
+                .whenever(restock.from_now())
                 .effect_handler::<Oven>(RetrySafety::Idempotent, |_, _: &EffectCall<'_>| Reaction::reply("hot".to_owned()))
                 .answers(|_: &PriceOfFlour| Some(1)),
         )

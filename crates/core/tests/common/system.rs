@@ -2,7 +2,6 @@
 //!
 //! What happens to a note is in its text: `panic-policy`, `refuse`, `unreadable` … are the ways in which things go wrong.
 
-use kernel::policy::StartFrom;
 use kernel::rejection::{Rejected, Rejection};
 use kernel::{
     Aggregate, CommandFor, Context, Decision, Domain, Effect, EffectCall, Event, EventMetadata, IndexValue, NoEffect, Outcome,
@@ -39,8 +38,8 @@ pub fn office() -> System {
         .service(
             Service::new("copies", 8002, Domain::Supporting, "Copies.")
                 .aggregate::<Copied>()
-                .whenever("Whenever a note is written, it is copied.", StartFrom::Beginning, copy)
-                .whenever("Whenever a copy is finished, it is stamped.", StartFrom::Beginning, stamp),
+                .whenever(copy)
+                .whenever(stamp.repeats()),
         )
         .service(Service::new("book", 8003, Domain::General, "Lists.").view(lines))
         .service(
@@ -57,8 +56,8 @@ pub fn office() -> System {
                 .follows(NEWS)
                 .aggregate::<Heard>()
                 .view(news)
-                .whenever("Whenever something is said, it is heard.", StartFrom::Beginning, hear)
-                .whenever("Whenever something new is said, it is heard.", StartFrom::Now, hear_news),
+                .whenever(hear)
+                .whenever(hear_news.from_now()),
         )
 }
 
@@ -297,20 +296,24 @@ impl Aggregate for Copied {
     }
 }
 
-fn copy(written: &Written, seen: &EventMetadata) -> Vec<CommandFor<Copied>> {
-    assert!(written.text != "panic-policy", "as the text says");
-    let take = |key: &str| CommandFor::key(key).command(CopyDo::Take(written.text.clone()));
-    match written.text.as_str() {
-        "refuse, or nothing" => vec![take(&seen.key).or_nothing()],
-        "refuse, or something else" => vec![take(&seen.key).or(CopyDo::Take("something else".into()))],
-        "refuse, or refuse" => vec![take(&seen.key).or(CopyDo::Take("refuse again".into()))],
-        "refuse the second" => vec![CommandFor::key("first").command(CopyDo::Take("half".into())), take(&seen.key)],
-        _ => vec![take(&seen.key)],
+kernel::policies! {
+    /// Whenever a note is written, it is copied.
+    fn copy(written: &Written, seen: &EventMetadata) -> Vec<CommandFor<Copied>> {
+        assert!(written.text != "panic-policy", "as the text says");
+        let take = |key: &str| CommandFor::new(key, CopyDo::Take(written.text.clone()));
+        match written.text.as_str() {
+            "refuse, or nothing" => vec![take(&seen.key).or_nothing()],
+            "refuse, or something else" => vec![take(&seen.key).or(CopyDo::Take("something else".into()))],
+            "refuse, or refuse" => vec![take(&seen.key).or(CopyDo::Take("refuse again".into()))],
+            "refuse the second" => vec![CommandFor::new("first", CopyDo::Take("half".into())), take(&seen.key)],
+            _ => vec![take(&seen.key)],
+        }
     }
-}
 
-fn stamp(_: &Finished, seen: &EventMetadata) -> CommandFor<Copied> {
-    CommandFor::key(&seen.key).command(CopyDo::Stamp)
+    /// Whenever a copy is finished, it is stamped.
+    fn stamp(_: &Finished, seen: &EventMetadata) -> CommandFor<Copied> {
+        CommandFor::new(&seen.key, CopyDo::Stamp)
+    }
 }
 
 /// A row of the book.
@@ -515,10 +518,14 @@ impl Aggregate for Heard {
     }
 }
 
-fn hear(said: &Said) -> CommandFor<Heard> {
-    CommandFor::key("everything").command(Hear::This(said.text.clone()))
-}
+kernel::policies! {
+    /// Whenever something is said, it is heard.
+    fn hear(said: &Said) -> CommandFor<Heard> {
+        CommandFor::new("everything", Hear::This(said.text.clone()))
+    }
 
-fn hear_news(said: &Said) -> CommandFor<Heard> {
-    CommandFor::key("news").command(Hear::This(said.text.clone()))
+    /// Whenever something new is said, it is heard.
+    fn hear_news(said: &Said) -> CommandFor<Heard> {
+        CommandFor::new("news", Hear::This(said.text.clone()))
+    }
 }

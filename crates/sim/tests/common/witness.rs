@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use kernel::aggregate::Aggregate;
 use kernel::context::Context;
 use kernel::event::CodecError;
-use kernel::policy::StartFrom;
+use kernel::policy::Whenever;
 use kernel::rejection::Never;
 use kernel::{CommandFor, Decision, Domain, Event, EventMetadata, NoEffect, Row, Service, view};
 use schemars::JsonSchema;
@@ -44,12 +44,12 @@ pub fn service() -> Service {
                 .on(note::<SendFailed>),
         )
         .aggregate::<Heard>()
-        .whenever("Whenever a message is accepted, it is heard.", StartFrom::Beginning, hear::<SendSuccess>)
-        .whenever("Whenever a message is canceled, it is heard.", StartFrom::Beginning, hear::<Canceled>)
-        .whenever("Whenever a message is found in order, it is heard.", StartFrom::Beginning, hear::<ValidateSucceed>)
-        .whenever("Whenever a message may not be sent, it is heard.", StartFrom::Beginning, hear::<ValidateFailed>)
-        .whenever("Whenever a message arrived, it is heard.", StartFrom::Beginning, hear::<SendSucceed>)
-        .whenever("Whenever a message did not arrive, it is heard.", StartFrom::Beginning, hear::<SendFailed>)
+        .whenever(Whenever::new("hear", "Whenever a message is accepted, it is heard.", hear::<SendSuccess>))
+        .whenever(Whenever::new("hear", "Whenever a message is canceled, it is heard.", hear::<Canceled>))
+        .whenever(Whenever::new("hear", "Whenever a message is found in order, it is heard.", hear::<ValidateSucceed>))
+        .whenever(Whenever::new("hear", "Whenever a message may not be sent, it is heard.", hear::<ValidateFailed>))
+        .whenever(Whenever::new("hear", "Whenever a message arrived, it is heard.", hear::<SendSucceed>))
+        .whenever(Whenever::new("hear", "Whenever a message did not arrive, it is heard.", hear::<SendFailed>))
 }
 
 /// The events that the witness knows.
@@ -136,5 +136,5 @@ impl Aggregate for Heard {
 }
 
 fn hear<E: Event>(_: &E, seen: &EventMetadata) -> CommandFor<Heard> {
-    CommandFor::key(seen.key.clone()).command(Hear { id: seen.id.clone() })
+    CommandFor::new(seen.key.clone(), Hear { id: seen.id.clone() })
 }
