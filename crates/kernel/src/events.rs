@@ -182,8 +182,8 @@ mod tests {
         Ok(Charged { won: won.map_err(|_| CodecError("`won` is no number".into()))? })
     }
 
-    fn reminded(_: u16, _: &[u8]) -> Result<Reminded, CodecError> {
-        Ok(Reminded {})
+    fn reminded(_: u16, json: &[u8]) -> Result<Reminded, CodecError> {
+        from_json(json)
     }
 
     #[test]
