@@ -8,6 +8,7 @@ pub mod model;
 pub mod outbox;
 pub mod query;
 pub mod record;
+pub mod row;
 pub mod store;
 pub mod watchers;
 
@@ -17,11 +18,11 @@ pub use channel::Channel;
 pub use clock::{Clock, Ids};
 pub use model::{Model, Table, TableId};
 pub use outbox::Outbox;
-pub use query::{Condition, Cursor, Page, Query, Sort, Start, Total};
+pub use query::{Condition, Cursor, LogQuery, Page, Predicate, Query, Sort, Start, Total};
 pub use record::Record;
+pub use row::{RowRef, StoredRow};
 pub use store::{
-    AnswerRow, Commit, CommitError, ConsumerOffset, CounterDelta, EffectRow, LogQuery, OffsetUpdate, ParkedAnswer, ParkedRow,
-    ParkedTimer, ParkedWork, ParkedWrite, Reader, Recovered, RowRef, RowWrite, Store, StoreError, StoredRow, TimerRow,
-    TimerWrite,
+    AnswerRow, Commit, CommitError, ConsumerOffset, CounterDelta, EffectRow, OffsetUpdate, ParkedAnswer, ParkedRow, ParkedTimer,
+    ParkedWork, ParkedWrite, Reader, Recovered, RowWrite, Store, StoreError, TimerRow, TimerWrite,
 };
 pub use watchers::Watchers;
