@@ -305,7 +305,7 @@ pub fn record(seq: u64, event_type: &str, key: &str) -> Record {
 /// A timer.
 pub fn timer(table: TableId, key: &str, name: &str, due_ms: i64) -> TimerRow {
     let command = format!(r#"{{"Take":"{due_ms}"}}"#).into_bytes();
-    let version = u16::try_from(due_ms.rem_euclid(7)).unwrap() + 1;
+    let version = u16::try_from(due_ms.rem_euclid(7)).unwrap_or_default() + 1;
     TimerRow { table, key: key.into(), name: name.into(), due_ms, version, command, cause: Cause::default() }
 }
 
@@ -318,7 +318,7 @@ pub fn effect(number: u64, table: TableId, key: &str) -> EffectRow {
         key: key.into(),
         port: "bell".into(),
         lane: number.is_multiple_of(2).then(|| "slow".to_owned()),
-        version: u16::try_from(number % 5).unwrap() + 1,
+        version: u16::try_from(number % 5).unwrap_or_default() + 1,
         payload: b"{\"Call\":{}}".to_vec(),
         cause: Cause { actor: "somebody".into(), ..Cause::default() },
         withdrawn: false,

@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
-use kernel::field::{Ask, IndexValue};
+use kernel::field::IndexValue;
 
 use super::store::{Contents, MemoryStore};
 use super::tables::{Kept, Rows};
-use ports::model::{Counter, TableId, text};
-use ports::query::COUNT_LIMIT;
-use ports::{Condition, Cursor, LogQuery, Page, ParkedRow, Query, Reader, Record, Sort, Start, StoreError, StoredRow, Total};
+use ports::model::TableId;
+use ports::query::{COUNT_LIMIT, Planner};
+use ports::{Cursor, LogQuery, Page, ParkedRow, Predicate, Query, Reader, Record, Sort, StoreError, StoredRow, Total};
 
 impl Reader for MemoryStore {
     fn by_id(&self, table: TableId, id: u64) -> Result<Option<StoredRow>, StoreError> {
@@ -24,7 +24,7 @@ impl Reader for MemoryStore {
 
     fn page(&self, table: TableId, query: &Query) -> Result<Page, StoreError> {
         let contents = self.contents();
-        let rows = contents.rows(table)?.listed().filter(|(_, kept)| meets(kept, query));
+        let rows = contents.rows(table)?.listed().filter(|(_, kept)| meets(kept, &query.conditions));
         let rows = rows.filter(|(id, kept)| behind(query, *id, kept));
         // Sorted by id they come as they are kept, and nobody has to look at all of them.
         Ok(match query.sort {
@@ -43,12 +43,12 @@ impl Reader for MemoryStore {
     fn total(&self, table: TableId, query: &Query) -> Result<Total, StoreError> {
         let contents = self.contents();
         let rows = contents.rows(table)?;
-        if let Some(counter) = contents.counter_of(table, query) {
-            return Ok(Total { rows: rows.counter(&counter), exact: true });
+        let planner = contents.planner(table, query)?;
+        if let Some(counter) = planner.total_counter() {
+            return Ok(Total::exact(rows.counter(&counter)));
         }
-        let found = rows.listed().filter(|(_, kept)| meets(kept, query));
-        let found = (0..=COUNT_LIMIT).zip(found).count() as u64;
-        Ok(Total { rows: found.min(COUNT_LIMIT), exact: found <= COUNT_LIMIT })
+        let found = rows.listed().filter(|(_, kept)| meets(kept, planner.predicates()));
+        Ok(Total::counted((0..=COUNT_LIMIT).zip(found).count() as u64))
     }
 
     fn counters(&self, table: TableId, name: &str) -> Result<Vec<(String, u64)>, StoreError> {
@@ -60,7 +60,7 @@ impl Reader for MemoryStore {
     fn log(&self, query: &LogQuery) -> Result<Vec<Record>, StoreError> {
         let contents = self.contents();
         let records = contents.log.range(query.after.saturating_add(1)..).map(|(_, record)| record);
-        Ok(records.filter(|record| wanted(query, record)).take(query.limit).cloned().collect())
+        Ok(records.filter(|record| query.matches(record)).take(query.limit).cloned().collect())
     }
 
     fn last_seq(&self) -> Result<u64, StoreError> {
@@ -94,49 +94,19 @@ impl Reader for MemoryStore {
 }
 
 impl Contents {
+    fn planner(&self, table: TableId, query: &Query) -> Result<Planner<'_>, StoreError> {
+        let missing = || StoreError::Corrupt(format!("there is no table {}", table.0));
+        let fields = self.fields.get(table.0).ok_or_else(missing)?;
+        Planner::new(fields, query).map_err(|unknown| StoreError::Corrupt(unknown.to_string()))
+    }
+
     fn rows(&self, table: TableId) -> Result<&Rows, StoreError> {
         self.tables.get(table).ok_or_else(|| StoreError::Corrupt(format!("there is no table {}", table.0)))
     }
-
-    /// The counter that knows the total: that of all rows, of one counted field, or of a crossed pair.
-    fn counter_of(&self, table: TableId, query: &Query) -> Option<Counter> {
-        let counter = |name: &str, value: String| Counter { name: name.to_owned(), value };
-        let fields = self.fields.get(table.0)?;
-        match query.conditions.as_slice() {
-            [] => Some(counter("", String::new())),
-            [(field, Condition::Is(wanted))] => {
-                let field = fields.get(*field).filter(|field| field.ask == Ask::Counted)?;
-                Some(counter(field.name, text(wanted)))
-            }
-            [(one, Condition::Is(first)), (other, Condition::Is(second))] => {
-                let crossed = self.crossed.get(table.0)?;
-                let (a, b, first, second) = if crossed.contains(&(*one, *other)) {
-                    (one, other, first, second)
-                } else if crossed.contains(&(*other, *one)) {
-                    (other, one, second, first)
-                } else {
-                    return None;
-                };
-                let name = format!("{}*{}", fields.get(*a)?.name, fields.get(*b)?.name);
-                Some(counter(&name, format!("{}\u{1f}{}", text(first), text(second))))
-            }
-            _ => None,
-        }
-    }
 }
 
-fn meets(kept: &Kept, query: &Query) -> bool {
-    query.conditions.iter().all(|(field, condition)| {
-        let value = kept.index.get(*field).unwrap_or(&IndexValue::Null);
-        match (condition, value) {
-            (Condition::Is(wanted), value) => value == wanted,
-            (Condition::Within(None, None), _) => true,
-            (Condition::Within(from, until), IndexValue::Int(at)) => {
-                from.is_none_or(|from| *at >= from) && until.is_none_or(|until| *at < until)
-            }
-            (Condition::Within(..), _) => false,
-        }
-    })
+fn meets(kept: &Kept, predicates: &[Predicate]) -> bool {
+    predicates.iter().all(|(field, condition)| condition.is_met_by(kept.index.get(*field).unwrap_or(&IndexValue::Null)))
 }
 
 /// What a row is sorted by beside its id.
@@ -150,29 +120,15 @@ fn compare(sort: Sort, one: (&IndexValue, u64), other: (&IndexValue, u64)) -> Or
 }
 
 fn behind(query: &Query, id: u64, kept: &Kept) -> bool {
-    match &query.start {
-        Start::Offset(_) => true,
-        Start::After(cursor) => compare(query.sort, (value(query.sort, kept), id), (&cursor.value, cursor.id)).is_gt(),
-    }
+    let behind = |cursor: &Cursor| compare(query.sort, (value(query.sort, kept), id), (&cursor.value, cursor.id)).is_gt();
+    query.start.cursor().is_none_or(behind)
 }
 
-/// The page's rows out of all rows in order; one more is looked at, to know whether there is a next page.
+/// The page's rows out of all rows in order.
 fn cut<'a>(query: &Query, rows: impl Iterator<Item = (u64, &'a Kept)>) -> Page {
-    let passed = match query.start {
-        Start::Offset(rows) => usize::try_from(rows).unwrap_or(usize::MAX),
-        Start::After(_) => 0,
-    };
-    let mut rows = rows.skip(passed);
-    let here: Vec<_> = rows.by_ref().take(usize::try_from(query.limit).unwrap_or(usize::MAX)).collect();
-    let last = here.last().filter(|_| rows.next().is_some());
-    let next = last.map(|(id, kept)| Cursor { value: value(query.sort, kept).clone(), id: *id });
-    Page { rows: here.into_iter().map(|(_, kept)| kept.row.clone()).collect(), next }
-}
-
-fn wanted(query: &LogQuery, record: &Record) -> bool {
-    query.event_type.as_ref().is_none_or(|wanted| record.event_type == *wanted)
-        && query.key.as_ref().is_none_or(|wanted| record.key == *wanted)
-        && query.request.as_ref().is_none_or(|wanted| record.cause.request == *wanted)
-        && query.from_ms.is_none_or(|from| record.time_ms >= from)
-        && query.until_ms.is_none_or(|until| record.time_ms < until)
+    let skipped = usize::try_from(query.start.offset()).unwrap_or(usize::MAX);
+    let mut rows: Vec<_> = rows.skip(skipped).take(query.fetch_limit()).collect();
+    let more = query.cut(&mut rows);
+    let next = rows.last().filter(|_| more).map(|(id, kept)| Cursor { value: value(query.sort, kept).clone(), id: *id });
+    Page { rows: rows.into_iter().map(|(_, kept)| kept.row.clone()).collect(), next }
 }

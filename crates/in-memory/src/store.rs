@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::lock;
 use super::tables::Tables;
 use ports::model::{Model, TableId};
+use ports::query::TableFields;
 use ports::{
     AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, OffsetUpdate, ParkedRow, ParkedWrite, Partition, Record,
     Recovered, RowRef, Store, StoreError, StoredRow, TimerRow, TimerWrite,
@@ -28,8 +29,7 @@ pub(super) struct Contents {
     last_effect: u64,
     pub last_ids: Vec<u64>,
     pub tables: Tables,
-    pub crossed: Vec<Vec<(usize, usize)>>,
-    pub fields: Vec<Vec<kernel::field::FieldInfo>>,
+    pub fields: Vec<TableFields>,
     pub log: BTreeMap<u64, Record>,
     pub positions: Standings,
     pub timers: BTreeMap<(TableId, String, String), TimerRow>,
@@ -49,8 +49,7 @@ impl MemoryStore {
             last_effect: 0,
             last_ids: vec![0; model.tables.len()],
             tables: Tables::new(model.tables.iter().map(|table| table.fields.len()).collect()),
-            crossed: model.tables.iter().map(|table| table.crossed.clone()).collect(),
-            fields: model.tables.iter().map(|table| table.fields.clone()).collect(),
+            fields: model.tables.iter().map(TableFields::from).collect(),
             log: BTreeMap::new(),
             positions: BTreeMap::new(),
             timers: BTreeMap::new(),

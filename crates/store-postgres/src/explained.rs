@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use kernel::field::{Ask, FieldInfo, IndexValue};
+use ports::query::{Planner, TableFields};
 use ports::{Condition, Cursor, Query, Sort, Start};
 
 use crate::options::PostgresOptions;
 use crate::page::{Select, counting, selected};
-use crate::plan::walk;
 use crate::schema;
 use crate::session::{Dial, Link, Session};
 use crate::shape::Shape;
@@ -31,7 +31,7 @@ impl Explained {
         let mut session = Session::new(Arc::new(dial)).unwrap();
         let fields = [("a", Ask::Filter), ("b", Ask::Filter), ("name", Ask::Key)];
         let fields = fields.map(|(name, ask)| FieldInfo { name, ask }).to_vec();
-        let mut shape = Shape::new("s__t", fields, Vec::new());
+        let mut shape = Shape::new("s__t", TableFields { declared: fields, crossed: Vec::new() });
         // One value of `a` in a hundred rows, one of `b` in most of them.
         let (before, behind) =
             if known { ("", "ANALYZE s__t") } else { ("ALTER TABLE s__t SET (autovacuum_enabled = off); ANALYZE s__t;", "") };
@@ -64,7 +64,10 @@ impl Explained {
     /// The plan of a page; `sizes` are how many rows meet each condition.
     fn page(&mut self, conditions: &[(usize, Condition)], sort: Sort, start: Start, sizes: &[u64]) -> String {
         let query = Query { conditions: conditions.to_vec(), sort, start, limit: 20 };
-        let select = selected(&self.shape, &query, conditions, walk(conditions, sort, sizes));
+        let select = {
+            let planner = Planner::new(&self.shape.fields, &query).unwrap();
+            selected(&self.shape, &query, conditions, planner.access_path(sizes))
+        };
         self.plan(&select)
     }
 }

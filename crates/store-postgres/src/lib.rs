@@ -25,7 +25,6 @@ mod options;
 mod outbox;
 mod page;
 mod pipeline;
-mod plan;
 mod pool;
 mod reader;
 mod record;

@@ -9,19 +9,18 @@
 
 use std::fmt::Write as _;
 
-use kernel::field::{Ask, IndexValue};
-use ports::model::text;
-use ports::query::COUNT_LIMIT;
-use ports::{Condition, Page, Query, Start, Total};
+use kernel::field::IndexValue;
+use ports::model::Counter;
+use ports::query::{AccessPath, COUNT_LIMIT, Estimate, Planner};
+use ports::{Condition, Page, Predicate, Query, Start, Total};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 use crate::counters;
 use crate::error::Failed;
-use crate::plan::{On, Walk, needs_sizes, walk};
 use crate::session::Link;
 use crate::shape::{ROW, Shape, stored};
-use crate::value::{Value, encoded, get, most, natural, numbers, texts, values};
+use crate::value::{Value, encoded, get, limit, most, natural, numbers, texts, values};
 
 /// A statement being written.
 pub(crate) struct Select {
@@ -36,18 +35,11 @@ pub(crate) async fn page(
     query: &Query,
     sorted_by: impl Fn(&Row) -> Result<IndexValue, Failed>,
 ) -> Result<Page, Failed> {
-    let conditions = conditions(shape, query)?;
-    let mut sizes = Vec::new();
-    if needs_sizes(&conditions, query.sort) {
-        for on in &conditions {
-            sizes.push(size(link, shape, on).await?);
-        }
-    }
-    let select = selected(shape, query, &conditions, walk(&conditions, query.sort, &sizes));
+    let planner = planner(shape, query)?;
+    let estimates = estimates(link, shape, planner.estimates()).await?;
+    let select = selected(shape, query, planner.predicates(), planner.access_path(&estimates));
     let mut rows = link.rows_once(&select.sql, &select.values).await?;
-    let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-    let more = rows.len() > limit;
-    rows.truncate(limit);
+    let more = query.cut(&mut rows);
     let next = match rows.last().filter(|_| more) {
         Some(last) => Some(ports::Cursor { value: sorted_by(last)?, id: natural(last, 0)? }),
         None => None,
@@ -57,70 +49,46 @@ pub(crate) async fn page(
 
 /// How many rows there are.
 pub(crate) async fn total(link: &mut Link, shape: &Shape, query: &Query) -> Result<Total, Failed> {
-    let conditions = conditions(shape, query)?;
-    if let Some((name, value)) = counter(shape, &conditions) {
-        return Ok(Total { rows: counted(link, shape, &name, &value).await?, exact: true });
+    let planner = planner(shape, query)?;
+    if let Some(counter) = planner.total_counter() {
+        return Ok(Total::exact(counted(link, shape, &counter).await?));
     }
-    let mut lead = (u64::MAX, 0);
-    for (place, on) in conditions.iter().enumerate().filter(|_| conditions.len() > 1) {
-        lead = lead.min((size(link, shape, on).await?, place));
-    }
-    let rows = count(link, shape, &conditions, lead.1).await?;
-    Ok(Total { rows: rows.min(COUNT_LIMIT), exact: rows <= COUNT_LIMIT })
+    let estimates = estimates(link, shape, planner.total_estimates()).await?;
+    let lead = planner.most_selective(&estimates);
+    Ok(Total::counted(count(link, shape, planner.predicates(), lead).await?))
 }
 
-/// What is really asked for: a period without ends asks for nothing.
-fn conditions(shape: &Shape, query: &Query) -> Result<Vec<On>, Failed> {
-    let fields = query.conditions.iter().map(|(field, _)| *field).chain(query.sort.field);
-    if let Some(field) = fields.into_iter().find(|field| *field >= shape.fields.len()) {
-        return Err(Failed::Damaged(format!("{} has no field {field}", shape.name)));
-    }
-    let asked = query.conditions.iter().filter(|(_, condition)| *condition != Condition::Within(None, None));
-    Ok(asked.cloned().collect())
+fn planner<'a>(shape: &'a Shape, query: &Query) -> Result<Planner<'a>, Failed> {
+    Planner::new(&shape.fields, query).map_err(|unknown| Failed::Damaged(format!("{}: {unknown}", shape.name)))
 }
 
-/// The counter that knows the total: that of all rows, of one counted field, or of a pair of them.
-fn counter(shape: &Shape, conditions: &[On]) -> Option<(String, String)> {
-    match conditions {
-        [] => Some((String::new(), String::new())),
-        [(field, Condition::Is(value))] => {
-            let field = shape.fields.get(*field).filter(|field| field.ask == Ask::Counted)?;
-            Some((field.name.to_owned(), text(value)))
-        }
-        [(one, Condition::Is(first)), (other, Condition::Is(second))] => {
-            let pair = |a: usize, b: usize, first, second| {
-                let name = shape.crossed.contains(&(a, b)).then(|| shape.crossed_name(a, b))?;
-                Some((name, format!("{}\u{1f}{}", text(first), text(second))))
-            };
-            pair(*one, *other, first, second).or_else(|| pair(*other, *one, second, first))
-        }
-        _ => None,
-    }
-}
-
-async fn counted(link: &mut Link, shape: &Shape, name: &str, value: &str) -> Result<u64, Failed> {
-    let row = link.row(counters::ONE, &values![shape.name.as_str(), name, value]).await?;
+async fn counted(link: &mut Link, shape: &Shape, counter: &Counter) -> Result<u64, Failed> {
+    let Counter { name, value } = counter;
+    let row = link.row(counters::ONE, &values![shape.name.as_str(), name.as_str(), value.as_str()]).await?;
     // While a slot is ahead of another nobody is to see fewer rows than none.
     let number: i64 = row.map_or(Ok(0), |row| get(&row, 0))?;
     Ok(u64::try_from(number).unwrap_or_default())
 }
 
-/// How many rows meet one condition: from its counter, or counted in its index as far as it matters.
-async fn size(link: &mut Link, shape: &Shape, on: &On) -> Result<u64, Failed> {
-    match counter(shape, std::slice::from_ref(on)) {
-        Some((name, value)) => counted(link, shape, &name, &value).await,
-        None => count(link, shape, std::slice::from_ref(on), 0).await,
+async fn estimates(link: &mut Link, shape: &Shape, estimates: Vec<Estimate>) -> Result<Vec<u64>, Failed> {
+    let mut rows = Vec::with_capacity(estimates.len());
+    for estimate in estimates {
+        rows.push(match estimate {
+            Estimate::Counter(counter) => counted(link, shape, &counter).await?,
+            Estimate::Count(predicate) => count(link, shape, std::slice::from_ref(&predicate), 0).await?,
+        });
     }
+    Ok(rows)
 }
 
-async fn count(link: &mut Link, shape: &Shape, conditions: &[On], lead: usize) -> Result<u64, Failed> {
+async fn count(link: &mut Link, shape: &Shape, conditions: &[Predicate], lead: usize) -> Result<u64, Failed> {
     let select = counting(shape, conditions, lead);
     let rows = link.rows_once(&select.sql, &select.values).await?;
     rows.first().map_or(Ok(0), |row| natural(row, 0))
 }
 
 /// A statement that counts up to a limit.
-pub(crate) fn counting(shape: &Shape, conditions: &[On], lead: usize) -> Select {
+pub(crate) fn counting(shape: &Shape, conditions: &[Predicate], lead: usize) -> Select {
     let mut select = Select::of(format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE true", shape.table()));
     for (place, on) in conditions.iter().enumerate() {
         select.meeting(shape, on, place == lead);
@@ -130,16 +98,12 @@ pub(crate) fn counting(shape: &Shape, conditions: &[On], lead: usize) -> Select 
 }
 
 /// The statement of a page; the sixth column is what it is sorted by.
-pub(crate) fn selected(shape: &Shape, query: &Query, conditions: &[On], walk: Walk) -> Select {
-    let Query { sort, start, limit, .. } = query;
-    if let Some(field) = sort.field.filter(|field| shape.is_key(*field)) {
-        return by_key(shape, query, conditions, field, walk);
+pub(crate) fn selected(shape: &Shape, query: &Query, conditions: &[Predicate], path: AccessPath) -> Select {
+    let Query { sort, start, .. } = query;
+    if let Some(field) = sort.field.filter(|field| shape.fields.is_key(*field)) {
+        return by_key(shape, query, conditions, field, path);
     }
-    let lead = match walk {
-        Walk::Order => None,
-        Walk::Along(lead) | Walk::Sorted(lead) => Some(lead),
-    };
-    let in_order = !matches!(walk, Walk::Sorted(_));
+    let (lead, in_order) = (path.predicate(), !path.sorts());
     let by = sort.field.map(|field| (shape.column(field), column(shape, field, in_order)));
     let id = if in_order { "id" } else { "(id + 0)" };
     let shown = by.as_ref().map_or("''::bytea", |(plain, _)| plain);
@@ -158,7 +122,7 @@ pub(crate) fn selected(shape: &Shape, query: &Query, conditions: &[On], walk: Wa
     if let Start::After(cursor) = start {
         // Along one value the place behind it is that value's, and the id that of the cursor.
         let along = lead.filter(|_| in_order && by.is_none()).and_then(|lead| conditions.get(lead));
-        let along = along.filter(|(field, _)| !shape.is_key(*field));
+        let along = along.filter(|(field, _)| !shape.fields.is_key(*field));
         let value = match (&by, along) {
             (Some((_, walked)), _) => Some((walked.clone(), &cursor.value)),
             (None, Some((field, Condition::Is(value)))) => Some((shape.column(*field), value)),
@@ -168,47 +132,39 @@ pub(crate) fn selected(shape: &Shape, query: &Query, conditions: &[On], walk: Wa
     }
     let way = if sort.descending { " DESC" } else { "" };
     let first = by.map(|(_, walked)| format!("{walked}{way}, ")).unwrap_or_default();
-    let passed = match start {
-        Start::Offset(rows) => most(*rows),
-        Start::After(_) => 0,
-    };
-    // One more than asked for tells whether there is a next page.
-    let _ = write!(select.sql, " ORDER BY {first}{id}{way} LIMIT {} OFFSET {passed}", i64::from(*limit) + 1);
+    let (rows, skipped) = (limit(query.fetch_limit()), most(start.offset()));
+    let _ = write!(select.sql, " ORDER BY {first}{id}{way} LIMIT {rows} OFFSET {skipped}");
     select
 }
 
 /// The same in the order of keys, which are texts and each there once.
-fn by_key(shape: &Shape, query: &Query, conditions: &[On], field: usize, walk: Walk) -> Select {
-    let Query { sort, start, limit, .. } = query;
-    let (lead, sorted) = match walk {
-        Walk::Order => (None, false),
-        Walk::Along(lead) => (Some(lead).filter(|lead| conditions.get(*lead).is_some_and(|on| on.0 != field)), false),
-        Walk::Sorted(lead) => (Some(lead), true),
+fn by_key(shape: &Shape, query: &Query, conditions: &[Predicate], field: usize, path: AccessPath) -> Select {
+    let Query { sort, start, .. } = query;
+    let lead = match path {
+        AccessPath::Index(lead) => Some(lead).filter(|lead| conditions.get(*lead).is_some_and(|on| on.0 != field)),
+        path => path.predicate(),
     };
-    let order = if sorted { "(key || '')" } else { "key" };
+    let order = if path.sorts() { "(key || '')" } else { "key" };
     let shown = format!("'\\x{:02x}'::bytea || convert_to(key, 'UTF8')", texts()[0]);
     let mut select = Select::of(format!("SELECT {ROW}, {shown} FROM {} WHERE (id + 0) IS NOT NULL", shape.table()));
     for (place, on) in conditions.iter().enumerate() {
         select.meeting(shape, on, lead == Some(place));
     }
     let (way, operator) = if sort.descending { (" DESC", "<") } else { ("", ">") };
-    let passed = match start {
-        Start::Offset(rows) => most(*rows),
-        Start::After(cursor) => {
-            match &cursor.value {
-                IndexValue::Text(key) => {
-                    let key = key.split('\0').next().unwrap_or_default().to_owned();
-                    select.values.push((Box::new(key), Type::TEXT));
-                    let _ = write!(select.sql, " AND {order} {operator} ${}", select.values.len());
-                }
-                // All texts stand behind all else.
-                _ if sort.descending => select.sql.push_str(" AND false"),
-                _ => {}
+    if let Some(cursor) = start.cursor() {
+        match &cursor.value {
+            IndexValue::Text(key) => {
+                let key = key.split('\0').next().unwrap_or_default().to_owned();
+                select.values.push((Box::new(key), Type::TEXT));
+                let _ = write!(select.sql, " AND {order} {operator} ${}", select.values.len());
             }
-            0
+            // All texts stand behind all else.
+            _ if sort.descending => select.sql.push_str(" AND false"),
+            _ => {}
         }
-    };
-    let _ = write!(select.sql, " ORDER BY {order}{way} LIMIT {} OFFSET {passed}", i64::from(*limit) + 1);
+    }
+    let (rows, skipped) = (limit(query.fetch_limit()), most(start.offset()));
+    let _ = write!(select.sql, " ORDER BY {order}{way} LIMIT {rows} OFFSET {skipped}");
     select
 }
 
@@ -239,8 +195,8 @@ impl Select {
         };
     }
 
-    fn meeting(&mut self, shape: &Shape, (field, condition): &On, walked: bool) {
-        if shape.is_key(*field) {
+    fn meeting(&mut self, shape: &Shape, (field, condition): &Predicate, walked: bool) {
+        if shape.fields.is_key(*field) {
             return self.meeting_key(condition);
         }
         let column = &column(shape, *field, walked);

@@ -95,11 +95,12 @@ impl Reader for PostgresReader {
     }
 
     fn log(&self, query: &LogQuery) -> Result<Vec<Record>, StoreError> {
-        let LogQuery { after, limit, event_type, key, request, from_ms, until_ms } = query;
-        let all = event_type.is_none() && key.is_none() && request.is_none() && from_ms.is_none() && until_ms.is_none();
         let upto = self.whole_upto()?;
         self.pool.read(async |link| {
-            if all { record::after(link, *after, upto, *limit).await } else { record::search(link, query, upto).await }
+            if query.is_unfiltered() {
+                return record::after(link, query.after, upto, query.limit).await;
+            }
+            record::search(link, query, upto).await
         })
     }
 

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use kernel::event::Cause;
+use ports::query::log::{LogRange, LogScan};
 use ports::{LogQuery, Record};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -67,23 +68,21 @@ pub(crate) async fn ends(link: &mut Link) -> Result<(u64, u64), Failed> {
 /// Positions that a search looks at in one statement.
 const STEP: u64 = 20_000;
 
-/// A search through the log up to a position. It goes in steps, each a short statement: there is no index but the order, because one on
-/// scattered keys is paid by every event, and who looks for one in history can wait.
+/// A search through the log up to a position, each step a short statement. The log has no index but its order: one on
+/// scattered keys would be paid for by every event, and a search in history is rare.
 pub(crate) async fn search(link: &mut Link, query: &LogQuery, last: u64) -> Result<Vec<Record>, Failed> {
     let (first, _) = ends(link).await?;
-    let (mut at, mut found) = (query.after.max(first.saturating_sub(1)), Vec::new());
-    while at < last && found.len() < query.limit {
-        let upto = at.saturating_add(STEP).min(last);
-        let (sql, bound) = between(query, at, upto, query.limit - found.len());
-        for row in link.rows_once(&sql, &bound).await? {
-            found.push(record(&row, 0)?);
-        }
-        at = upto;
+    let mut scan = LogScan::new(query, STEP, first, last);
+    while let Some(range) = scan.next_range() {
+        let (sql, bound) = within(query, range);
+        let rows = link.rows_once(&sql, &bound).await?;
+        scan.advance(range, rows.iter().map(|row| record(row, 0)).collect::<Result<_, _>>()?);
     }
-    Ok(found)
+    Ok(scan.into_records())
 }
 
-fn between(query: &LogQuery, after: u64, upto: u64, rows: usize) -> (String, Vec<(Value<'_>, Type)>) {
+fn within(query: &LogQuery, range: LogRange) -> (String, Vec<(Value<'_>, Type)>) {
+    let LogRange { after, upto, limit: rows } = range;
     let mut sql = format!("SELECT {RECORD} FROM log l WHERE l.seq > $1 AND l.seq <= $2");
     let mut bound: Vec<(Value<'_>, Type)> = vec![(Box::new(most(after)), Type::INT8), (Box::new(most(upto)), Type::INT8)];
     let mut and = |condition: &str, value: Value<'static>, of: Type| {
@@ -91,11 +90,8 @@ fn between(query: &LogQuery, after: u64, upto: u64, rows: usize) -> (String, Vec
         // Writing to a text cannot fail.
         let _ = write!(sql, " AND l.{condition} ${}", bound.len());
     };
-    let texts = [("event_type =", &query.event_type), ("key =", &query.key), ("request =", &query.request)];
-    for (condition, wanted) in texts {
-        if let Some(wanted) = wanted {
-            and(condition, Box::new(wanted.clone()), Type::TEXT);
-        }
+    for (column, wanted) in query.attributes() {
+        and(&format!("{column} ="), Box::new(wanted.to_owned()), Type::TEXT);
     }
     for (condition, instant) in [("time_ms >=", query.from_ms), ("time_ms <", query.until_ms)] {
         if let Some(instant) = instant {

@@ -7,7 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::field::IndexValue;
-use ports::model::{Table, text};
+use ports::model::Table;
+use ports::query::fields::counter_value;
 use tokio_postgres::Row;
 
 use crate::counters::{self, Counted};
@@ -132,9 +133,9 @@ fn count(row: &Lacking, shape: &Shape, known: &[Declared], changes: &mut Counted
     let empty = BTreeSet::new();
     let counted_by = |number: i32| known.iter().find(|other| other.number == number).map_or(&empty, |other| &other.counted);
     let (by_last, by_highest) = (counted_by(row.shape), counted_by(row.filled));
-    for (name, places) in shape.counted() {
+    for (name, places) in shape.fields.counted() {
         let mut change = |values: Vec<&IndexValue>, by| {
-            let value = values.into_iter().map(text).collect::<Vec<_>>().join("\u{1f}");
+            let value = counter_value(values);
             *changes.entry((shape.name.clone(), name.clone(), value)).or_default() += by;
         };
         if by_last.contains(&name) || by_highest.contains(&name) {

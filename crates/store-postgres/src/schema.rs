@@ -24,7 +24,7 @@ pub(crate) struct Declared {
 impl Declared {
     fn of(shape: &Shape) -> Self {
         let columns = shape.columns.iter().cloned().collect();
-        let counted = shape.counted().into_iter().map(|(name, _)| name).collect();
+        let counted = shape.fields.counted().into_iter().map(|(name, _)| name).collect();
         Self { number: 0, columns, counted }
     }
 
@@ -174,12 +174,13 @@ async fn make_indexes(link: &mut Link, shape: &Shape, known: &[Declared]) -> Res
 #[cfg(test)]
 mod tests {
     use kernel::field::{Ask, FieldInfo};
+    use ports::query::TableFields;
 
     use super::*;
 
     fn shape(fields: &[&'static str]) -> Shape {
         let fields = fields.iter().map(|name| FieldInfo { name, ask: Ask::Counted }).collect();
-        Shape::new("t", fields, Vec::new())
+        Shape::new("t", TableFields { declared: fields, crossed: Vec::new() })
     }
 
     fn recorded(number: i32, fields: &[&'static str]) -> Declared {

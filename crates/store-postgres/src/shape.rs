@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use kernel::field::{Ask, FieldInfo};
+use kernel::field::Ask;
 use ports::model::{Table, TableId};
+use ports::query::TableFields;
+use ports::query::fields::repeated_name;
 use ports::{Model, StoredRow};
 use tokio_postgres::Row;
 
@@ -36,9 +38,7 @@ pub(crate) struct Shape {
     /// The table's name, unquoted.
     pub name: String,
     /// Declared fields.
-    pub fields: Vec<FieldInfo>,
-    /// Pairs of them that are counted.
-    pub crossed: Vec<(usize, usize)>,
+    pub fields: TableFields,
     /// The places of those that have a column of their own: all but one that is the row's key.
     pub own: Vec<usize>,
     /// The columns of these, unquoted.
@@ -53,24 +53,19 @@ pub(crate) struct Shape {
 
 impl Shape {
     fn of(table: &Table) -> Self {
-        Self::new(&table.sql_name, table.fields.clone(), table.crossed.clone())
+        Self::new(&table.sql_name, table.into())
     }
 
-    /// A table with that name, fields and pairs.
-    pub fn new(name: &str, fields: Vec<FieldInfo>, crossed: Vec<(usize, usize)>) -> Self {
-        let own: Vec<usize> = (0..fields.len()).filter(|place| fields[*place].ask != Ask::Key).collect();
-        let columns = own.iter().map(|place| column(&fields, &crossed, *place)).collect();
-        Self { name: fitting(name), fields, crossed, own, columns, number: 1, newest: true, others: false }
+    /// A table with that name and these fields.
+    pub fn new(name: &str, fields: TableFields) -> Self {
+        let own = fields.with_column();
+        let columns = own.iter().map(|place| column(&fields, *place)).collect();
+        Self { name: fitting(name), fields, own, columns, number: 1, newest: true, others: false }
     }
 
     /// The table's name in a statement.
     pub fn table(&self) -> String {
         quoted(&self.name)
-    }
-
-    /// Whether a field is the row's key.
-    pub fn is_key(&self, field: usize) -> bool {
-        self.fields.get(field).is_some_and(|field| field.ask == Ask::Key)
     }
 
     /// A field's column in a statement.
@@ -94,20 +89,6 @@ impl Shape {
         if self.newest { format!(" AND t.shape >= {}", self.number) } else { String::new() }
     }
 
-    /// The fields and pairs that have counters, by the names of their counters.
-    pub fn counted(&self) -> Vec<(String, Vec<usize>)> {
-        let single = self.fields.iter().enumerate().filter(|(_, field)| field.ask == Ask::Counted);
-        let single = single.map(|(place, field)| (field.name.to_owned(), vec![place]));
-        let pairs = self.crossed.iter().map(|(a, b)| (self.crossed_name(*a, *b), vec![*a, *b]));
-        single.chain(pairs).collect()
-    }
-
-    /// The name of a pair's counter.
-    pub fn crossed_name(&self, a: usize, b: usize) -> String {
-        let name = |place: usize| self.fields.get(place).map_or("", |field| field.name);
-        format!("{}*{}", name(a), name(b))
-    }
-
     /// A row by its key.
     pub fn by_key(&self) -> String {
         format!("SELECT {ROW} FROM {} WHERE key = $1", self.table())
@@ -126,13 +107,13 @@ impl Shape {
 
 /// The column of a field. One that is counted otherwise than before has another column, so that an earlier version which goes
 /// on writing leaves the values alone by which its rows are counted now.
-fn column(fields: &[FieldInfo], crossed: &[(usize, usize)], place: usize) -> String {
-    let name = |place: usize| fields.get(place).map_or("", |field| field.name);
+fn column(fields: &TableFields, place: usize) -> String {
+    let name = |place: usize| fields.declared.get(place).map_or("", |field| field.name);
     let mut column = format!("f_{}", name(place));
-    if fields.get(place).is_some_and(|field| field.ask == Ask::Counted) {
+    if fields.declared.get(place).is_some_and(|field| field.ask == Ask::Counted) {
         column.push_str("__counted");
     }
-    for (a, b) in crossed.iter().filter(|(a, b)| [*a, *b].contains(&place)) {
+    for (a, b) in fields.crossed.iter().filter(|(a, b)| [*a, *b].contains(&place)) {
         // Writing to a text cannot fail.
         let _ = write!(column, "__{}_{}", name(*a), name(*b));
     }
@@ -144,8 +125,7 @@ pub(crate) fn shapes(model: &Model) -> Result<Vec<Shape>, OpenError> {
     let shapes: Vec<Shape> = model.tables.iter().map(Shape::of).collect();
     let tables = shapes.iter().map(|shape| shape.name.clone());
     let columns = shapes.iter().flat_map(|shape| shape.columns.iter().map(|column| format!("{}.{column}", shape.name)));
-    let mut seen = std::collections::HashSet::new();
-    match tables.chain(columns).find(|name| !seen.insert(name.to_lowercase())) {
+    match repeated_name(tables.chain(columns)) {
         Some(name) => Err(OpenError::NameTwice { name }),
         None => Ok(shapes),
     }

@@ -1,17 +1,17 @@
 //! What SQLite makes of our statements: every declared filter and order walks an index.
 
 use kernel::field::{Ask, FieldInfo, IndexValue};
+use ports::query::{Planner, TableFields};
 use ports::{Condition, Cursor, Query, Sort, Start};
 use rusqlite::{Connection, params_from_iter};
 
 use crate::page::{Select, counting, selects};
-use crate::plan::{Walk, walk};
 use crate::shape::Shape;
 
 fn shape() -> (Connection, Shape) {
     let conn = Connection::open_in_memory().unwrap();
     let fields = [("a", Ask::Filter), ("b", Ask::Filter), ("name", Ask::Key)].map(|(name, ask)| FieldInfo { name, ask });
-    let shape = Shape::new("s__t".into(), fields.to_vec(), Vec::new());
+    let shape = Shape::new("s__t".into(), TableFields { declared: fields.to_vec(), crossed: Vec::new() });
     let table = "CREATE TABLE s__t (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, version INTEGER NOT NULL, \
                  schema INTEGER NOT NULL, listed INTEGER, f_a ANY, f_b ANY, data BLOB NOT NULL) STRICT; \
                  CREATE INDEX a ON s__t(f_a) WHERE listed; CREATE INDEX b ON s__t(f_b) WHERE listed;";
@@ -30,8 +30,9 @@ fn explained(conn: &Connection, mut select: Select, more: &[i64]) -> String {
 fn plans(conditions: &[(usize, Condition)], sort: Sort, start: Start, rows: u64) -> Vec<String> {
     let (conn, shape) = shape();
     let query = Query { conditions: conditions.to_vec(), sort, start, limit: 20 };
-    let walk: Walk = walk::<()>(conditions, sort, |_| Ok(rows)).unwrap();
-    selects(&shape, &query, conditions, walk).into_iter().map(|select| explained(&conn, select, &[21, 0])).collect()
+    let planner = Planner::new(&shape.fields, &query).unwrap();
+    let path = planner.access_path(&vec![rows; planner.estimates().len()]);
+    selects(&shape, &query, conditions, path).into_iter().map(|select| explained(&conn, select, &[21, 0])).collect()
 }
 
 const START: Start = Start::Offset(0);

@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
-use kernel::field::{Ask, IndexValue};
-use ports::model::text;
-use ports::query::COUNT_LIMIT;
-use ports::{Condition, Cursor, Page, Query, Sort, Start, StoredRow, Total};
+use kernel::field::IndexValue;
+use ports::model::Counter;
+use ports::query::planner::UnknownField;
+use ports::query::{AccessPath, COUNT_LIMIT, Estimate, Planner};
+use ports::{Condition, Cursor, Page, Predicate, Query, Sort, StoredRow, Total};
 use rusqlite::types::Value;
 use rusqlite::{Connection, Error, OptionalExtension, Result, params, params_from_iter};
 
-use crate::plan::{Low, On, Step, Walk, end, steps, walk};
+use crate::plan::{Low, Step, end, steps};
 use crate::shape::{KEY, ROW, Shape, quoted, stored};
-use crate::value::{Held, Nat};
+use crate::value::{Held, Nat, limit};
 
 /// A statement being written.
 pub(crate) struct Select {
@@ -21,94 +22,58 @@ pub(crate) struct Select {
 
 /// One page.
 pub(crate) fn page(conn: &Connection, shape: &Shape, query: &Query) -> Result<Page> {
-    let conditions = conditions(shape, query)?;
-    let walk = walk(&conditions, query.sort, |on| size(conn, shape, on))?;
-    let wanted = i64::from(query.limit);
+    let planner = planner(shape, query)?;
+    let estimates = planner.estimates().iter().map(|one| estimate(conn, shape, one)).collect::<Result<Vec<_>>>()?;
+    let path = planner.access_path(&estimates);
     let mut rows: Vec<(StoredRow, IndexValue)> = Vec::new();
-    for mut select in selects(shape, query, &conditions, walk) {
-        // One more than asked for tells whether there is a next page.
-        let missing = wanted + 1 - i64::try_from(rows.len()).unwrap_or(wanted);
-        if missing <= 0 {
+    for mut select in selects(shape, query, planner.predicates(), path) {
+        let missing = query.fetch_limit().saturating_sub(rows.len());
+        if missing == 0 {
             break;
         }
-        let passed = match query.start {
-            Start::Offset(passed) => i64::try_from(passed).unwrap_or(i64::MAX),
-            Start::After(_) => 0,
-        };
-        select.values.extend([missing.into(), passed.into()]);
+        let skipped = i64::try_from(query.start.offset()).unwrap_or(i64::MAX);
+        select.values.extend([limit(missing).into(), skipped.into()]);
         let mut statement = conn.prepare_cached(&select.sql)?;
         let found = statement.query_map(params_from_iter(select.values), |row| Ok((stored(row)?, row.get::<_, Held>(5)?.0)))?;
         for row in found {
             rows.push(row?);
         }
     }
-    let more = rows.len() > usize::try_from(query.limit).unwrap_or(usize::MAX);
-    if more {
-        rows.pop();
-    }
+    let more = query.cut(&mut rows);
     let next = rows.last().filter(|_| more).and_then(|(row, value)| Some(Cursor { value: value.clone(), id: row.id? }));
     Ok(Page { rows: rows.into_iter().map(|(row, _)| row).collect(), next })
 }
 
 /// How many rows there are.
 pub(crate) fn total(conn: &Connection, shape: &Shape, query: &Query) -> Result<Total> {
-    let conditions = conditions(shape, query)?;
-    if let Some((name, value)) = counter(shape, &conditions) {
-        return Ok(Total { rows: counted(conn, shape, &name, &value)?, exact: true });
+    let planner = planner(shape, query)?;
+    if let Some(counter) = planner.total_counter() {
+        return Ok(Total::exact(counted(conn, shape, &counter)?));
     }
-    let mut lead = (u64::MAX, 0);
-    for (place, on) in conditions.iter().enumerate().filter(|_| conditions.len() > 1) {
-        lead = lead.min((size(conn, shape, on)?, place));
-    }
-    let rows = count(conn, shape, &conditions, lead.1)?;
-    Ok(Total { rows: rows.min(COUNT_LIMIT), exact: rows <= COUNT_LIMIT })
+    let estimates = planner.total_estimates().iter().map(|one| estimate(conn, shape, one)).collect::<Result<Vec<_>>>()?;
+    let lead = planner.most_selective(&estimates);
+    Ok(Total::counted(count(conn, shape, planner.predicates(), lead)?))
 }
 
-/// What is really asked for: a period without ends asks for nothing.
-fn conditions(shape: &Shape, query: &Query) -> Result<Vec<On>> {
-    let fields = query.conditions.iter().map(|(field, _)| *field).chain(query.sort.field);
-    if let Some(field) = fields.into_iter().find(|field| *field >= shape.fields.len()) {
-        return Err(Error::InvalidColumnIndex(field));
-    }
-    let asked = query.conditions.iter().filter(|(_, condition)| *condition != Condition::Within(None, None));
-    Ok(asked.cloned().collect())
+fn planner<'a>(shape: &'a Shape, query: &Query) -> Result<Planner<'a>> {
+    Planner::new(&shape.fields, query).map_err(|UnknownField(field)| Error::InvalidColumnIndex(field))
 }
 
-/// The counter that knows the total: that of all rows, of one counted field, or of a pair of them.
-fn counter(shape: &Shape, conditions: &[On]) -> Option<(String, String)> {
-    match conditions {
-        [] => Some((String::new(), String::new())),
-        [(field, Condition::Is(value))] => {
-            let field = shape.fields.get(*field).filter(|field| field.ask == Ask::Counted)?;
-            Some((field.name.to_owned(), text(value)))
-        }
-        [(one, Condition::Is(first)), (other, Condition::Is(second))] => {
-            let pair = |a: usize, b: usize, first, second| {
-                let name = shape.crossed.contains(&(a, b)).then(|| shape.crossed_name(a, b))?;
-                Some((name, format!("{}\u{1f}{}", text(first), text(second))))
-            };
-            pair(*one, *other, first, second).or_else(|| pair(*other, *one, second, first))
-        }
-        _ => None,
-    }
-}
-
-fn counted(conn: &Connection, shape: &Shape, name: &str, value: &str) -> Result<u64> {
+fn counted(conn: &Connection, shape: &Shape, Counter { name, value }: &Counter) -> Result<u64> {
     let sql = "SELECT number FROM counter WHERE tbl = ?1 AND name = ?2 AND value = ?3";
     let mut statement = conn.prepare_cached(sql)?;
     let number = statement.query_row(params![shape.name, name, value], |row| row.get::<_, Nat>(0)).optional()?;
     Ok(number.map_or(0, |number| number.0))
 }
 
-/// How many rows meet one condition: from its counter, or counted in its index as far as it matters.
-fn size(conn: &Connection, shape: &Shape, on: &On) -> Result<u64> {
-    match counter(shape, std::slice::from_ref(on)) {
-        Some((name, value)) => counted(conn, shape, &name, &value),
-        None => count(conn, shape, std::slice::from_ref(on), 0),
+fn estimate(conn: &Connection, shape: &Shape, estimate: &Estimate) -> Result<u64> {
+    match estimate {
+        Estimate::Counter(counter) => counted(conn, shape, counter),
+        Estimate::Count(predicate) => count(conn, shape, std::slice::from_ref(predicate), 0),
     }
 }
 
-fn count(conn: &Connection, shape: &Shape, conditions: &[On], lead: usize) -> Result<u64> {
+fn count(conn: &Connection, shape: &Shape, conditions: &[Predicate], lead: usize) -> Result<u64> {
     let mut select = counting(shape, conditions, lead);
     select.values.push(Value::Integer(i64::try_from(COUNT_LIMIT + 1).unwrap_or(i64::MAX)));
     let mut statement = conn.prepare_cached(&select.sql)?;
@@ -116,7 +81,7 @@ fn count(conn: &Connection, shape: &Shape, conditions: &[On], lead: usize) -> Re
 }
 
 /// A statement that counts up to a limit, its last argument.
-pub(crate) fn counting(shape: &Shape, conditions: &[On], lead: usize) -> Select {
+pub(crate) fn counting(shape: &Shape, conditions: &[Predicate], lead: usize) -> Select {
     let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {} WHERE listed", shape.table());
     let mut select = Select { sql, values: Vec::new() };
     for (place, (field, condition)) in conditions.iter().enumerate() {
@@ -127,16 +92,9 @@ pub(crate) fn counting(shape: &Shape, conditions: &[On], lead: usize) -> Select 
 }
 
 /// The statements of a walk, one for each of its steps; limit and offset are their last arguments.
-pub(crate) fn selects(shape: &Shape, query: &Query, conditions: &[On], walk: Walk) -> Vec<Select> {
-    let after = match &query.start {
-        Start::After(cursor) => Some(cursor),
-        Start::Offset(_) => None,
-    };
-    let lead = match walk {
-        Walk::Order => None,
-        Walk::Along(lead) | Walk::Sorted(lead) => Some(lead),
-    };
-    let sorted = matches!(walk, Walk::Sorted(_));
+pub(crate) fn selects(shape: &Shape, query: &Query, conditions: &[Predicate], path: AccessPath) -> Vec<Select> {
+    let after = query.start.cursor();
+    let (lead, sorted) = (path.predicate(), path.sorts());
     let Some(field) = query.sort.field else {
         let mut select = Select::of(shape, "NULL", lead.is_none());
         let condition = |place: usize| (&conditions[place].1, place);

@@ -1,56 +1,9 @@
-//! Which index a query walks, and in which steps: decided here and not by SQLite, which has no statistics to decide by.
-//!
-//! A column with a `+` before it cannot be looked up in an index, so what stands without one is what is walked.
+//! The key ranges of a page in the order of a field: SQLite seeks to the beginning of each in the field's index.
 
 use std::cmp::Ordering;
 
 use kernel::field::IndexValue;
-use ports::query::COUNT_LIMIT;
-use ports::{Condition, Cursor, Sort};
-
-/// A condition on a field, by the field's place.
-pub(crate) type On = (usize, Condition);
-
-/// How a query is walked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Walk {
-    /// In its order; whatever else is asked for is looked at row by row.
-    Order,
-    /// Along this condition, whose index gives its rows in the order asked for.
-    Along(usize),
-    /// Along this condition, which few rows meet, and these are sorted.
-    Sorted(usize),
-}
-
-/// Decides for the index that gives the fewest rows, if they come in order or are few enough to be sorted.
-///
-/// `size` tells how many rows meet a condition; it need not count beyond [`COUNT_LIMIT`] by more than one.
-pub(crate) fn walk<E>(conditions: &[On], sort: Sort, mut size: impl FnMut(&On) -> Result<u64, E>) -> Result<Walk, E> {
-    let ordered = |(field, condition): &On| match sort.field {
-        None => matches!(condition, Condition::Is(_)),
-        Some(sorted) => *field == sorted,
-    };
-    match conditions {
-        [] => return Ok(Walk::Order),
-        [only] if ordered(only) => return Ok(Walk::Along(0)),
-        _ => {}
-    }
-    let mut fewest: Option<(u64, usize)> = None;
-    let mut fewest_ordered: Option<(u64, usize)> = None;
-    for (place, condition) in conditions.iter().enumerate() {
-        let found = (size(condition)?, place);
-        fewest = Some(fewest.map_or(found, |other| other.min(found)));
-        if ordered(condition) {
-            fewest_ordered = Some(fewest_ordered.map_or(found, |other| other.min(found)));
-        }
-    }
-    Ok(match (fewest, fewest_ordered) {
-        (Some((rows, place)), None) if rows <= COUNT_LIMIT => Walk::Sorted(place),
-        (Some((rows, place)), Some((in_order, _))) if rows <= COUNT_LIMIT && rows < in_order => Walk::Sorted(place),
-        (_, Some((_, place))) => Walk::Along(place),
-        _ => Walk::Order,
-    })
-}
+use ports::{Condition, Cursor};
 
 /// One step of a walk in the order of a field: rows of one value, or of a span of values.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,39 +88,6 @@ fn place(step: &Step, value: &IndexValue) -> Ordering {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const BY_ID: Sort = Sort { field: None, descending: false };
-    const BY_FIRST: Sort = Sort { field: Some(0), descending: false };
-
-    fn is(field: usize) -> On {
-        (field, Condition::Is(IndexValue::Int(1)))
-    }
-    fn within(field: usize) -> On {
-        (field, Condition::Within(Some(1), None))
-    }
-    fn walked(conditions: &[On], sort: Sort, sizes: &[u64]) -> Walk {
-        walk::<()>(conditions, sort, |(field, _)| Ok(sizes[*field])).unwrap()
-    }
-
-    #[test]
-    fn one_filter_in_the_order_of_ids_counts_nothing() {
-        assert_eq!(walk::<()>(&[is(0)], BY_ID, |_| Err(())), Ok(Walk::Along(0)));
-        assert_eq!(walk::<()>(&[within(0)], BY_FIRST, |_| Err(())), Ok(Walk::Along(0)));
-    }
-
-    #[test]
-    fn a_period_in_the_order_of_ids_is_sorted_if_it_is_short_and_else_looked_for_in_that_order() {
-        assert_eq!(walked(&[within(0)], BY_ID, &[COUNT_LIMIT]), Walk::Sorted(0));
-        assert_eq!(walked(&[within(0)], BY_ID, &[COUNT_LIMIT + 1]), Walk::Order);
-    }
-
-    #[test]
-    fn of_several_filters_the_one_with_fewest_rows_leads() {
-        assert_eq!(walked(&[is(0), is(1)], BY_ID, &[50_000, 40_000]), Walk::Along(1));
-        assert_eq!(walked(&[is(0), within(1)], BY_ID, &[50_000, 9]), Walk::Sorted(1));
-        assert_eq!(walked(&[is(0), within(1)], BY_ID, &[9, 9]), Walk::Along(0));
-        assert_eq!(walked(&[is(0), within(1)], BY_ID, &[60_000, COUNT_LIMIT + 1]), Walk::Along(0));
-    }
 
     #[test]
     fn a_cursor_in_the_middle_of_a_value_goes_on_with_that_value_and_then_behind_it() {

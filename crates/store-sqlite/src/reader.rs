@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use ports::model::TableId;
+use ports::query::log::LogScan;
 use ports::{LogQuery, Page, ParkedRow, Query, Reader, Record, StoreError, StoredRow, Total};
 use rusqlite::backup::Backup;
 use rusqlite::{Connection, OptionalExtension};
@@ -85,15 +86,14 @@ impl Reader for SqliteReader {
     }
 
     fn log(&self, query: &LogQuery) -> Result<Vec<Record>, StoreError> {
-        let LogQuery { after, limit, event_type, key, request, from_ms, until_ms } = query;
-        if event_type.is_none() && key.is_none() && request.is_none() && from_ms.is_none() && until_ms.is_none() {
-            return self.pool.read(|conn| record::after(conn, *after, *limit));
+        if query.is_unfiltered() {
+            return self.pool.read(|conn| record::after(conn, query.after, query.limit));
         }
-        let mut search = record::Search::new(query, SEARCH_STEP, self.first_seq()?, self.last_seq()?);
-        while search.goes_on() {
-            self.pool.read(|conn| search.step(conn))?;
+        let mut scan = LogScan::new(query, SEARCH_STEP, self.first_seq()?, self.last_seq()?);
+        while let Some(range) = scan.next_range() {
+            scan.advance(range, self.pool.read(|conn| record::scan(conn, query, range))?);
         }
-        Ok(search.found)
+        Ok(scan.into_records())
     }
 
     fn last_seq(&self) -> Result<u64, StoreError> {

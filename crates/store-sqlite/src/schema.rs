@@ -116,7 +116,7 @@ fn fill(conn: &mut Connection, path: &Path, table: &Table, shape: &Shape, new: &
         work.commit().map_err(failed)?;
     }
     if rows > 0 {
-        let fields: Vec<_> = new.iter().map(|place| shape.fields[*place].name).collect();
+        let fields: Vec<_> = new.iter().map(|place| shape.fields.declared[*place].name).collect();
         tracing::info!(store.table = shape.name, store.rows = rows, store.fields = ?fields, "rows have got their new fields");
     }
     Ok(())
@@ -129,7 +129,7 @@ fn page(conn: &Connection, select: &str, after: i64) -> Result<Vec<Written>> {
 
 /// Makes the missing indexes, and counts anew where other things are counted than before; both or neither.
 fn finish(conn: &mut Connection, shape: &Shape, new: &[usize]) -> Result<()> {
-    let names: Vec<String> = shape.counted().into_iter().map(|(name, _)| name).collect();
+    let names: Vec<String> = shape.fields.counted().into_iter().map(|(name, _)| name).collect();
     let names = names.join(",");
     let before = "SELECT names FROM counted WHERE tbl = ?1";
     let before: Option<String> = conn.query_row(before, [&shape.name], |row| row.get(0)).optional()?;
@@ -152,7 +152,7 @@ fn recount(conn: &Connection, shape: &Shape) -> Result<()> {
     conn.execute("DELETE FROM counter WHERE tbl = ?1", [&shape.name])?;
     let all = format!("INSERT INTO counter SELECT ?1, '', '', count(*) FROM {at} WHERE id > -1 HAVING count(*) > 0");
     conn.execute(&all, [&shape.name])?;
-    for (name, places) in shape.counted() {
+    for (name, places) in shape.fields.counted() {
         let texts: Vec<String> =
             places.iter().map(|place| format!("coalesce(CAST({} AS TEXT), '')", shape.column(*place))).collect();
         let value = texts.join(" || char(31) || ");

@@ -1,7 +1,9 @@
 //! A row table as the store knows it: its columns, and the statements that never change.
 
-use kernel::field::{Ask, FieldInfo};
+use kernel::field::FieldInfo;
 use ports::model::Table;
+use ports::query::TableFields;
+use ports::query::fields::repeated_name;
 use ports::{Model, StoredRow};
 use rusqlite::{Result, Row};
 
@@ -33,9 +35,7 @@ pub(crate) struct Shape {
     /// The table's name, unquoted.
     pub name: String,
     /// Declared fields.
-    pub fields: Vec<FieldInfo>,
-    /// Pairs of them that are counted.
-    pub crossed: Vec<(usize, usize)>,
+    pub fields: TableFields,
     /// Their columns, unquoted: one of their own, or the key's.
     pub columns: Vec<String>,
     /// The places of those that have a column of their own.
@@ -51,15 +51,16 @@ pub(crate) struct Shape {
 
 impl Shape {
     fn of(table: &Table) -> Self {
-        Self::new(table.sql_name.clone(), table.fields.clone(), table.crossed.clone())
+        Self::new(table.sql_name.clone(), table.into())
     }
 
-    /// A table with that name, fields and pairs.
-    pub fn new(name: String, fields: Vec<FieldInfo>, crossed: Vec<(usize, usize)>) -> Self {
-        let is_key = |field: &FieldInfo| field.ask == Ask::Key;
-        let column = |field: &FieldInfo| if is_key(field) { KEY.to_owned() } else { format!("f_{}", field.name) };
-        let columns: Vec<String> = fields.iter().map(column).collect();
-        let own: Vec<usize> = (0..fields.len()).filter(|place| !is_key(&fields[*place])).collect();
+    /// A table with that name and these fields.
+    pub fn new(name: String, fields: TableFields) -> Self {
+        let named = fields.declared.iter().enumerate();
+        let column =
+            |(field, info): (usize, &FieldInfo)| if fields.is_key(field) { KEY.to_owned() } else { format!("f_{}", info.name) };
+        let columns: Vec<String> = named.map(column).collect();
+        let own = fields.with_column();
         let listed: Vec<String> = own.iter().map(|place| format!(", {}", quoted(&columns[*place]))).collect();
         let listed = listed.concat();
         let places: Vec<String> = (0..own.len()).map(|place| format!(", ?{}", place + 7)).collect();
@@ -74,7 +75,6 @@ impl Shape {
             before: format!("SELECT version, id{listed} FROM {at} WHERE key = ?1"),
             delete: format!("DELETE FROM {at} WHERE key = ?1"),
             fields,
-            crossed,
             columns,
             own,
             name,
@@ -90,20 +90,6 @@ impl Shape {
     pub fn column(&self, field: usize) -> String {
         self.columns.get(field).map(|column| quoted(column)).unwrap_or_default()
     }
-
-    /// The fields and pairs that have counters, by the names of their counters.
-    pub fn counted(&self) -> Vec<(String, Vec<usize>)> {
-        let single = self.fields.iter().enumerate().filter(|(_, field)| field.ask == Ask::Counted);
-        let single = single.map(|(place, field)| (field.name.to_owned(), vec![place]));
-        let pairs = self.crossed.iter().map(|(a, b)| (self.crossed_name(*a, *b), vec![*a, *b]));
-        single.chain(pairs).collect()
-    }
-
-    /// The name of a pair's counter.
-    pub fn crossed_name(&self, a: usize, b: usize) -> String {
-        let name = |place: usize| self.fields.get(place).map_or("", |field| field.name);
-        format!("{}*{}", name(a), name(b))
-    }
 }
 
 /// The shapes of a model's tables, in its order. SQLite does not tell names apart by case, so neither may a model.
@@ -113,8 +99,7 @@ pub(crate) fn shapes(model: &Model) -> Result<Vec<Shape>, OpenError> {
     let own =
         |shape: &Shape| shape.own.iter().map(|place| format!("{}.{}", shape.name, shape.columns[*place])).collect::<Vec<_>>();
     let columns = shapes.iter().flat_map(own);
-    let mut seen = std::collections::HashSet::new();
-    match tables.chain(columns).find(|name| !seen.insert(name.to_lowercase())) {
+    match repeated_name(tables.chain(columns)) {
         Some(name) => Err(OpenError::NameTwice { name }),
         None => Ok(shapes),
     }
