@@ -121,7 +121,7 @@ impl Feeder {
             idempotency: None,
             wait: None,
         };
-        let request = QueuedCommand { ticket: number, order };
+        let request = QueuedCommand { ticket: number, request: order };
         match self.core.accept(Input::Command(Box::new(request)), now()) {
             Some(action) => self.act(action),
             None => Ok(()),

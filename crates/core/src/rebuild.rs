@@ -1,136 +1,121 @@
-//! Rebuilding a view beside the one that serves: read the log from its beginning into a second table, then change places.
+//! Rebuilds of views: read the log from its beginning into a second table beside the one that serves, then swap the two.
 
-use std::collections::BTreeMap;
+use ports::{Model, Record, Store, StoreError, TableId};
 
-use super::events::Failed;
-use super::status::RebuildDone;
-use super::subscriptions::Reached;
-use super::{Core, Stop};
-use ports::model::TableId;
-use ports::{Commit, ParkedRow, ParkedWrite, Record, RowRef};
+use crate::status::{RebuildDone, RebuildStatus};
+use crate::subscriptions::{CursorId, Subscriptions};
 
-/// A rebuild under way.
+/// The rebuild that runs, the last one that failed, and the last one that came to its end.
+#[derive(Default)]
+pub struct Rebuilds {
+    started: u64,
+    running: Option<Rebuild>,
+    failed: Option<RebuildStatus>,
+    done: Option<RebuildDone>,
+}
+
+/// A rebuild that runs.
 pub struct Rebuild {
-    /// Counts the rebuilds since the start.
-    pub number: u64,
-    /// The view's name.
-    pub view: String,
-    /// Its follower.
+    number: u64,
+    view: String,
+    /// The view's subscription, by its number in the model.
     pub subscription: usize,
+    /// Its cursor in the own log.
+    pub cursor: CursorId,
     /// The table that serves.
     pub table: TableId,
     /// The table that is filled.
     pub shadow: TableId,
     /// The last position that is in it.
     pub position: u64,
-    /// Why it was given up.
-    pub failed: Option<String>,
 }
 
-impl Core {
-    /// Starts a rebuild: the second table is emptied first. One at a time; a second request is ignored.
-    pub(super) fn start_rebuild(&mut self, view: &str) -> Option<Commit> {
-        if self.rebuild.as_ref().is_some_and(|running| running.failed.is_none()) {
+impl Rebuilds {
+    /// Begins a rebuild, if none runs. The table to fill must be emptied. It fails at once where the view's events are not in
+    /// this process's log.
+    pub fn start(&mut self, view: &str, model: &Model, subscriptions: &Subscriptions) -> Option<&Rebuild> {
+        if self.running.is_some() {
             return None;
         }
-        let (subscription, table, shadow) = self.model.view_of(view)?;
-        let view = view.to_owned();
-        let failed = self.own_place(subscription).is_none().then(|| "its events are not in this process's log".to_owned());
-        let elsewhere = failed.is_some();
-        self.rebuilds += 1;
-        self.rebuild = Some(Rebuild { number: self.rebuilds, view, subscription, table, shadow, position: 0, failed });
-        if elsewhere {
+        let (subscription, table, shadow) = model.view_of(view)?;
+        self.started += 1;
+        let (number, view) = (self.started, view.to_owned());
+        let Some(cursor) = subscriptions.own_cursor(subscription) else {
+            let failed = Some("its events are not in this process's log".to_owned());
+            self.failed = Some(RebuildStatus { number, view, position: 0, failed });
             return None;
-        }
-        self.rows.forget(shadow);
-        Some(Commit { clear: vec![shadow], ..Commit::default() })
-    }
-
-    fn own_place(&self, subscription: usize) -> Option<usize> {
-        self.places.iter().position(|place| place.own && place.subscription == subscription)
-    }
-
-    /// The next page for the second table. Where an event fails, the rebuild is given up and the old view serves on.
-    pub(super) fn rebuild_page(&mut self, records: &[Record]) -> Result<(), Stop> {
-        let Some((shadow, subscription)) = self.rebuild.as_ref().map(|running| (running.shadow, running.subscription)) else {
-            return Ok(());
         };
-        let model = self.model.clone();
-        for record in records.iter().filter(|record| model.subscriptions[subscription].handles(&record.event_type)) {
-            match self.project(shadow, record) {
-                Ok(()) => {}
-                Err(Failed::Stop(stop)) => return Err(stop),
-                Err(Failed::ForGood(cause) | Failed::Perhaps(cause)) => {
-                    tracing::error!(seq = record.seq, cause, "the rebuild is given up; the old view serves on");
-                    if let Some(running) = self.rebuild.as_mut() {
-                        running.failed = Some(format!("at {}: {cause}", record.seq));
-                    }
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
+        self.failed = None;
+        self.running = Some(Rebuild { number, view, subscription, cursor, table, shadow, position: 0 });
+        self.running()
     }
 
-    /// Rows that a page will need.
-    pub(super) fn foresee_rebuild(&self, records: &[Record]) -> Vec<RowRef> {
-        let Some(running) = &self.rebuild else { return Vec::new() };
-        let subscription = &self.model.subscriptions[running.subscription];
-        let cared = records.iter().filter(|record| subscription.handles(&record.event_type));
-        cared.map(|record| RowRef { table: running.shadow, key: record.key.clone() }).collect()
+    /// The rebuild that runs.
+    pub fn running(&self) -> Option<&Rebuild> {
+        self.running.as_ref()
     }
 
-    /// The second table has everything: the two change places, and what was parked for the old one is in the new one.
-    pub(super) fn finish_rebuild(&mut self) -> Result<Option<Commit>, Stop> {
-        let Some(running) = self.rebuild.as_ref().filter(|running| running.failed.is_none()) else { return Ok(None) };
-        let (subscription, table, shadow) = (running.subscription, running.table, running.shadow);
-        if running.position < self.last_seq {
-            return Ok(None);
+    /// The rebuild failed; the old view serves on.
+    pub fn fail(&mut self, cause: String) {
+        if let Some(Rebuild { number, view, position, .. }) = self.running.take() {
+            tracing::error!(view, cause, "the rebuild failed; the old view serves on");
+            self.failed = Some(RebuildStatus { number, view, position, failed: Some(cause) });
         }
-        let Some(place) = self.own_place(subscription) else { return Ok(None) };
-        let reached = Reached { place, to: running.position, numbers: BTreeMap::new() };
-        let mut commit = Commit { swap: Some((table, shadow)), ..Commit::default() };
-        commit.positions.push(self.place_move(&reached));
-        let name = &self.model.subscriptions[subscription].name;
-        for key in self.parking.of(place) {
-            for row in self.store.parked(name, 0, &key, usize::MAX).map_err(Stop::Store)? {
-                let ParkedRow { subscription, key, partition, position: place, .. } = row;
-                commit.parked.push(ParkedWrite::Remove { subscription, key, partition, position: place });
-            }
-        }
-        Ok(Some(commit))
     }
 
-    /// After the swap was committed.
-    pub(super) fn rebuilt(&mut self) {
-        let Some(running) = self.rebuild.take() else { return };
-        self.rows.forget(running.table);
-        self.rows.forget(running.shadow);
-        if let Some(place) = self.own_place(running.subscription) {
-            self.parking.leave(place);
-            self.places[place].position = running.position;
-            self.places[place].rewind();
-        }
-        tracing::info!(view = running.view, position = running.position, "the view is rebuilt");
-        let Rebuild { number, view, position, .. } = running;
-        self.rebuilt = Some(RebuildDone { number, view, position, at_ms: self.now.as_millisecond() });
-    }
-
-    /// The next page is the last one. It gets a batch of its own: in one with commands, whose events come behind it, it would
+    /// The next page is the last one. It has a batch of its own: in one with commands, whose events come after it, it would
     /// never be the last.
-    pub(super) fn last_rebuild_page(&self) -> bool {
-        let running = self.rebuild.as_ref().filter(|running| running.failed.is_none());
-        let left = running.map_or(0, |running| self.last_seq - running.position);
-        left > 0 && left <= self.limits.batch_items as u64
+    pub fn is_at_last_page(&self, last_seq: u64, page: usize) -> bool {
+        let left = self.running().map_or(0, |rebuild| last_seq - rebuild.position);
+        left > 0 && left <= page as u64
     }
 
     /// The records of the next page.
-    pub(super) fn next_rebuild_page(&mut self) -> Result<Option<Vec<Record>>, Stop> {
-        let Some(running) = self.rebuild.as_ref().filter(|running| running.failed.is_none()) else { return Ok(None) };
-        if running.position >= self.last_seq {
-            return Ok(None);
-        }
-        let records = self.store.log_after(running.position, self.limits.batch_items).map_err(Stop::Store)?;
+    pub fn next_page(&self, store: &mut dyn Store, last_seq: u64, page: usize) -> Result<Option<Vec<Record>>, StoreError> {
+        let Some(rebuild) = self.running().filter(|rebuild| rebuild.position < last_seq) else { return Ok(None) };
+        let records = store.log_after(rebuild.position, page)?;
         Ok((!records.is_empty()).then_some(records))
+    }
+
+    /// A page up to this position is committed.
+    pub fn advance(&mut self, position: u64) {
+        if let Some(rebuild) = self.running.as_mut() {
+            rebuild.position = position;
+        }
+    }
+
+    /// Whether the second table has everything.
+    pub fn is_complete(&self, last_seq: u64) -> bool {
+        self.running().is_some_and(|rebuild| rebuild.position >= last_seq)
+    }
+
+    /// The two tables are swapped.
+    pub fn finish(&mut self, now_ms: i64) -> Option<Rebuild> {
+        let rebuild = self.running.take()?;
+        let Rebuild { number, view, position, .. } = &rebuild;
+        tracing::info!(view, position, "the view is rebuilt");
+        self.done = Some(RebuildDone { number: *number, view: view.clone(), position: *position, at_ms: now_ms });
+        Some(rebuild)
+    }
+
+    /// Its first or its last commit was not applied: it begins again. The name of its view.
+    pub fn restart(&mut self) -> Option<String> {
+        self.running.take().map(|rebuild| rebuild.view)
+    }
+
+    /// The rebuild that runs, or failed last.
+    pub fn status(&self) -> Option<RebuildStatus> {
+        let running = self.running().map(|rebuild| RebuildStatus {
+            number: rebuild.number,
+            view: rebuild.view.clone(),
+            position: rebuild.position,
+            failed: None,
+        });
+        running.or_else(|| self.failed.clone())
+    }
+
+    /// The last one that came to its end.
+    pub fn done(&self) -> Option<RebuildDone> {
+        self.done.clone()
     }
 }

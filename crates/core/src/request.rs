@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use ports::model::TableId;
 use ports::{Delivery, Partition};
 
-/// An order, and where its answer goes.
+/// A request, and where its answer goes.
 pub struct QueuedCommand {
     /// The driver's number for the answer.
     pub ticket: u64,
     /// What is wanted.
-    pub order: CommandRequest,
+    pub request: CommandRequest,
 }
 
 /// A command for one aggregate, and what its sender expects.
@@ -186,8 +186,8 @@ pub enum Input {
         subscription: String,
         /// The order key.
         key: String,
-        /// The place that the person saw, so that nothing newer is discarded by mistake.
-        place: u64,
+        /// The position that the administrator saw, so that nothing newer is discarded by mistake.
+        position: u64,
     },
     /// A view is built anew from the log, beside the one that serves.
     Rebuild {

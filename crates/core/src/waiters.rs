@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::batch::HeldFor;
-use super::guarded;
-use super::request::{Action, CommandError, CommandOutcome, Typed, Wait};
-use super::rows::RowCache;
-use super::work::written;
-use ports::RowRef;
-use ports::model::{Model, TableId};
+use ports::{Model, RowRef, TableId};
+
+use crate::batch::HeldFor;
+use crate::guard::guarded;
+use crate::request::{Action, CommandError, CommandOutcome, Typed, Wait};
+use crate::rows::{RowCache, state_json};
 
 /// A request whose command is committed and whose answer waits.
 struct Waiter {
     ticket: u64,
-    done: CommandOutcome,
+    outcome: CommandOutcome,
     wait: Wait,
     idempotency: Option<(String, String)>,
 }
@@ -26,8 +25,8 @@ pub struct Waiters {
 
 impl Waiters {
     /// Holds an answer back.
-    pub fn hold(&mut self, ticket: u64, done: CommandOutcome, held: HeldFor) {
-        let waiter = Waiter { ticket, done, wait: held.wait, idempotency: held.idempotency };
+    pub fn hold(&mut self, ticket: u64, outcome: CommandOutcome, held: HeldFor) {
+        let waiter = Waiter { ticket, outcome, wait: held.wait, idempotency: held.idempotency };
         self.by_row.entry((held.table, held.key)).or_default().push(waiter);
     }
 
@@ -55,15 +54,15 @@ impl Waiters {
             let slot = rows.and_then(|rows| rows.get(*table, key)).cloned();
             waiters.retain(|waiter| {
                 let state = slot.as_ref().and_then(|slot| slot.state.as_ref());
-                let settled = state.is_some_and(|state| guarded("", || (waiter.wait.settled)(state)).unwrap_or(false));
+                let settled = state.is_some_and(|state| guarded("the wait", || (waiter.wait.settled)(state)).unwrap_or(false));
                 if !settled && now_ms < waiter.wait.deadline_ms {
                     return true;
                 }
                 let result = match (settled, &slot) {
                     (true, Some(slot)) => {
-                        let json = state.and_then(|state| written(model.table_of(*table), state).ok());
+                        let json = state.and_then(|state| state_json(model.table_of(*table), state).ok());
                         let typed = Typed(state.cloned());
-                        Ok(CommandOutcome { version: slot.version, state: json, typed, ..waiter.done.clone() })
+                        Ok(CommandOutcome { version: slot.version, state: json, typed, ..waiter.outcome.clone() })
                     }
                     _ => Err(CommandError::Unsettled),
                 };

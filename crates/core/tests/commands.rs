@@ -35,9 +35,9 @@ fn a_private_event_changes_the_state_and_stays_out_of_the_log() {
 #[test]
 fn what_must_exist_and_does_not_is_absent() {
     let mut world = World::new();
-    let mut request = world.request::<Note>("a", Do::Write("one".into()));
-    request.order.must_exist = true;
-    assert_eq!(world.done(request), Err(CommandError::Absent));
+    let mut queued = world.request::<Note>("a", Do::Write("one".into()));
+    queued.request.must_exist = true;
+    assert_eq!(world.done(queued), Err(CommandError::Absent));
     assert_eq!(world.note("a"), None);
 }
 
@@ -46,9 +46,9 @@ fn another_version_than_expected_is_stale() {
     let mut world = World::new();
     world.write("a", "one").unwrap();
     for (expected, text, stale) in [(2, "two", true), (1, "three", false), (1, "four", true)] {
-        let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.order.expected_version = Some(expected);
-        assert_eq!(world.done(request).err(), stale.then_some(CommandError::Stale), "{text}");
+        let mut queued = world.request::<Note>("a", Do::Write(text.into()));
+        queued.request.expected_version = Some(expected);
+        assert_eq!(world.done(queued).err(), stale.then_some(CommandError::Stale), "{text}");
     }
     assert_eq!(world.note("a").as_deref(), Some("three"));
 }
@@ -58,9 +58,9 @@ fn the_second_of_two_writers_of_one_batch_is_stale() {
     let mut world = World::new();
     world.write("a", "one").unwrap();
     let tickets = ["two", "three"].map(|text| {
-        let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.order.expected_version = Some(1);
-        world.hand_in(request)
+        let mut queued = world.request::<Note>("a", Do::Write(text.into()));
+        queued.request.expected_version = Some(1);
+        world.hand_in(queued)
     });
     world.run();
     assert!(world.reply(tickets[0]).is_ok());
@@ -102,9 +102,9 @@ fn a_decision_that_cannot_be_written_down_wholly_writes_nothing() {
 fn a_repeated_request_gets_its_first_answer_again() {
     let mut world = World::new();
     let send = |world: &mut World, text: &str, key: &str| {
-        let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.order.idempotency = Some(once(key, text));
-        world.done(request)
+        let mut queued = world.request::<Note>("a", Do::Write(text.into()));
+        queued.request.idempotency = Some(once(key, text));
+        world.done(queued)
     };
     let first = send(&mut world, "one", "k").unwrap();
     world.write("a", "two").unwrap();
@@ -120,9 +120,9 @@ fn a_repeated_request_gets_its_first_answer_again() {
 fn a_refusal_is_remembered_and_what_may_succeed_later_is_not() {
     let mut world = World::new();
     let send = |world: &mut World, command: Do, must_exist: bool, key: &str| {
-        let mut request = world.request::<Note>("a", command);
-        (request.order.idempotency, request.order.must_exist) = (Some(once(key, "same")), must_exist);
-        world.done(request)
+        let mut queued = world.request::<Note>("a", command);
+        (queued.request.idempotency, queued.request.must_exist) = (Some(once(key, "same")), must_exist);
+        world.done(queued)
     };
     assert!(matches!(send(&mut world, Do::Refuse, false, "refused"), Err(CommandError::Rejected(_))));
     assert!(matches!(send(&mut world, Do::Write("x".into()), false, "refused"), Err(CommandError::Rejected(_))), "as before");
@@ -136,9 +136,9 @@ fn a_refusal_is_remembered_and_what_may_succeed_later_is_not() {
 fn an_idempotency_key_is_forgotten_after_its_time() {
     let mut world = World::new();
     let send = |world: &mut World, text: &str| {
-        let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.order.idempotency = Some(once("k", text));
-        world.done(request)
+        let mut queued = world.request::<Note>("a", Do::Write(text.into()));
+        queued.request.idempotency = Some(once("k", text));
+        world.done(queued)
     };
     send(&mut world, "one").unwrap();
     world.pass(59_999);
@@ -151,9 +151,9 @@ fn an_idempotency_key_is_forgotten_after_its_time() {
 fn the_same_key_twice_within_one_batch_is_done_once() {
     let mut world = World::new();
     let tickets = ["one", "one", "two"].map(|text| {
-        let mut request = world.request::<Note>("a", Do::Write(text.into()));
-        request.order.idempotency = Some(once("k", text));
-        world.hand_in(request)
+        let mut queued = world.request::<Note>("a", Do::Write(text.into()));
+        queued.request.idempotency = Some(once("k", text));
+        world.hand_in(queued)
     });
     world.run();
     assert!(!world.reply(tickets[0]).unwrap().replayed);
@@ -194,14 +194,14 @@ fn what_is_created_and_removed_in_one_batch_leaves_its_events_only() {
 #[test]
 fn a_given_id_is_kept_and_counting_goes_on_behind_it() {
     let mut world = World::new();
-    let mut request = world.request::<Note>("a", Do::Write("one".into()));
-    request.order.give_id = Some(70);
-    assert_eq!(world.done(request).unwrap().id, 70);
+    let mut queued = world.request::<Note>("a", Do::Write("one".into()));
+    queued.request.give_id = Some(70);
+    assert_eq!(world.done(queued).unwrap().id, 70);
     world.restart();
     assert_eq!(world.write("b", "one").unwrap().id, 71);
-    let mut request = world.request::<Note>("a", Do::Write("two".into()));
-    request.order.give_id = Some(99);
-    assert_eq!(world.done(request).unwrap().id, 70, "one that exists has its id already");
+    let mut queued = world.request::<Note>("a", Do::Write("two".into()));
+    queued.request.give_id = Some(99);
+    assert_eq!(world.done(queued).unwrap().id, 70, "one that exists has its id already");
 }
 
 #[test]
@@ -209,9 +209,9 @@ fn a_taken_id_is_told_to_its_giver_and_to_nobody_else() {
     let mut world = World::new();
     world.write("a", "one").unwrap();
     let others: Vec<u64> = (0..5).map(|place| world.ask_to_write(&format!("n-{place}"), "one")).collect();
-    let mut request = world.request::<Note>("b", Do::Write("mine".into()));
-    request.order.give_id = Some(1);
-    let taken = world.hand_in(request);
+    let mut queued = world.request::<Note>("b", Do::Write("mine".into()));
+    queued.request.give_id = Some(1);
+    let taken = world.hand_in(queued);
     let more: Vec<u64> = (5..9).map(|place| world.ask_to_write(&format!("n-{place}"), "one")).collect();
     world.run();
     assert_eq!(world.reply(taken), Err(CommandError::IdTaken));
@@ -225,19 +225,19 @@ fn a_taken_id_is_told_to_its_giver_and_to_nobody_else() {
 #[test]
 fn an_id_given_in_vain_does_not_use_up_the_ids_before_it() {
     let mut world = World::new();
-    let mut request = world.request::<Note>("a", Do::Write("one".into()));
-    request.order.give_id = Some(u64::MAX);
+    let mut queued = world.request::<Note>("a", Do::Write("one".into()));
+    queued.request.give_id = Some(u64::MAX);
     world.store.plan().refused_key = Some("a".into());
-    assert_eq!(world.done(request), Err(CommandError::IdTaken));
+    assert_eq!(world.done(queued), Err(CommandError::IdTaken));
     assert_eq!(world.write("b", "one").unwrap().id, 1);
 }
 
 #[test]
 fn where_the_last_id_is_given_no_more_come_to_be() {
     let mut world = World::new();
-    let mut request = world.request::<Note>("a", Do::Write("one".into()));
-    request.order.give_id = Some(u64::MAX);
-    assert!(world.done(request).is_ok());
+    let mut queued = world.request::<Note>("a", Do::Write("one".into()));
+    queued.request.give_id = Some(u64::MAX);
+    assert!(world.done(queued).is_ok());
     assert!(matches!(world.write("b", "one"), Err(CommandError::Fault(cause)) if cause.contains("ids")));
     assert!(world.write("a", "two").is_ok());
 }
@@ -255,9 +255,9 @@ fn more_commands_than_the_queue_holds_are_refused_at_once() {
 #[test]
 fn a_request_that_waits_is_answered_when_its_aggregate_is_settled() {
     let mut world = World::new();
-    let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-    request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
-    let ticket = world.hand_in(request);
+    let mut queued = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
+    queued.request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
+    let ticket = world.hand_in(queued);
     world.run();
     assert!(world.replies.is_empty(), "it is committed, and not settled");
     world.answer(1, "done");
@@ -271,9 +271,9 @@ fn a_request_that_waits_is_answered_even_where_no_row_is_kept_in_memory() {
     for (rows, shared) in [(0, false), (1, false), (50_000, true)] {
         let mut world = World::with(Limits { rows, ..Limits::default() });
         world.store.plan().shared = shared;
-        let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-        request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
-        let ticket = world.hand_in(request);
+        let mut queued = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
+        queued.request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
+        let ticket = world.hand_in(queued);
         world.run();
         world.write("b", "one").unwrap();
         world.answer(1, "done");
@@ -284,9 +284,9 @@ fn a_request_that_waits_is_answered_even_where_no_row_is_kept_in_memory() {
 #[test]
 fn a_request_that_waits_too_long_is_told_so_and_its_work_goes_on() {
     let mut world = World::new();
-    let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-    request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
-    let ticket = world.hand_in(request);
+    let mut queued = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
+    queued.request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
+    let ticket = world.hand_in(queued);
     world.pass(999);
     assert!(world.replies.is_empty());
     world.pass(1);
@@ -300,19 +300,19 @@ fn a_request_that_waits_for_what_is_settled_already_is_answered_at_once() {
     let mut world = World::new();
     world.send_out::<Errand>("a", 1);
     world.answer(1, "done");
-    let mut request = world.request::<Errand>("a", Go::BackSilently);
-    request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
-    assert!(world.done(request).is_ok());
+    let mut queued = world.request::<Errand>("a", Go::BackSilently);
+    queued.request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 1_000));
+    assert!(world.done(queued).is_ok());
 }
 
 #[test]
 fn while_the_first_request_waits_a_repetition_is_told_that_it_is_in_flight() {
     let mut world = World::new();
     let waiting = |world: &mut World| {
-        let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-        request.order.wait = Some(until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000));
-        request.order.idempotency = Some(once("k", "out"));
-        world.hand_in(request)
+        let mut queued = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
+        queued.request.wait = Some(until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000));
+        queued.request.idempotency = Some(once("k", "out"));
+        world.hand_in(queued)
     };
     let (first, at_once) = (waiting(&mut world), waiting(&mut world));
     world.run();
@@ -334,10 +334,10 @@ fn while_the_first_request_waits_a_repetition_is_told_that_it_is_in_flight() {
 fn a_repetition_after_a_restart_waits_for_the_end_as_the_first_would_have() {
     let mut world = World::new();
     let waiting = |world: &mut World| {
-        let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-        request.order.wait = Some(until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000));
-        request.order.idempotency = Some(once("k", "out"));
-        world.hand_in(request)
+        let mut queued = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
+        queued.request.wait = Some(until_heard::<Errand>(world, |errand| !errand.heard.is_empty(), 1_000));
+        queued.request.idempotency = Some(once("k", "out"));
+        world.hand_in(queued)
     };
     waiting(&mut world);
     world.run();
@@ -353,9 +353,9 @@ fn a_repetition_after_a_restart_waits_for_the_end_as_the_first_would_have() {
 #[test]
 fn who_waits_is_not_told_what_may_never_have_been_committed() {
     let mut world = World::new();
-    let mut request = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
-    request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 10_000));
-    let ticket = world.hand_in(request);
+    let mut queued = world.request::<Errand>("a", Go::Out(1, "go".into(), None));
+    queued.request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 10_000));
+    let ticket = world.hand_in(queued);
     world.run();
     world.store.plan().fates.push_back(Fate::LostUnheard);
     world.store.plan().failing_questions = 2;

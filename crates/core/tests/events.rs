@@ -16,7 +16,7 @@ fn redrive(world: &mut World, subscription: &str, key: &str) {
 }
 
 fn discard(world: &mut World, subscription: &str, key: &str, place: u64) {
-    world.input(Input::Discard { subscription: subscription.into(), key: key.into(), place });
+    world.input(Input::Discard { subscription: subscription.into(), key: key.into(), position: place });
     world.run();
 }
 
@@ -48,9 +48,9 @@ fn events_of_a_key_reach_policies_and_views_in_their_order() {
 #[test]
 fn what_follows_from_an_event_names_it_as_its_cause() {
     let mut world = World::new();
-    let mut request = world.request::<Note>("a", Do::Write("finish".into()));
-    (request.order.cause.actor, request.order.cause.trace) = ("somebody".into(), "a trace".into());
-    world.done(request).unwrap();
+    let mut queued = world.request::<Note>("a", Do::Write("finish".into()));
+    (queued.request.cause.actor, queued.request.cause.trace) = ("somebody".into(), "a trace".into());
+    world.done(queued).unwrap();
     let all = ports::LogQuery { limit: 100, ..Default::default() };
     let log = ports::Reader::log(&world.reader, &all).unwrap();
     let names: Vec<&str> = log.iter().map(|record| record.event_type.as_str()).collect();
@@ -119,7 +119,7 @@ fn a_refusal_for_which_the_policy_names_nothing_is_dead_at_once() {
     let mut world = World::new();
     world.write("a", "refuse").unwrap();
     assert_eq!(head(&world, COPIES), (1, true, 1));
-    assert!(world.parked(COPIES)[0].cause.contains("copy: refused, no"));
+    assert!(world.parked(COPIES)[0].cause.contains("copy: rejected, no"));
     assert_eq!(head(&world, BOOK).2, 0);
 }
 

@@ -57,9 +57,9 @@ fn a_command_that_expected_a_version_is_stale_once_another_was_first() {
     one.write("a", "first").unwrap();
     let racing = one.clone();
     other.meanwhile(move || drop(racing.write("a", "second").unwrap()));
-    let mut request = other.world().request::<Note>("a", Do::Write("third".into()));
-    request.order.expected_version = Some(1);
-    assert_eq!(other.world().done(request), Err(CommandError::Stale));
+    let mut queued = other.world().request::<Note>("a", Do::Write("third".into()));
+    queued.request.expected_version = Some(1);
+    assert_eq!(other.world().done(queued), Err(CommandError::Stale));
     assert_eq!(one.world().note("a").as_deref(), Some("second"));
 }
 
@@ -98,9 +98,9 @@ fn an_idempotency_key_that_both_are_given_is_carried_out_once() {
     let crowd = Crowd::new();
     let [one, other] = two(&crowd);
     let send = |process: &Process, fingerprint: &str| {
-        let mut request = process.world().request::<Copied>("a", CopyDo::Take("x".into()));
-        request.order.idempotency = Some(once("key", fingerprint));
-        process.world().done(request)
+        let mut queued = process.world().request::<Copied>("a", CopyDo::Take("x".into()));
+        queued.request.idempotency = Some(once("key", fingerprint));
+        process.world().done(queued)
     };
     other.meanwhile(move || {
         let done = send(&one, "same").unwrap();
@@ -117,9 +117,9 @@ fn an_idempotency_key_for_another_row_is_carried_out_once_too() {
     let crowd = Crowd::new();
     let [one, other] = two(&crowd);
     let send = |process: &Process, key: &str| {
-        let mut request = process.world().request::<Copied>(key, CopyDo::Take("x".into()));
-        request.order.idempotency = Some(once("key", "same"));
-        process.world().done(request).unwrap()
+        let mut queued = process.world().request::<Copied>(key, CopyDo::Take("x".into()));
+        queued.request.idempotency = Some(once("key", "same"));
+        process.world().done(queued).unwrap()
     };
     other.meanwhile(move || drop(send(&one, "a")));
     assert!(send(&other, "b").replayed, "no row stands in the way, only the key");
@@ -296,9 +296,9 @@ fn who_waits_is_answered_though_another_settles_it() {
     let due_ms = one.world().now_ms + 1_000;
     let ticket = {
         let mut world = one.world();
-        let mut request = world.request::<Errand>("a", Go::Remind(due_ms));
-        request.order.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 60_000));
-        world.hand_in(request)
+        let mut queued = world.request::<Errand>("a", Go::Remind(due_ms));
+        queued.request.wait = Some(until_heard::<Errand>(&world, |errand| !errand.heard.is_empty(), 60_000));
+        world.hand_in(queued)
     };
     one.run();
     crowd.pass(&[&other], 2_000);

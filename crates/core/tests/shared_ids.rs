@@ -12,9 +12,9 @@ use ports::Store;
 
 /// Writes a note under an id that the client gives.
 fn write_as(process: &Process, key: &str, id: u64) -> Result<CommandOutcome, CommandError> {
-    let mut request = process.world().request::<Note>(key, Do::Write("as asked".into()));
-    request.order.give_id = Some(id);
-    process.world().done(request)
+    let mut queued = process.world().request::<Note>(key, Do::Write("as asked".into()));
+    queued.request.give_id = Some(id);
+    process.world().done(queued)
 }
 
 #[test]
@@ -60,9 +60,9 @@ fn an_id_that_a_client_gives_beside_new_things_in_one_batch_is_not_given_again()
     let crowd = Crowd::with(Limits { batch_items: 8, ..Limits::default() });
     let [one, other] = [crowd.join(), crowd.join()];
     one.write("a", "x").unwrap();
-    let mut request = one.world().request::<Note>("given", Do::Write("as asked".into()));
-    request.order.give_id = Some(50);
-    let given = one.world().hand_in(request);
+    let mut queued = one.world().request::<Note>("given", Do::Write("as asked".into()));
+    queued.request.give_id = Some(50);
+    let given = one.world().hand_in(queued);
     let beside = one.world().ask_to_write("beside", "x");
     one.run();
     assert_eq!(one.world().reply(given).unwrap().id, 50);

@@ -53,9 +53,9 @@ fn an_idle_core_finds_out_by_itself_that_the_store_works_again() {
 fn a_repetition_after_unavailable_is_carried_out() {
     let mut world = World::new();
     let send = |world: &mut World| {
-        let mut request = world.request::<Note>("a", Do::Write("one".into()));
-        request.order.idempotency = Some(once("k", "one"));
-        world.done(request)
+        let mut queued = world.request::<Note>("a", Do::Write("one".into()));
+        queued.request.idempotency = Some(once("k", "one"));
+        world.done(queued)
     };
     world.store.plan().fates.push_back(Fate::Full);
     assert!(unavailable(&send(&mut world)));
@@ -108,9 +108,9 @@ fn a_refused_event_is_parked_and_the_command_that_led_to_it_is_not_blamed() {
         let mut world = World::with(Limits { batch_items, ..Limits::default() });
         world.write("a", "one").unwrap();
         assert!(world.write("b", "same-id").is_ok(), "the view has that id already");
-        let mut request = world.request::<Note>("c", Do::Write("same-id".into()));
-        request.order.give_id = Some(33);
-        assert_eq!(world.done(request).unwrap().id, 33);
+        let mut queued = world.request::<Note>("c", Do::Write("same-id".into()));
+        queued.request.give_id = Some(33);
+        assert_eq!(world.done(queued).unwrap().id, 33);
         let parked = world.parked(BOOK);
         assert!(parked.len() == 2 && parked.iter().all(|row| row.dead && row.cause.contains("taken")), "{parked:?}");
         assert_eq!(
@@ -261,7 +261,7 @@ fn a_discard_that_meets_a_full_store_is_done_afterwards() {
     world.write("a", "two").unwrap();
     let place = world.parked(COPIES)[0].position;
     world.store.plan().fates.push_back(Fate::Full);
-    world.input(Input::Discard { subscription: COPIES.into(), key: "a".into(), place });
+    world.input(Input::Discard { subscription: COPIES.into(), key: "a".into(), position: place });
     world.pass(1_000);
     assert_eq!((world.parked(COPIES), world.copies("a")), (vec![], vec!["two".into()]));
 }

@@ -120,7 +120,7 @@ pub(crate) async fn decide(
     tell(
         engine,
         match place {
-            Some(place) => Input::Discard { subscription, key, place },
+            Some(place) => Input::Discard { subscription, key, position: place },
             None => Input::Redrive { subscription, key },
         },
     )

@@ -71,7 +71,7 @@ impl Clients {
             wait: None,
         };
         self.open.insert(ticket, sent);
-        QueuedCommand { ticket, order }
+        QueuedCommand { ticket, request: order }
     }
 
     /// What the client does with an answer: the next request, and after how many milliseconds.

@@ -269,9 +269,9 @@ impl World {
             let (after_ms, sent) = self.clients.again(sent);
             return self.plan(after_ms, Planned::Send(sent));
         };
-        let request = self.clients.request(sent, table);
-        let line = format!("send {} as {}", request.order.cause.request, request.ticket);
-        let refused = core.accept(Input::Command(Box::new(request)), now);
+        let queued = self.clients.request(sent, table);
+        let line = format!("send {} as {}", queued.request.cause.request, queued.ticket);
+        let refused = core.accept(Input::Command(Box::new(queued)), now);
         self.log(line);
         if let Some(action) = refused {
             self.act(action);

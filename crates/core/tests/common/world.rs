@@ -129,7 +129,7 @@ impl World {
         Timestamp::from_millisecond(self.now_ms).unwrap()
     }
 
-    /// A request as most are.
+    /// A queued as most are.
     pub fn request<A: Aggregate>(&mut self, key: &str, command: A::Command) -> QueuedCommand {
         self.tickets += 1;
         let order = CommandRequest {
@@ -137,39 +137,39 @@ impl World {
             key: key.to_owned(),
             give_id: None,
             command: Arc::new(command),
-            cause: Cause { actor: "tester".into(), request: format!("request-{}", self.tickets), ..Cause::default() },
+            cause: Cause { actor: "tester".into(), request: format!("queued-{}", self.tickets), ..Cause::default() },
             must_exist: false,
             expected_version: None,
             idempotency: None,
             wait: None,
         };
-        QueuedCommand { ticket: self.tickets, order }
+        QueuedCommand { ticket: self.tickets, request: order }
     }
 
-    /// Hands a request in and returns its ticket.
-    pub fn hand_in(&mut self, request: QueuedCommand) -> u64 {
-        let ticket = request.ticket;
-        self.input(Input::Command(Box::new(request)));
+    /// Hands a queued in and returns its ticket.
+    pub fn hand_in(&mut self, queued: QueuedCommand) -> u64 {
+        let ticket = queued.ticket;
+        self.input(Input::Command(Box::new(queued)));
         ticket
     }
 
     /// Hands a command in and returns its ticket.
     pub fn ask<A: Aggregate>(&mut self, key: &str, command: A::Command) -> u64 {
-        let request = self.request::<A>(key, command);
-        self.hand_in(request)
+        let queued = self.request::<A>(key, command);
+        self.hand_in(queued)
     }
 
-    /// Hands a request in, runs, and returns the answer.
-    pub fn done(&mut self, request: QueuedCommand) -> Result<CommandOutcome, CommandError> {
-        let ticket = self.hand_in(request);
+    /// Hands a queued in, runs, and returns the answer.
+    pub fn done(&mut self, queued: QueuedCommand) -> Result<CommandOutcome, CommandError> {
+        let ticket = self.hand_in(queued);
         self.run();
         self.reply(ticket)
     }
 
     /// Hands a command in, runs, and returns the answer.
     pub fn command<A: Aggregate>(&mut self, key: &str, command: A::Command) -> Result<CommandOutcome, CommandError> {
-        let request = self.request::<A>(key, command);
-        self.done(request)
+        let queued = self.request::<A>(key, command);
+        self.done(queued)
     }
 
     /// Writes a note.

@@ -138,7 +138,7 @@ impl Writer {
         } else {
             self.last_ticket += 1;
             self.open.insert(self.last_ticket, reply);
-            let queued = QueuedCommand { ticket: self.last_ticket, order: request };
+            let queued = QueuedCommand { ticket: self.last_ticket, request };
             self.accept(Input::Command(Box::new(queued)));
         }
     }

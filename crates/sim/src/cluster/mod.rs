@@ -428,12 +428,12 @@ impl Cluster {
         if self.chance.strikes("request at two doors", self.faults.two_doors) {
             self.plan(0, Planned::Send(sent.clone()));
         }
-        let request = self.clients.request(sent, table);
-        self.log(format!("send {} as {} to {number}", request.order.cause.request, request.ticket));
-        self.asked.insert(request.ticket, number);
+        let queued = self.clients.request(sent, table);
+        self.log(format!("send {} as {} to {number}", queued.request.cause.request, queued.ticket));
+        self.asked.insert(queued.ticket, number);
         self.replicas[number].wake_ms = self.now_ms;
         let process = self.replicas[number].process.as_mut();
-        let refused = process.and_then(|process| process.core.accept(Input::Command(Box::new(request)), now));
+        let refused = process.and_then(|process| process.core.accept(Input::Command(Box::new(queued)), now));
         if let Some(action) = refused {
             self.act(number, action);
         }

@@ -1,4 +1,6 @@
-//! Rows in memory: those of the present batch, changed or not, and those kept from batches before.
+//! Rows in memory: those of the present batch, changed or not, and those cached from earlier batches.
+
+mod directories;
 
 use std::any::TypeId;
 use std::cell::RefCell;
@@ -9,10 +11,10 @@ use kernel::context::{Lookup, Missing, Opaque};
 use kernel::event::CodecError;
 use kernel::field::IndexValue;
 
-use super::answers::Answers;
-use super::guarded;
-use ports::model::{Model, TableId};
-use ports::{RowRef, StoredRow};
+use ports::{Model, RowRef, Store, StoreError, StoredRow, Table, TableId};
+
+use crate::guard::guarded;
+pub use directories::DirectoryAnswers;
 
 /// One row as it stands now. Absent rows have version 0.
 #[derive(Clone, Default)]
@@ -29,39 +31,66 @@ pub struct Slot {
     pub json: Option<Arc<str>>,
 }
 
-/// Rows at hand.
+/// A row that the present batch has changed.
+pub struct Changed<'a> {
+    /// Which.
+    pub row: &'a RowRef,
+    /// As it was before the batch.
+    pub before: &'a Slot,
+    /// As it is now.
+    pub now: &'a Slot,
+}
+
+/// The row cache. An absent row is cached as absent.
 pub struct RowCache {
     model: Arc<Model>,
     tables: Vec<HashMap<String, Slot>>,
     order: VecDeque<RowRef>,
-    /// Index of the service whose decision looks at rows now.
+    /// The number of the service whose decision looks at rows now.
     service: usize,
     /// Every write since the batch began, with what was there before, newest last.
     undo: Vec<(RowRef, Slot)>,
-    /// What the directories have said.
-    pub answers: Answers,
+    /// Answers of directories.
+    pub answers: DirectoryAnswers,
     missing: RefCell<Vec<Missing>>,
 }
 
 impl RowCache {
-    /// Nothing at hand yet.
-    pub fn new(model: Arc<Model>, answers: Answers) -> Self {
+    /// An empty cache.
+    pub fn new(model: Arc<Model>, answers: DirectoryAnswers) -> Self {
         let tables = model.tables.iter().map(|_| HashMap::new()).collect();
         Self { model, tables, order: VecDeque::new(), service: 0, undo: Vec::new(), answers, missing: RefCell::default() }
     }
 
-    /// A decision of this service follows: it sees no other's rows, at hand or not.
-    pub fn look_for(&mut self, service: usize) {
+    /// A decision of this service follows: it sees no other service's rows, cached or not.
+    pub fn decide_for(&mut self, service: usize) {
         self.service = service;
     }
 
-    /// The row, if it is at hand; absence is at hand too.
+    /// The row, if it is cached; absence is cached too.
     pub fn get(&self, table: TableId, key: &str) -> Option<&Slot> {
         self.tables[table.0].get(key)
     }
 
-    /// Puts a loaded row at hand.
-    pub fn put(&mut self, table: TableId, key: &str, row: Option<StoredRow>) -> Result<(), CodecError> {
+    /// Loads rows that are not cached, all at once.
+    pub fn load(&mut self, store: &mut dyn Store, mut wanted: Vec<RowRef>) -> Result<(), StoreError> {
+        wanted.retain(|row| self.get(row.table, &row.key).is_none());
+        wanted.sort();
+        wanted.dedup();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let loaded = store.load(&wanted)?;
+        debug_assert_eq!(loaded.len(), wanted.len(), "a store answers for each row that it is asked for");
+        for (row, stored) in wanted.iter().zip(loaded) {
+            let put = self.put(row.table, &row.key, stored);
+            put.map_err(|error| StoreError::Corrupt(format!("{}: {error}", row.key)))?;
+        }
+        Ok(())
+    }
+
+    /// Caches a loaded row.
+    fn put(&mut self, table: TableId, key: &str, row: Option<StoredRow>) -> Result<(), CodecError> {
         let slot = match row {
             None => Slot::default(),
             Some(row) => {
@@ -80,7 +109,7 @@ impl RowCache {
         Ok(())
     }
 
-    /// Changes a row that is at hand. The change is undone by [`Self::rollback`].
+    /// Changes a cached row. The change is undone by [`Self::rollback`].
     pub fn write(&mut self, table: TableId, key: &str, slot: Slot) {
         let before = self.tables[table.0].insert(key.to_owned(), slot).unwrap_or_default();
         self.undo.push((RowRef { table, key: key.to_owned() }, before));
@@ -94,21 +123,26 @@ impl RowCache {
     }
 
     /// A point to roll back to.
-    pub fn mark(&self) -> usize {
+    pub fn savepoint(&self) -> usize {
         self.undo.len()
     }
 
-    /// Undoes every write since the mark; mark 0 is the beginning of the batch.
-    pub fn rollback(&mut self, mark: usize) {
-        while self.undo.len() > mark {
+    /// Undoes every write since the savepoint; 0 is the beginning of the batch.
+    pub fn rollback(&mut self, savepoint: usize) {
+        while self.undo.len() > savepoint {
             if let Some((row, before)) = self.undo.pop() {
                 self.tables[row.table.0].insert(row.key, before);
             }
         }
     }
 
-    /// The rows that the batch has written, each with what was there before it, by table and key.
-    pub fn changed(&self) -> Vec<(&RowRef, &Slot, &Slot)> {
+    /// Whether the batch has changed a row.
+    pub fn has_changed(&self) -> bool {
+        !self.undo.is_empty()
+    }
+
+    /// The rows that the batch has changed, by table and key.
+    pub fn changed(&self) -> Vec<Changed<'_>> {
         let mut first: HashMap<&RowRef, &Slot> = HashMap::new();
         for (row, before) in &self.undo {
             first.entry(row).or_insert(before);
@@ -116,7 +150,7 @@ impl RowCache {
         let mut changed: Vec<_> = first.into_iter().collect();
         changed.sort_by_key(|(row, _)| *row);
         let now = |row: &RowRef| self.tables[row.table.0].get(&row.key);
-        changed.into_iter().filter_map(|(row, before)| Some((row, before, now(row)?))).collect()
+        changed.into_iter().filter_map(|(row, before)| Some(Changed { row, before, now: now(row)? })).collect()
     }
 
     /// The batch is committed: what it wrote is the truth now.
@@ -143,7 +177,7 @@ impl RowCache {
         self.order.retain(|row| row.table != table);
     }
 
-    /// What a decision asked for and was not at hand, since the last call.
+    /// What a decision asked for and was not cached, since the last call.
     pub fn take_missing(&self) -> Vec<Missing> {
         std::mem::take(&mut self.missing.borrow_mut())
     }
@@ -152,11 +186,11 @@ impl RowCache {
 impl Lookup for RowCache {
     fn row(&self, aggregate: TypeId, key: &str) -> Option<Opaque> {
         let table = self.model.by_type(aggregate).filter(|table| self.model.table_of(*table).service == self.service);
-        let at_hand = table.and_then(|table| self.get(table, key));
-        if at_hand.is_none() {
+        let cached = table.and_then(|table| self.get(table, key));
+        if cached.is_none() {
             self.missing.borrow_mut().push(Missing::Row(aggregate, key.to_owned()));
         }
-        at_hand.and_then(|slot| slot.state.clone())
+        cached.and_then(|slot| slot.state.clone())
     }
 
     fn answer(&self, port: &'static str, question: String) -> Option<Opaque> {
@@ -170,4 +204,9 @@ impl Lookup for RowCache {
     fn settings(&self) -> Option<&Opaque> {
         self.model.system.settings.as_ref()
     }
+}
+
+/// A state as answers carry it.
+pub fn state_json(table: &Table, state: &Opaque) -> Result<Arc<str>, CodecError> {
+    String::from_utf8(table.encode(state)?).map(Into::into).map_err(|error| CodecError(error.to_string()))
 }

@@ -1,14 +1,15 @@
-//! One batch in the making: everything its commit will carry, with points to roll back to.
+//! One batch in the making: everything its commit will carry, with savepoints to roll back to.
+
+mod commit;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use kernel::event::Cause;
+use ports::{AnswerRow, EffectRow, OffsetUpdate, ParkedWrite, Record, RowRef, TableId, TimerWrite};
 
-use super::parking::Parked;
-use super::request::{CommandError, CommandOutcome, Wait};
-use ports::model::TableId;
-use ports::{AnswerRow, EffectRow, ParkedWrite, Record, RowRef, TimerWrite};
+use crate::request::{CommandError, CommandOutcome, Wait};
+use crate::subscriptions::{CursorId, HeadChange};
 
 /// What the batch has gathered so far; the rows it changes are in the row cache.
 #[derive(Default)]
@@ -27,14 +28,29 @@ pub struct Batch {
     pub timers: Vec<TimerWrite>,
     /// Parked events, in order.
     pub parked: Vec<ParkedWrite>,
-    /// Changes of the parking that hold once this is committed: place, key, and its head.
-    pub parking: Vec<(usize, String, Parked)>,
+    /// Parked keys whose head changes once this is committed.
+    pub heads: Vec<HeadChange>,
     /// Answers to remember.
     pub answers: Vec<AnswerRow>,
     /// Answers to give after the commit.
     pub replies: Vec<Reply>,
     /// What the store remembers of the idempotency keys of this batch's requests, by scope and key; read, not gathered.
     pub known: HashMap<(String, String), Option<AnswerRow>>,
+    /// What work of administration adds. Its item is alone in its batch and is not rolled back.
+    pub administration: Administration,
+}
+
+/// What work of administration changes.
+#[derive(Default)]
+pub struct Administration {
+    /// First offsets of new cursors, or that of a view that is swapped in.
+    pub offsets: Vec<OffsetUpdate>,
+    /// Tables to empty.
+    pub clear: Vec<TableId>,
+    /// Two tables that change places.
+    pub swap: Option<(TableId, TableId)>,
+    /// To be committed even if it is empty.
+    pub probe: bool,
 }
 
 /// An answer that waits for the commit.
@@ -60,32 +76,32 @@ pub struct HeldFor {
 }
 
 /// A point to roll back to.
-pub struct Mark {
+pub struct Savepoint {
     lengths: [usize; 9],
     log_bytes: usize,
     rows: usize,
 }
 
 impl Batch {
-    /// Remembers how far the batch has come; `rows` is the row cache's mark.
-    pub fn mark(&self, rows: usize) -> Mark {
-        Mark { lengths: self.lengths(), log_bytes: self.log_bytes, rows }
+    /// Remembers how far the batch has come; `rows` is the row cache's own point.
+    pub fn savepoint(&self, rows: usize) -> Savepoint {
+        Savepoint { lengths: self.lengths(), log_bytes: self.log_bytes, rows }
     }
 
-    /// Forgets what came after the mark and returns the row cache's mark.
-    pub fn rollback(&mut self, mark: &Mark) -> usize {
-        let [log, effects, done, withdrawn, timers, parked, parking, answers, replies] = mark.lengths;
+    /// Forgets what came after the savepoint and returns the row cache's point.
+    pub fn rollback(&mut self, savepoint: &Savepoint) -> usize {
+        let [log, effects, done, withdrawn, timers, parked, heads, answers, replies] = savepoint.lengths;
         self.log.truncate(log);
         self.effects.truncate(effects);
         self.effects_done.truncate(done);
         self.withdrawn.truncate(withdrawn);
         self.timers.truncate(timers);
         self.parked.truncate(parked);
-        self.parking.truncate(parking);
+        self.heads.truncate(heads);
         self.answers.truncate(answers);
         self.replies.truncate(replies);
-        self.log_bytes = mark.log_bytes;
-        mark.rows
+        self.log_bytes = savepoint.log_bytes;
+        savepoint.rows
     }
 
     fn lengths(&self) -> [usize; 9] {
@@ -96,10 +112,21 @@ impl Batch {
             self.withdrawn.len(),
             self.timers.len(),
             self.parked.len(),
-            self.parking.len(),
+            self.heads.len(),
             self.answers.len(),
             self.replies.len(),
         ]
+    }
+
+    /// Whether a commit would change nothing, rows and offsets apart.
+    pub fn is_silent(&self) -> bool {
+        let [log, effects, done, withdrawn, timers, parked, heads, answers, _] = self.lengths();
+        let Administration { offsets, clear, swap, probe } = &self.administration;
+        log + effects + done + withdrawn + timers + parked + heads + answers == 0
+            && offsets.is_empty()
+            && clear.is_empty()
+            && swap.is_none()
+            && !probe
     }
 
     /// Appends an event.
@@ -121,6 +148,11 @@ impl Batch {
             TimerWrite::Clear { table: other, key: k, name: n, .. } => (*other, k.as_str(), n.as_str()) == (table, key, name),
         })
     }
+
+    /// Whether the head of this key failed in this very batch.
+    pub fn has_parked(&self, cursor: CursorId, key: &str) -> bool {
+        self.heads.iter().any(|change| change.cursor == cursor && change.key == key)
+    }
 }
 
 /// A command on its way to an aggregate.
@@ -129,10 +161,10 @@ pub struct Step<'a> {
     pub table: TableId,
     /// Its key.
     pub key: &'a str,
-    /// The id it gets if it comes to be now, where the client said so.
+    /// The id it gets if it comes to be now, where the client named one.
     pub give_id: Option<u64>,
     /// The typed command.
     pub command: &'a kernel::context::Opaque,
-    /// Who and what caused it.
+    /// What caused it.
     pub cause: &'a Cause,
 }

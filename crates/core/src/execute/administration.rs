@@ -1,0 +1,66 @@
+//! Work of administration: each item has a batch of its own, and goes through the same commit as any other.
+
+use std::collections::BTreeMap;
+
+use ports::{ParkedWrite, Store};
+
+use super::unit_of_work::UnitOfWork;
+use crate::error::Interrupt;
+use crate::items::Discard;
+use crate::rebuild::Rebuilds;
+use crate::subscriptions::{Head, HeadChange, Reached, Subscriptions};
+
+/// Empties the table that a rebuild fills.
+pub fn start_rebuild(unit: &mut UnitOfWork<'_>, rebuilds: &Rebuilds) {
+    if let Some(rebuild) = rebuilds.running() {
+        unit.rows.forget(rebuild.shadow);
+        unit.batch.administration.clear.push(rebuild.shadow);
+    }
+}
+
+/// Lets the rebuilt table serve. Its cursor goes on behind it, and what was parked for the old table is in the new one.
+pub fn swap_rebuild(
+    unit: &mut UnitOfWork<'_>,
+    rebuilds: &Rebuilds,
+    subscriptions: &Subscriptions,
+    store: &mut dyn Store,
+) -> Result<(), Interrupt> {
+    let Some(rebuild) = rebuilds.running() else { return Ok(()) };
+    let cursor = rebuild.cursor;
+    let name = &subscriptions.of(cursor).name;
+    for key in subscriptions.parking.keys(cursor) {
+        for row in store.parked(name, 0, &key, usize::MAX)? {
+            let (subscription, partition, position) = (row.subscription, row.partition, row.position);
+            unit.batch.parked.push(ParkedWrite::Remove { subscription, key: row.key, partition, position });
+        }
+    }
+    let reached = Reached { cursor, to: rebuild.position, numbers: BTreeMap::new() };
+    unit.batch.administration.offsets.push(subscriptions.offset_update(&reached));
+    unit.batch.administration.swap = Some((rebuild.table, rebuild.shadow));
+    Ok(())
+}
+
+/// Gives new cursors their first offset.
+pub fn first_offsets(unit: &mut UnitOfWork<'_>, subscriptions: &Subscriptions) {
+    unit.batch.administration.offsets = subscriptions.first_offsets();
+}
+
+/// Removes the first parked event of a key, if it is still the one that the administrator saw.
+pub fn discard(
+    unit: &mut UnitOfWork<'_>,
+    subscriptions: &Subscriptions,
+    store: &mut dyn Store,
+    discard: &Discard,
+) -> Result<(), Interrupt> {
+    let Discard { cursor, key, position } = discard;
+    let subscription = subscriptions.of(*cursor).name.clone();
+    let partition = subscriptions.cursor(*cursor).partition.number;
+    let heads = store.parked(&subscription, partition, key, 1)?;
+    if heads.first().is_none_or(|head| head.position != *position) {
+        tracing::warn!(subscription, key, position, "not discarded: another event stands first");
+        return Ok(());
+    }
+    unit.batch.parked.push(ParkedWrite::Remove { subscription, key: key.clone(), partition, position: *position });
+    unit.batch.heads.push(HeadChange { cursor: *cursor, key: key.clone(), head: Head::DUE });
+    Ok(())
+}
