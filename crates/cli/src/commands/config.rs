@@ -1,15 +1,15 @@
-//! `pabal config`: what is in force, and from where. Secrets are covered.
+//! `pabal config`: the configuration in effect, and where each value comes from. Secrets are masked.
 
 use serde_json::{Value, json};
 
 use crate::args;
-use crate::config::{InForce, masked};
+use crate::config::{EffectiveConfig, masked};
 use crate::failed::Failed;
 use crate::show;
 
 /// Prints the settings.
-pub fn config(args: &args::Config, force: &InForce) -> Result<u8, Failed> {
-    let shown = force.values.iter().map(|(key, value)| (key, masked(key, value), force.source(key)));
+pub fn config(args: &args::Config, effective: &EffectiveConfig) -> Result<u8, Failed> {
+    let shown = effective.values.iter().map(|(key, value)| (key, masked(key, value), effective.source(key)));
     if args.json {
         let all: serde_json::Map<_, _> =
             shown.map(|(key, value, source)| (key.clone(), json!({"value": value, "source": source.to_string()}))).collect();

@@ -1,4 +1,4 @@
-//! One file a command.
+//! One file for each command.
 
 pub mod config;
 pub mod dead_letters;
@@ -9,3 +9,6 @@ pub mod handover;
 pub mod health;
 pub mod map;
 pub mod replay;
+pub mod run;
+#[cfg(feature = "cluster")]
+pub mod serve;

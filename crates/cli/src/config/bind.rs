@@ -25,16 +25,9 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
 }
 
 /// Whether only this machine can reach that address.
-pub(crate) fn is_loopback(host: &str) -> bool {
+fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-impl Config {
-    /// It listens beyond this machine, and everybody may do everything.
-    pub fn is_open_to_all(&self) -> bool {
-        self.auth.mode == AuthMode::Demo && !is_loopback(&self.http.host)
-    }
 }
 
 #[cfg(test)]

@@ -53,9 +53,9 @@ impl std::fmt::Display for Source {
     }
 }
 
-/// The settings as they are in force.
+/// The configuration in effect.
 #[derive(Debug)]
-pub struct InForce {
+pub struct EffectiveConfig {
     /// Ours, typed.
     pub config: Config,
     /// All of them by dotted key, the systems' too.
@@ -64,7 +64,7 @@ pub struct InForce {
     pub sources: BTreeMap<String, Source>,
 }
 
-impl InForce {
+impl EffectiveConfig {
     /// Where a value comes from.
     pub fn source(&self, key: &str) -> &Source {
         self.sources.get(key).unwrap_or(&Source::Default)
@@ -72,7 +72,7 @@ impl InForce {
 }
 
 /// Works out what is in force, and tells the systems what is set under their names.
-pub fn load(flags: &Flags, variables: &[(String, String)], systems: &mut [System]) -> Result<InForce, Failed> {
+pub fn load(flags: &Flags, variables: &[(String, String)], systems: &mut [System]) -> Result<EffectiveConfig, Failed> {
     let mut draft = Draft::new(systems)?;
     if let Some(path) = file(flags, variables) {
         draft.lay(&Source::File(path.clone()), parse(&path)?)?;
@@ -92,7 +92,7 @@ pub fn load(flags: &Flags, variables: &[(String, String)], systems: &mut [System
             system.configure(value).map_err(|error| Failed::config(format!("[{}] {error}", system.name)))?;
         }
     }
-    Ok(InForce { config, values: tree::leaves(&draft.tree), sources: draft.sources })
+    Ok(EffectiveConfig { config, values: tree::leaves(&draft.tree), sources: draft.sources })
 }
 
 /// A rate for a port that nobody has would silently limit nothing.
@@ -204,7 +204,7 @@ mod tests {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
-    fn with_file(text: &str, pairs: &[(&str, &str)], flags: &Flags) -> Result<InForce, String> {
+    fn with_file(text: &str, pairs: &[(&str, &str)], flags: &Flags) -> Result<EffectiveConfig, String> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("some.toml");
         std::fs::write(&path, text).unwrap();

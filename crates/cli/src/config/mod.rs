@@ -1,6 +1,6 @@
 //! What an installation decides. `config.default.toml` says what each setting is for; here are its types.
 
-pub(crate) mod bind;
+mod bind;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod env;
@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(feature = "cluster")]
 pub use cluster::{Cluster, Postgres};
-pub use layers::{Flags, InForce, Source, load};
+pub use layers::{EffectiveConfig, Flags, Source, load};
 pub use masked::masked;
 
 /// Everything that can be set, but for what systems declare themselves.
@@ -183,8 +183,6 @@ pub struct Limits {
 pub struct Port {
     /// Rates by lane.
     pub lanes: BTreeMap<String, Lane>,
-    /// The file in which a simulated far side notes what it was asked to do; none if empty.
-    pub ledger: PathBuf,
 }
 
 /// `[ports.<port>.lanes.<lane>]`

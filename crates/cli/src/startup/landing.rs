@@ -12,15 +12,14 @@ use gateway::Shown;
 use kernel::System;
 use ports::Model;
 
-use super::greeting::try_first;
-use super::sockets::Door;
+use super::sockets::Addresses;
 
-/// Drawn once: declarations do not change while they run.
-pub fn front(engines: &[Arc<Engine>], doors: &[Door], admin: bool) -> Router {
+/// The pages; drawn once, as declarations do not change while they run.
+pub fn pages(engines: &[Arc<Engine>], addresses: &Addresses, admin: bool) -> Router {
     let models: Vec<Arc<Model>> = engines.iter().map(|engine| engine.model().clone()).collect();
     let systems: Vec<System> = models.iter().map(|model| model.system.clone()).collect();
     let board = Board::of(&systems);
-    let shown = models.iter().map(|model| Shown { model: model.clone(), try_first: try_first(&model.system, doors) });
+    let shown = models.iter().map(|model| Shown { model: model.clone(), try_first: addresses.try_first(&model.system) });
     let shown: Vec<Shown> = shown.collect();
     let mut links = vec![("/docs", "API"), ("/board", "Board"), ("/actuator/health", "Health"), ("/problems", "Problems")];
     if admin {

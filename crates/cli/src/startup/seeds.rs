@@ -1,6 +1,7 @@
-//! A first run has something to work on: what a system declares as its seeds is posted into collections that are empty.
+//! Seeds: the rows that a system declares for its empty collections are posted at the start, as a client would.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use driver::Engine;
 use http_api::Shape;
@@ -10,25 +11,32 @@ use kernel::service::Seed;
 use pabal_core::{CommandError, CommandRequest, Idempotency};
 use ports::{Query, StoreError, TableId};
 
-/// Long enough to remember that a row was sown, so that one that was deleted does not come back.
-const FOR_EVER_MS: i64 = 100 * 366 * 86_400_000;
+/// How long an idempotency key of a seed is kept: a seeded row that was deleted is not posted again.
+const KEEP_MS: i64 = 100 * 366 * 86_400_000;
 
-/// Posts them in order, as a client would. One that is refused is a fault of the declaration: it is logged, the rest goes on.
-pub async fn sow(engine: &Engine) {
+/// Posts the seeds of all systems.
+pub async fn post_all(engines: &[Arc<Engine>]) {
+    for engine in engines {
+        post_seeds(engine).await;
+    }
+}
+
+/// Posts them in order. A rejected seed is a fault of the declaration: it is logged, and the others are posted.
+async fn post_seeds(engine: &Engine) {
     let empty = match empty_collections(engine) {
         Ok(empty) => empty,
-        Err(error) => return tracing::error!(%error, "nothing was sown"),
+        Err(error) => return tracing::error!(%error, "no collection was seeded: the store cannot be read"),
     };
     let system = &engine.model().system;
-    let mut sown = 0;
+    let mut posted = 0;
     for (number, seed) in system.seeds.iter().enumerate().filter(|(_, seed)| empty.contains(seed.resource)) {
         match post(engine, number, seed).await {
-            Ok(created) => sown += usize::from(created),
-            Err(why) => tracing::error!(system = system.name, resource = seed.resource, number, why, "a seed was not taken"),
+            Ok(created) => posted += usize::from(created),
+            Err(why) => tracing::error!(system = system.name, resource = seed.resource, number, why, "a seed was rejected"),
         }
     }
-    if sown > 0 {
-        tracing::info!(system = system.name, rows = sown, "a first run: the empty collections have something to work on");
+    if posted > 0 {
+        tracing::info!(system = system.name, rows = posted, "seeded {posted} rows into empty collections");
     }
 }
 
@@ -38,7 +46,7 @@ fn resource_of<'a>(engine: &'a Engine, name: &str) -> Option<(&'a ResourceDef, T
     Some((resource, model.by_type(resource.aggregate)?))
 }
 
-/// Looked at before the first seed is sown, or the first row of a collection would keep the others out.
+/// Read before the first seed is posted: the first row of a collection must not keep the others out.
 fn empty_collections(engine: &Engine) -> Result<BTreeSet<&'static str>, StoreError> {
     let mut empty = BTreeSet::new();
     for seed in &engine.model().system.seeds {
@@ -72,13 +80,13 @@ async fn post(engine: &Engine, number: usize, seed: &Seed) -> Result<bool, Strin
             scope: format!("seed {}", seed.resource),
             key: number.to_string(),
             fingerprint: seed.body.to_string(),
-            keep_ms: FOR_EVER_MS,
+            keep_ms: KEEP_MS,
         }),
         wait: None,
     };
     match engine.submit(order).await {
         Ok(done) => Ok(done.created && !done.replayed),
-        // A version before this one has sown another row under the number; that was the first run.
+        // An earlier version has posted another row under this number.
         Err(CommandError::KeyReused) => Ok(false),
         Err(failure) => Err(failure.to_string()),
     }
