@@ -21,9 +21,15 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks at something that is waited for.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
+/// The binary of the package that runs the test: the shipped one, or the one with a ledger.
+const BINARY: &str = match (option_env!("CARGO_BIN_EXE_pabal"), option_env!("CARGO_BIN_EXE_pabal-with-ledger")) {
+    (Some(path), _) | (None, Some(path)) => path,
+    (None, None) => panic!("the package of this test has no binary"),
+};
+
 /// The binary with these arguments, its data below `dir`.
 pub fn pabal(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_pabal"));
+    let mut command = Command::new(BINARY);
     command.current_dir(dir).args(args).env_remove("RUST_LOG");
     command
 }

@@ -85,7 +85,7 @@ impl Running {
             let status = &answer["systems"][0]["status"];
             let caught_up = |all: &Vec<Value>| all.iter().all(|subscription| subscription["lag"] == 0);
             let since = status["pulseMs"].as_u64().is_some_and(|pulse_ms| u128::from(pulse_ms) > asked_ms);
-            since && status["effects"] == 0 && status["followers"].as_array().is_some_and(caught_up)
+            since && status["effects"] == 0 && status["subscriptions"].as_array().is_some_and(caught_up)
         })
         .await;
         self.until("/myMessages?result=accepted", |answer| answer["page"]["totalElements"] == 0).await;

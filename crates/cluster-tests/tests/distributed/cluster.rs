@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::binary::{Running, pabal};
 /// The services of rcs.
 pub const SERVICES: [&str; 4] = ["message", "validator", "device", "dashboard"];
 
-/// Doors of replicas: a service's first stands at 100 times its place. The gateway's stands before all of them.
+/// Ports of replicas: each service has a block of 100. The gateway's is below all of them.
 const FIRST_PORT: u16 = 17_000;
 const GATEWAY_PORT: &str = "16990";
 const REPLICAS: u16 = 4;
@@ -21,7 +21,7 @@ const REPLICAS: u16 = 4;
 pub struct Cluster {
     gateway: Option<Running>,
     pub postgres: String,
-    /// The far side's own record.
+    /// The calls that the carrier has carried out.
     pub ledger: PathBuf,
     dir: tempfile::TempDir,
     replicas: BTreeMap<(&'static str, u16), Running>,
@@ -29,55 +29,65 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// One process of each service, and the gateway. None where there are no servers.
-    pub async fn start() -> Option<Self> {
+    /// One process of each service, and the gateway.
+    pub async fn start() -> Self {
         Self::of(&SERVICES).await
     }
 
-    /// The same of some services.
-    pub async fn of(services: &[&str]) -> Option<Self> {
-        let mut cluster = Self::without_processes()?;
-        cluster.gateway = Some(gateway(cluster.dir.path()));
+    /// One process of each of these services, and the gateway.
+    pub async fn of(services: &[&str]) -> Self {
+        let mut cluster = Self::without_processes();
+        cluster.gateway = Some(cluster.start_gateway());
         for service in services {
             cluster.add(service).await;
         }
-        Some(cluster)
+        cluster
     }
 
-    /// Several services in one process: each stands at the port of the first that is named. The first process is the door.
-    pub async fn mixed(processes: &[&[&'static str]]) -> Option<Self> {
-        let mut cluster = Self::without_processes()?;
+    /// Several services in one process, which listens at the port of the first. The first process is also the gateway.
+    pub async fn mixed(processes: &[&[&'static str]]) -> Self {
+        let mut cluster = Self::without_processes();
         for services in processes {
             let names: Vec<String> = services.iter().map(|service| format!("rcs/{service}")).collect();
-            let (first, dir) = (services[0], cluster.dir.path());
+            let first = services[0];
             let port = if cluster.gateway.is_none() { GATEWAY_PORT.to_owned() } else { port_of(first, 0).to_string() };
             let mut args = vec!["serve"];
             args.extend(names.iter().map(String::as_str));
             args.extend(if cluster.gateway.is_none() { &["gateway", "--port"][..] } else { &["--port"] });
             args.push(&port);
-            let command = pabal(dir, &args);
+            let command = cluster.command(&args);
             let running = tokio::task::spawn_blocking(move || Running::of(command)).await.unwrap();
             match cluster.gateway {
                 None => cluster.gateway = Some(running),
                 Some(_) => drop(cluster.replicas.insert((first, 0), running)),
             }
         }
-        Some(cluster)
+        cluster
     }
 
-    fn without_processes() -> Option<Self> {
-        let [Ok(kafka), Ok(postgres), Ok(infra)] = ["KAFKA", "POSTGRES", "INFRA"].map(std::env::var) else {
-            println!("skipped: KAFKA, POSTGRES and INFRA are not set; `make test-distributed` sets them");
-            return None;
-        };
+    fn without_processes() -> Self {
+        let [kafka, postgres, infra] = ["KAFKA", "POSTGRES", "INFRA"].map(|name| {
+            std::env::var(name)
+                .unwrap_or_else(|_| panic!("{name} is not set; `make test-distributed` starts the servers and sets it"))
+        });
         let dir = tempfile::tempdir().unwrap();
-        let settings = settings(&kafka, &postgres, dir.path());
-        std::fs::write(dir.path().join("pabal.toml"), settings).unwrap();
+        std::fs::write(dir.path().join("pabal.toml"), settings(&kafka, &postgres)).unwrap();
         let ledger = dir.path().join("handset.jsonl");
-        Some(Self { gateway: None, postgres, ledger, dir, replicas: BTreeMap::new(), infra: infra.into() })
+        Self { gateway: None, postgres, ledger, dir, replicas: BTreeMap::new(), infra: infra.into() }
     }
 
-    /// The one door.
+    /// The binary with these arguments, on the cluster's settings and ledger.
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut command = pabal(self.dir.path(), args);
+        command.env("HANDSET_LEDGER", &self.ledger);
+        command
+    }
+
+    fn start_gateway(&self) -> Running {
+        Running::of(self.command(&["serve", "gateway", "--port", GATEWAY_PORT]))
+    }
+
+    /// The gateway, which forwards to all services.
     pub fn gateway(&self) -> &Running {
         self.gateway.as_ref().unwrap()
     }
@@ -86,12 +96,7 @@ impl Cluster {
     pub fn kill_gateway(&mut self) {
         println!("  kill the gateway");
         self.gateway.take().unwrap().kill();
-        self.gateway = Some(gateway(self.dir.path()));
-    }
-
-    /// Where its settings are.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
+        self.gateway = Some(self.start_gateway());
     }
 
     /// One more process of a service.
@@ -100,7 +105,7 @@ impl Cluster {
         let free = (0..REPLICAS).find(|number| !self.replicas.contains_key(&(service, *number))).unwrap();
         let port = port_of(service, free).to_string();
         let name = format!("rcs/{service}");
-        let command = pabal(self.dir.path(), &["serve", &name, "--port", &port]);
+        let command = self.command(&["serve", &name, "--port", &port]);
         let running = tokio::task::spawn_blocking(move || Running::of(command)).await.unwrap();
         self.replicas.insert((service, free), running);
     }
@@ -171,24 +176,19 @@ impl Cluster {
     }
 }
 
-fn gateway(dir: &Path) -> Running {
-    Running::of(pabal(dir, &["serve", "gateway", "--port", GATEWAY_PORT]))
-}
-
 fn port_of(service: &str, number: u16) -> u16 {
     let place = SERVICES.iter().position(|known| *known == service).unwrap();
     FIRST_PORT + 100 * u16::try_from(place).unwrap() + number
 }
 
-fn settings(kafka: &str, postgres: &str, dir: &Path) -> String {
-    let doors = |service: &str| {
-        let doors = (0..REPLICAS).map(|number| format!("\"http://127.0.0.1:{}\"", port_of(service, number)));
-        format!("\"rcs/{service}\" = [{}]\n", doors.collect::<Vec<_>>().join(", "))
+fn settings(kafka: &str, postgres: &str) -> String {
+    let addresses = |service: &str| {
+        let addresses = (0..REPLICAS).map(|number| format!("\"http://127.0.0.1:{}\"", port_of(service, number)));
+        format!("\"rcs/{service}\" = [{}]\n", addresses.collect::<Vec<_>>().join(", "))
     };
     format!(
         "[kafka]\nbootstrap = \"{kafka}\"\n[kafka.topics]\npartitions = 4\n[postgres]\nurl = \"{postgres}\"\n\
-         [http]\ntrust_forwarded = true\n[ports.handset]\nledger = \"{}\"\n[cluster.services]\n{}",
-        dir.join("handset.jsonl").display(),
-        SERVICES.map(doors).concat(),
+         [http]\ntrust_forwarded = true\n[cluster.services]\n{}",
+        SERVICES.map(addresses).concat(),
     )
 }
