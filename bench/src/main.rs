@@ -1,40 +1,26 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
-mod book;
-mod chart;
 mod cluster;
-mod cycle;
-mod echo;
 mod failed;
-mod letters;
-mod levels;
 mod load;
 mod machine;
-mod overload;
-mod pace;
-mod plain;
-mod preload;
-mod probes;
-mod proc;
-mod process;
-mod raw;
-mod recorder;
+mod numbers;
 mod report;
-mod saga;
-mod site;
-mod table;
-mod tally;
-mod watch;
-mod wire;
+mod rounds;
+mod servers;
+mod store;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
 use args::{Cli, Command};
-use book::Book;
 use failed::{Failed, failed};
+use report::results::{RATIOS, Results};
+use rounds::{commits, cycle, overload};
+use servers::echo;
+use store::levels;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -59,26 +45,26 @@ fn measure(args: &args::Run) -> Result<(), Failed> {
         return runtime.block_on(cluster::run(args));
     }
     runtime.block_on(async {
-        let mut book = Book::new(args);
-        let levels = levels::prepare(args, &mut book)?;
+        let mut results = Results::new(args);
+        let levels = levels::prepare(args, &mut results)?;
         for round in 1..=args.rounds {
             for level in &levels {
                 eprintln!("round {round} of {}, {} stored", args.rounds, level.stored);
                 // What has been measured until then is worth writing down.
-                if let Err(error) = cycle::run(args, level, round, &mut book).await {
-                    book.complain(format!("round {round}, {} stored: {error}", level.stored));
+                if let Err(error) = cycle::run(args, level, round, &mut results).await {
+                    results.fail(format!("round {round}, {} stored: {error}", level.stored));
                 }
             }
             if args.does('d') {
                 eprintln!("round {round} of {}, raw commits", args.rounds);
-                raw::run(args, round, &mut book)?;
+                commits::run(args, round, &mut results)?;
             }
         }
         if args.does_overload() {
-            overload::run(args, &mut book).await?;
+            overload::run(args, &mut results).await?;
         }
-        book.compare(&book::RATIOS);
-        report::write(args, &book)?;
-        book.complaints().map_or(Ok(()), |why| Err(failed(why)))
+        results.compare(&RATIOS);
+        report::write(args, &results)?;
+        results.failures().map_or(Ok(()), |why| Err(failed(why)))
     })
 }

@@ -8,7 +8,7 @@ use super::services::Cluster;
 use super::topic;
 use crate::args::Run;
 use crate::failed::{Failed, failed};
-use crate::proc::{self, Whole};
+use crate::machine::processes::{self, Whole};
 
 /// Counters by name; all of them only rise.
 #[derive(Debug, Clone, Default)]
@@ -23,8 +23,8 @@ impl Bill {
         let options = topic::options(&infra.kafka, args.partitions);
         let asking = tokio::task::spawn_blocking(move || topic::records(&options, name));
         let records = asking.await.map_err(failed)??;
-        counts.insert("topic.records".to_owned(), crate::book::float(records));
-        counts.insert("topic.bytes".to_owned(), crate::book::float(infra.bytes_of(name, args.partitions)?));
+        counts.insert("topic.records".to_owned(), crate::numbers::to_f64(records));
+        counts.insert("topic.bytes".to_owned(), crate::numbers::to_f64(infra.bytes_of(name, args.partitions)?));
         Ok(Self(counts))
     }
 
@@ -63,14 +63,14 @@ fn processes(counts: &mut BTreeMap<String, f64>, infra: &Infra, cluster: &Cluste
         ours += seconds;
         counts.insert(format!("cpu.{name}"), seconds);
     };
-    count("kafka", proc::seconds_of(infra.kafka_pid)?);
-    count("postgres", proc::seconds_of_tree(infra.postgres_pid)?);
-    count("load", proc::seconds_of(std::process::id())?);
+    count("kafka", processes::seconds_of(infra.kafka_pid)?);
+    count("postgres", processes::seconds_of_tree(infra.postgres_pid)?);
+    count("load", processes::seconds_of(std::process::id())?);
     for (name, pid) in cluster.processes() {
-        count(name, proc::seconds_of(pid)?);
+        count(name, processes::seconds_of(pid)?);
     }
     for (name, pid) in cluster.processes() {
-        for (thread, seconds) in proc::seconds_by_thread(pid)? {
+        for (thread, seconds) in processes::seconds_by_thread(pid)? {
             counts.insert(format!("thread.{name} {thread}"), seconds);
         }
     }

@@ -7,9 +7,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio_postgres::{Client, NoTls, Row};
 
 use crate::args::Keys;
-use crate::book::float;
 use crate::failed::{Failed, failed};
-use crate::letters;
+use crate::load::requests;
+use crate::numbers::to_f64;
 
 /// No question takes longer.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -132,7 +132,7 @@ impl Writing {
         }
         let took = started.elapsed();
         first.run(&format!("DROP TABLE {table}")).await?;
-        Ok(float(written) / took.as_secs_f64())
+        Ok(to_f64(written) / took.as_secs_f64())
     }
 }
 
@@ -141,7 +141,7 @@ async fn write(database: &Database, insert: &str, data: &[u8], first: u64, rows:
     let statement = database.client.prepare(insert).await.map_err(|error| said(&error))?;
     let (started, mut next) = (Instant::now(), first);
     while started.elapsed() < lasts {
-        let keys: Vec<String> = (next..next + rows).map(|number| letters::key(Keys::Scattered, number)).collect();
+        let keys: Vec<String> = (next..next + rows).map(|number| requests::key(Keys::Scattered, number)).collect();
         let client = &database.client;
         let commit = async {
             if rows == 1 {

@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use super::database::Database;
-use crate::book::float;
 use crate::failed::{Failed, failed};
+use crate::numbers::to_f64;
 
 const EVERY: Duration = Duration::from_millis(40);
 
@@ -34,7 +34,7 @@ impl Looks {
         let looking = tokio::spawn(async move {
             let mut seen = Seen::default();
             while !theirs.load(Ordering::Relaxed) {
-                seen.note(database.doing().await?);
+                seen.record(database.doing().await?);
                 tokio::time::sleep(EVERY).await;
             }
             Ok(seen)
@@ -50,7 +50,7 @@ impl Looks {
 }
 
 impl Seen {
-    fn note(&mut self, doing: Vec<(String, String)>) {
+    fn record(&mut self, doing: Vec<(String, String)>) {
         self.looks += 1;
         for one in doing {
             *self.found.entry(one).or_default() += 1;
@@ -61,7 +61,7 @@ impl Seen {
     pub fn parts(&self) -> Vec<(String, f64)> {
         let part = |((who, what), count): (&(String, String), &u64)| {
             let who = who.trim_start_matches("pabal ");
-            (format!("{who}: {what}"), float(*count) / float(self.looks.max(1)))
+            (format!("{who}: {what}"), to_f64(*count) / to_f64(self.looks.max(1)))
         };
         self.found.iter().map(part).collect()
     }
@@ -76,7 +76,7 @@ mod tests {
         let one = |what: &str| vec![("pabal rcs_message writer".to_owned(), what.to_owned())];
         let mut seen = Seen::default();
         for what in ["idle", "IO WALSync", "idle", "idle"] {
-            seen.note(one(what));
+            seen.record(one(what));
         }
         let expected = [("rcs_message writer: IO WALSync", 0.25), ("rcs_message writer: idle", 0.75)];
         assert_eq!(seen.parts(), expected.map(|(what, part)| (what.to_owned(), part)));

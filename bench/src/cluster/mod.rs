@@ -14,16 +14,17 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::Run;
-use crate::book::{Book, float};
-use crate::cycle::Cycle;
 use crate::failed::{Failed, failed};
-use crate::letters::Mould;
-use crate::levels::Level;
-use crate::process::Server;
+use crate::load::requests::RequestTemplate;
+use crate::numbers::to_f64;
 use crate::report;
-use crate::saga::Saga;
-use crate::site::Site;
-use crate::{plain, raw};
+use crate::report::results::Results;
+use crate::rounds::cycle::Cycle;
+use crate::rounds::{commits, sqlite};
+use crate::servers::Target;
+use crate::servers::saga::Saga;
+use crate::servers::server::Server;
+use crate::store::levels::Level;
 
 use bill::Bill;
 use database::{Database, ROWS, Writing};
@@ -67,65 +68,65 @@ pub async fn run(args: &Run) -> Result<(), Failed> {
 
 async fn all(args: &Run) -> Result<(), Failed> {
     std::fs::create_dir_all(&args.work)?;
-    let mut book = Book::new(args);
+    let mut results = Results::new(args);
     for round in 1..=args.rounds {
         eprintln!("round {round} of {}", args.rounds);
         // What has been measured until then is worth writing down.
-        if let Err(error) = one_round(args, round, &mut book).await {
-            book.complain(format!("round {round}: {error}"));
+        if let Err(error) = one_round(args, round, &mut results).await {
+            results.fail(format!("round {round}: {error}"));
         }
     }
-    book.compare(&RATIOS);
-    report::write_distributed(args, &book, &page::tables(&book))?;
-    book.complaints().map_or(Ok(()), |why| Err(failed(why)))
+    results.compare(&RATIOS);
+    report::write_distributed(args, &results, &page::tables(&results))?;
+    results.failures().map_or(Ok(()), |why| Err(failed(why)))
 }
 
 /// The servers alone, the cluster over them, and one embedded process while they are down.
-async fn one_round(args: &Run, round: u32, book: &mut Book) -> Result<(), Failed> {
+async fn one_round(args: &Run, round: u32, results: &mut Results) -> Result<(), Failed> {
     let infra = Infra::fresh(&args.infra).await?;
     if args.does('a') {
-        servers(args, &infra, round, book).await?;
+        servers(args, &infra, round, results).await?;
     }
-    let mut cycle = Cycle { args, book, round, stored: 0, about: "cluster." };
+    let mut cycle = Cycle { args, results, round, stored: 0, about: "cluster." };
     cluster(&mut cycle, &infra).await?;
     drop(infra);
     if !args.does('a') {
         return Ok(());
     }
-    let mut cycle = Cycle { args, book, round, stored: 0, about: "embedded." };
+    let mut cycle = Cycle { args, results, round, stored: 0, about: "embedded." };
     embedded(&mut cycle).await
 }
 
-async fn servers(args: &Run, infra: &Infra, round: u32, book: &mut Book) -> Result<(), Failed> {
+async fn servers(args: &Run, infra: &Infra, round: u32, results: &mut Results) -> Result<(), Failed> {
     let (theirs, kafka) = (args.clone(), infra.kafka.clone());
     let rates = tokio::task::spawn_blocking(move || topic::measure(&theirs, &kafka)).await.map_err(failed)??;
-    book.note(round, 0, "raw.kafka.produced.per_s", rates.produced);
-    book.note(round, 0, "raw.kafka.singly.per_s", rates.singly);
-    book.note(round, 0, "raw.kafka.consumed.per_s", rates.consumed);
-    book.note(round, 0, "raw.kafka.bytes", rates.bytes);
+    results.record(round, 0, "raw.kafka.produced.per_s", rates.produced);
+    results.record(round, 0, "raw.kafka.singly.per_s", rates.singly);
+    results.record(round, 0, "raw.kafka.consumed.per_s", rates.consumed);
+    results.record(round, 0, "raw.kafka.bytes", rates.bytes);
     // A row is as long as a message's state.
-    let commits = raw::record(args, 16, true, 64)?;
-    let (bytes, _) = raw::lengths_in(&commits).ok_or_else(|| failed("a message writes nothing"))?;
+    let commits = commits::record(args, 16, true, 64)?;
+    let (bytes, _) = commits::lengths_in(&commits).ok_or_else(|| failed("a message writes nothing"))?;
     let connections = rcs::system().services.len() as u64;
     let lasts = args.lasts() / 4;
     for (name, connections, rows) in
         [("raw.pg.commits.per_s", connections, 1), ("raw.pg.alone.per_s", 1, 1), ("raw.pg.rows.per_s", connections, ROWS)]
     {
         let writing = Writing { connections, rows, bytes, lasts };
-        book.note(round, 0, name, writing.measure(&infra.postgres).await?);
+        results.record(round, 0, name, writing.measure(&infra.postgres).await?);
     }
     let (work, each) = (args.work.clone(), lasts / 2);
-    let syncs = tokio::task::spawn_blocking(move || plain::syncs(&work, each)).await.map_err(failed)??;
-    book.note(round, 0, "raw.sync.per_s", syncs);
+    let syncs = tokio::task::spawn_blocking(move || sqlite::syncs(&work, each)).await.map_err(failed)??;
+    results.record(round, 0, "raw.sync.per_s", syncs);
     Ok(())
 }
 
 async fn cluster(cycle: &mut Cycle<'_>, infra: &Infra) -> Result<(), Failed> {
     let args = cycle.args;
     let cluster = Cluster::start(args, infra).await?;
-    let site = cluster.site()?;
-    warm_up(cycle, &site).await?;
-    cycle.memory("idle", site.memory()?);
+    let target = cluster.target()?;
+    warm_up(cycle, &target).await?;
+    cycle.memory("idle", target.memory()?);
     let database = Database::connect(&infra.postgres).await?;
     // Costs next to nothing, and tells how long syncs take.
     database.run("ALTER SYSTEM SET track_wal_io_timing = on").await?;
@@ -133,10 +134,10 @@ async fn cluster(cycle: &mut Cycle<'_>, infra: &Infra) -> Result<(), Failed> {
     at_rest(cycle, infra, &cluster, &database).await?;
     if args.does('b') {
         cycle.held(&cluster.beside_gateway()?, "b.held", false).await?;
-        cycle.held(&site, "gateway.b.held", false).await?;
+        cycle.held(&target, "gateway.b.held", false).await?;
     }
     let through = counted(cycle, infra, &cluster, &database).await?;
-    sagas(cycle, &site, through).await?;
+    sagas(cycle, &target, through).await?;
     drop(database);
     cluster.stop().await
 }
@@ -146,36 +147,36 @@ async fn embedded(cycle: &mut Cycle<'_>) -> Result<(), Failed> {
     // Not its usual port, which somebody else may have: the cluster, too, takes what is free.
     let port = services::free_ports(1)?.first().copied().unwrap_or(cycle.args.port);
     let server = Server::pabal(&Run { port, ..cycle.args.clone() }, &data).await?;
-    let site = server.site();
-    warm_up(cycle, &site).await?;
-    cycle.memory("idle", site.memory()?);
+    let target = server.target();
+    warm_up(cycle, &target).await?;
+    cycle.memory("idle", target.memory()?);
     if cycle.args.does('b') {
-        cycle.held(&site, "b.held", false).await?;
+        cycle.held(&target, "b.held", false).await?;
     }
-    let before = site.busy()?;
-    let (posted, through) = cycle.saturated(&site).await?;
-    let busy = site.busy()?.saturating_sub(before);
-    cycle.note("saga.cpu_s", busy.as_secs_f64() * 1e3 / float(posted.max(1)));
-    sagas(cycle, &site, through).await?;
+    let before = target.busy()?;
+    let (posted, through) = cycle.saturated(&target).await?;
+    let busy = target.busy()?.saturating_sub(before);
+    cycle.record("saga.cpu_s", busy.as_secs_f64() * 1e3 / to_f64(posted.max(1)));
+    sagas(cycle, &target, through).await?;
     server.stop().await.map(drop)
 }
 
 /// What can be sustained, and latencies at fixed rates.
-async fn sagas(cycle: &mut Cycle<'_>, site: &Site, through: f64) -> Result<(), Failed> {
+async fn sagas(cycle: &mut Cycle<'_>, target: &Target, through: f64) -> Result<(), Failed> {
     if cycle.args.does('c') {
-        let (_, sustained) = cycle.ladder(site, through).await?;
+        let (_, sustained) = cycle.ladder(target, through).await?;
         // Who goes on by fits and starts has a backlog now and then; latencies at half of what comes through can be told.
-        cycle.fixed(site, sustained.max(through / 2.0)).await?;
+        cycle.fixed(target, sustained.max(through / 2.0)).await?;
     }
     Ok(())
 }
 
 /// A few messages all the way through: caches are filled, and who shares partitions has them.
-async fn warm_up(cycle: &Cycle<'_>, site: &Site) -> Result<(), Failed> {
+async fn warm_up(cycle: &Cycle<'_>, target: &Target) -> Result<(), Failed> {
     tokio::time::sleep(SETTLED).await;
-    let mut saga = Saga::of(site).await?;
+    let mut saga = Saga::of(target).await?;
     let before = saga.finished().await?;
-    let tally = cycle.load(site, Mould::post(cycle.args.keys, false)).at(FIRST_RATE).run().await?;
+    let tally = cycle.load(target, RequestTemplate::post(cycle.args.keys, false)).at(FIRST_RATE).run().await?;
     match saga.drained(before + tally.accepted).await? {
         (_, 0) if tally.accepted > 0 => Ok(()),
         (_, missing) => Err(failed(format!("of the first {} messages {missing} did not become final", tally.accepted))),
@@ -190,10 +191,10 @@ async fn at_rest(cycle: &mut Cycle<'_>, infra: &Infra, cluster: &Cluster, databa
     let rest = Bill::now(cycle.args, infra, cluster, database).await?.since(&before);
     let seconds = AT_REST.as_secs_f64();
     for name in ["pg.commits", "pg.syncs", "pg.updated", "pg.wal_bytes", "cpu.postgres", "cpu.kafka"] {
-        cycle.note(format!("rest.{name}"), rest.of(name) / seconds);
+        cycle.record(format!("rest.{name}"), rest.of(name) / seconds);
     }
     let services = cluster.processes().iter().map(|(name, _)| rest.of(&format!("cpu.{name}"))).sum::<f64>();
-    cycle.note("rest.cpu.services", services / seconds);
+    cycle.record("rest.cpu.services", services / seconds);
     Ok(())
 }
 
@@ -202,25 +203,25 @@ async fn counted(cycle: &mut Cycle<'_>, infra: &Infra, cluster: &Cluster, databa
     tokio::time::sleep(TOLD).await;
     let before = Bill::now(cycle.args, infra, cluster, database).await?;
     let looks = Looks::start(&infra.postgres).await?;
-    let (posted, through) = cycle.saturated(&cluster.site()?).await?;
+    let (posted, through) = cycle.saturated(&cluster.target()?).await?;
     let seen = looks.stop().await?;
     tokio::time::sleep(TOLD).await;
     let bill = Bill::now(cycle.args, infra, cluster, database).await?.since(&before);
-    let done = float(posted);
+    let done = to_f64(posted);
     for (name, value) in bill.each(done) {
-        cycle.note(format!("saga.{name}"), value);
+        cycle.record(format!("saga.{name}"), value);
     }
     for (what, part) in seen.parts() {
-        cycle.note(format!("looks.{what}"), part);
+        cycle.record(format!("looks.{what}"), part);
     }
     let services: f64 = cluster.processes().iter().map(|(name, _)| bill.of(&format!("cpu.{name}"))).sum();
-    cycle.note("saga.cpu_s", services * 1e3 / done.max(1.0));
+    cycle.record("saga.cpu_s", services * 1e3 / done.max(1.0));
     let records = through * bill.of("topic.records") / done.max(1.0);
     let rows = bill.of("pg.inserted") + bill.of("pg.updated") + bill.of("pg.deleted");
-    cycle.note("records.per_s", records);
+    cycle.record("records.per_s", records);
     // Each service reads all of the one topic.
-    cycle.note("read.per_s", records * float(rcs::system().services.len() as u64));
-    cycle.note("commits.per_s", through * bill.of("pg.commits") / done.max(1.0));
-    cycle.note("rows.per_s", through * rows / done.max(1.0));
+    cycle.record("read.per_s", records * to_f64(rcs::system().services.len() as u64));
+    cycle.record("commits.per_s", through * bill.of("pg.commits") / done.max(1.0));
+    cycle.record("rows.per_s", through * rows / done.max(1.0));
     Ok(through)
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::book::{Book, Spread};
-use crate::table::{cell, count, figure, rates};
+use crate::numbers::{count, figure};
+use crate::report::results::{Results, Spread};
+use crate::report::table::{cell, rates};
 
 const RATIOS: [(&str, &str); 11] = [
     ("sagas sustained: cluster : embedded", "ratio.sustained"),
@@ -72,60 +73,60 @@ const SAGA: [(&str, &str); 10] = [
 ];
 
 /// All tables.
-pub fn tables(book: &Book) -> String {
+pub fn tables(results: &Results) -> String {
     let mut text = String::new();
-    rows(&mut text, book, "Ratios within a round", "", &RATIOS);
-    rows(&mut text, book, "Alone", "", &RAW);
-    both(&mut text, book);
-    latencies(&mut text, book);
-    found(&mut text, book, "Processor time of 1,000 sagas, s", "cluster.saga.cpu.", 0.0);
+    rows(&mut text, results, "Ratios within a round", "", &RATIOS);
+    rows(&mut text, results, "Alone", "", &RAW);
+    both(&mut text, results);
+    latencies(&mut text, results);
+    found(&mut text, results, "Processor time of 1,000 sagas, s", "cluster.saga.cpu.", 0.0);
     found(
         &mut text,
-        book,
+        results,
         "The whole machine meanwhile, s for 1,000 sagas (busy − ours: somebody else)",
         "cluster.saga.machine.",
         0.0,
     );
-    found(&mut text, book, "By thread, s for 1,000 sagas", "cluster.saga.thread.", 0.01);
-    rows(&mut text, book, "One saga in PostgreSQL and Kafka", "cluster.saga.", &SAGA);
-    by_table(&mut text, book);
-    found(&mut text, book, "What each connection is seen doing, part of all looks", "cluster.looks.", 0.02);
-    rows(&mut text, book, "A second at rest", "cluster.", &REST);
+    found(&mut text, results, "By thread, s for 1,000 sagas", "cluster.saga.thread.", 0.01);
+    rows(&mut text, results, "One saga in PostgreSQL and Kafka", "cluster.saga.", &SAGA);
+    by_table(&mut text, results);
+    found(&mut text, results, "What each connection is seen doing, part of all looks", "cluster.looks.", 0.02);
+    rows(&mut text, results, "A second at rest", "cluster.", &REST);
     text
 }
 
-fn rows(text: &mut String, book: &Book, title: &str, about: &str, rows: &[(&str, &str)]) {
+fn rows(text: &mut String, results: &Results, title: &str, about: &str, rows: &[(&str, &str)]) {
     let there: Vec<(&str, String)> = rows
         .iter()
         .map(|(label, name)| (*label, format!("{about}{name}")))
-        .filter(|(_, name)| book.spread(0, name).is_some())
+        .filter(|(_, name)| results.spread(0, name).is_some())
         .collect();
     if there.is_empty() {
         return;
     }
     let _ = writeln!(text, "## {title}\n\n| | |\n|---|---:|");
     for (label, name) in there {
-        let _ = writeln!(text, "| {label} | {} |", cell(book, 0, &name));
+        let _ = writeln!(text, "| {label} | {} |", cell(results, 0, &name));
     }
     text.push('\n');
 }
 
-fn both(text: &mut String, book: &Book) {
+fn both(text: &mut String, results: &Results) {
     let _ = writeln!(text, "## The cluster beside one embedded process\n\n| | cluster | embedded |\n|---|---:|---:|");
     for (label, name) in BOTH {
-        let cells = ["cluster", "embedded"].map(|of| cell(book, 0, &format!("{of}.{name}")));
+        let cells = ["cluster", "embedded"].map(|of| cell(results, 0, &format!("{of}.{name}")));
         let _ = writeln!(text, "| {label} | {} |", cells.join(" | "));
     }
     text.push('\n');
 }
 
-fn latencies(text: &mut String, book: &Book) {
+fn latencies(text: &mut String, results: &Results) {
     let mut lines = String::new();
     for (variant, what) in [("b", "answer"), ("c", "final in `myMessages`")] {
         for of in ["cluster", "embedded"] {
             let variant = format!("{of}.{variant}");
-            for rate in rates(book, 0, &variant) {
-                let at = |percentile: &str| cell(book, 0, &format!("{variant}.at{rate}.{percentile}_ms"));
+            for rate in rates(results, 0, &variant) {
+                let at = |percentile: &str| cell(results, 0, &format!("{variant}.at{rate}.{percentile}_ms"));
                 let cells = ["p50", "p90", "p99", "max"].map(at);
                 let _ = writeln!(lines, "| {what}, {of} | {} | {} |", count(rate), cells.join(" | "));
             }
@@ -139,9 +140,9 @@ fn latencies(text: &mut String, book: &Book) {
 }
 
 /// Whatever was found under a name, the most first; what is less than `least` everywhere is in the other file only.
-fn found(text: &mut String, book: &Book, title: &str, about: &str, least: f64) {
+fn found(text: &mut String, results: &Results, title: &str, about: &str, least: f64) {
     let mut names: Vec<(&str, Spread)> =
-        names(book, about).into_iter().filter_map(|name| Some((name, book.spread(0, name)?))).collect();
+        names(results, about).into_iter().filter_map(|name| Some((name, results.spread(0, name)?))).collect();
     names.retain(|(_, spread)| spread.high >= least);
     names.sort_by(|(_, one), (_, other)| other.median.total_cmp(&one.median));
     if names.is_empty() {
@@ -149,17 +150,19 @@ fn found(text: &mut String, book: &Book, title: &str, about: &str, least: f64) {
     }
     let _ = writeln!(text, "## {title}\n\n| | |\n|---|---:|");
     for (name, _) in names {
-        let _ = writeln!(text, "| {} | {} |", &name[about.len()..], cell(book, 0, name));
+        let _ = writeln!(text, "| {} | {} |", &name[about.len()..], cell(results, 0, name));
     }
     text.push('\n');
 }
 
 /// Rows of each table, the most written first.
-fn by_table(text: &mut String, book: &Book) {
+fn by_table(text: &mut String, results: &Results) {
     const ABOUT: &str = "cluster.saga.table.";
-    let median = |name: &str| book.spread(0, name).map_or(0.0, |spread| spread.median);
-    let mut tables: Vec<&str> =
-        names(book, ABOUT).into_iter().filter_map(|name| name[ABOUT.len()..].rsplit_once('.').map(|(table, _)| table)).collect();
+    let median = |name: &str| results.spread(0, name).map_or(0.0, |spread| spread.median);
+    let mut tables: Vec<&str> = names(results, ABOUT)
+        .into_iter()
+        .filter_map(|name| name[ABOUT.len()..].rsplit_once('.').map(|(table, _)| table))
+        .collect();
     tables.dedup();
     let mut lines: Vec<(f64, String)> = Vec::new();
     for table in tables {
@@ -182,9 +185,9 @@ fn by_table(text: &mut String, book: &Book) {
 }
 
 /// Names of figures that begin so, each once, sorted.
-fn names<'a>(book: &'a Book, about: &str) -> Vec<&'a str> {
+fn names<'a>(results: &'a Results, about: &str) -> Vec<&'a str> {
     let mut names: Vec<&str> =
-        book.samples.iter().map(|sample| sample.name.as_str()).filter(|name| name.starts_with(about)).collect();
+        results.samples.iter().map(|sample| sample.name.as_str()).filter(|name| name.starts_with(about)).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -196,19 +199,19 @@ mod tests {
 
     use super::*;
 
-    fn book(figures: &[(&str, f64)]) -> Book {
-        let mut book = Book::new(&crate::args::Cli::parse_from(["bench", "--distributed"]).run);
+    fn results(figures: &[(&str, f64)]) -> Results {
+        let mut results = Results::new(&crate::args::Cli::parse_from(["bench", "--distributed"]).run);
         for (name, value) in figures {
-            book.note(1, 0, *name, *value);
+            results.record(1, 0, *name, *value);
         }
-        book
+        results
     }
 
     #[test]
     fn ratios_come_first_and_are_of_one_round() {
-        let mut book = book(&[("cluster.c.through.per_s", 200.0), ("embedded.c.through.per_s", 1_000.0)]);
-        book.compare(&super::super::RATIOS);
-        let text = tables(&book);
+        let mut results = results(&[("cluster.c.through.per_s", 200.0), ("embedded.c.through.per_s", 1_000.0)]);
+        results.compare(&super::super::RATIOS);
+        let text = tables(&results);
         assert!(text.starts_with("## Ratios within a round"), "{text}");
         assert!(text.contains("drain time counted: cluster : embedded | 0.200 |"), "{text}");
         assert!(text.contains("| **sagas/s that came through, drain time counted** | 200 | 1,000 |"), "{text}");
@@ -216,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_was_found_is_listed_by_size() {
-        let text = tables(&book(&[
+        let text = tables(&results(&[
             ("cluster.saga.cpu.kafka", 0.5),
             ("cluster.saga.cpu.postgres", 2.0),
             ("cluster.saga.thread.device a", 0.001),

@@ -8,8 +8,8 @@ use std::process::Command;
 use super::infra::Infra;
 use crate::args::Run;
 use crate::failed::{Failed, failed};
-use crate::process::Server;
-use crate::site::Site;
+use crate::servers::Target;
+use crate::servers::server::Server;
 
 /// Whose view shows what became of a message.
 const SHOWS: &str = "dashboard";
@@ -44,15 +44,15 @@ impl Cluster {
     }
 
     /// As clients see it: through the gateway.
-    pub fn site(&self) -> Result<Site, Failed> {
-        Ok(Site { door: self.gateway.address, ..self.beside_gateway()? })
+    pub fn target(&self) -> Result<Target, Failed> {
+        Ok(Target { door: self.gateway.address, ..self.beside_gateway()? })
     }
 
     /// Through the accepting service's own port; the gateway's process is counted all the same.
-    pub fn beside_gateway(&self) -> Result<Site, Failed> {
+    pub fn beside_gateway(&self) -> Result<Target, Failed> {
         let pids = self.processes().into_iter().map(|(_, pid)| pid).collect();
         let (door, view) = (self.address_of(ACCEPTS)?, self.address_of(SHOWS)?);
-        Ok(Site { door, admin: self.gateway.address, view, pids })
+        Ok(Target { door, admin: self.gateway.address, view, pids })
     }
 
     /// Its processes by their names.

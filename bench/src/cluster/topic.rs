@@ -7,9 +7,9 @@ use broker_kafka::{Admin, KafkaBroker, KafkaPublisher, Options, Topics};
 use ports::{Broker, GroupMember, Partition, Publisher, Record, Stamp};
 
 use crate::args::Run;
-use crate::book::float;
 use crate::failed::{Failed, failed};
-use crate::raw;
+use crate::numbers::to_f64;
+use crate::rounds::commits;
 
 /// Records that are waited for at once: as many as a relay sends.
 const BATCH: usize = 1_000;
@@ -39,7 +39,7 @@ pub fn options(kafka: &str, partitions: u32) -> Options {
 pub fn measure(args: &Run, kafka: &str) -> Result<Rates, Failed> {
     let (options, topic, lasts) = (options(kafka, args.partitions), "raw", args.lasts() / 4);
     let events = events(args)?;
-    let bytes = float(events.iter().map(|event| event.data.len() as u64).sum()) / float(events.len().max(1) as u64);
+    let bytes = to_f64(events.iter().map(|event| event.data.len() as u64).sum()) / to_f64(events.len().max(1) as u64);
     Admin::new(&options).map_err(failed)?.ensure(&[topic.to_owned()]).map_err(failed)?;
     let mut publisher = KafkaPublisher::new(&options).map_err(failed)?;
     let mut number = 0;
@@ -61,7 +61,7 @@ pub fn measure(args: &Run, kafka: &str) -> Result<Rates, Failed> {
 
 /// The events of sagas, as the core writes them.
 fn events(args: &Run) -> Result<Vec<Record>, Failed> {
-    let commits = raw::record(args, 64, false, if args.quick { 256 } else { 4_096 })?;
+    let commits = commits::record(args, 64, false, if args.quick { 256 } else { 4_096 })?;
     let events: Vec<Record> = commits.iter().flat_map(|commit| &commit.log).cloned().collect();
     if events.is_empty() { Err(failed("a saga has no events")) } else { Ok(events) }
 }
@@ -81,7 +81,7 @@ fn produce(
         spent += started.elapsed();
         count += records.len() as u64;
     }
-    Ok(float(count) / spent.as_secs_f64())
+    Ok(to_f64(count) / spent.as_secs_f64())
 }
 
 /// A member of a group, as a service is.
@@ -123,7 +123,7 @@ fn consume(options: &Options, topic: &str) -> Result<f64, Failed> {
             return Err(failed("the topic was not read to its end"));
         }
     }
-    Ok(float(count) / started.elapsed().as_secs_f64())
+    Ok(to_f64(count) / started.elapsed().as_secs_f64())
 }
 
 /// The last positions of a topic's partitions, together. Blocks.

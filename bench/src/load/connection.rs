@@ -40,7 +40,7 @@ impl Connection {
             if self.stream.read_buf(&mut self.buffer).await? == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
-            if let Some(found) = whole(&self.buffer)? {
+            if let Some(found) = parse_head(&self.buffer)? {
                 break found;
             }
         };
@@ -80,7 +80,7 @@ impl Answer<'_> {
 }
 
 /// Status, length of the head and end of the answer, once all of it is there.
-fn whole(bytes: &[u8]) -> Result<Option<(u16, usize, usize)>> {
+fn parse_head(bytes: &[u8]) -> Result<Option<(u16, usize, usize)>> {
     let Some(head) = bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|at| at + 4) else { return Ok(None) };
     let odd = |what: &str| Error::new(ErrorKind::InvalidData, what.to_owned());
     let status = bytes.get(9..12).and_then(|digits| std::str::from_utf8(digits).ok()).and_then(|digits| digits.parse().ok());
@@ -110,15 +110,15 @@ mod tests {
 
     #[test]
     fn an_answer_is_whole_when_its_last_byte_is_there() {
-        assert_eq!(whole(ANSWER).unwrap().map(|(status, _, end)| (status, end)), Some((201, ANSWER.len())));
-        assert_eq!(whole(&ANSWER[..ANSWER.len() - 1]).unwrap(), None);
-        assert_eq!(whole(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().map(|(status, ..)| status), Some(204));
-        assert!(whole(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+        assert_eq!(parse_head(ANSWER).unwrap().map(|(status, _, end)| (status, end)), Some((201, ANSWER.len())));
+        assert_eq!(parse_head(&ANSWER[..ANSWER.len() - 1]).unwrap(), None);
+        assert_eq!(parse_head(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap().map(|(status, ..)| status), Some(204));
+        assert!(parse_head(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
     }
 
     #[test]
     fn numbers_are_found() {
-        let (status, head, end) = whole(ANSWER).unwrap().unwrap();
+        let (status, head, end) = parse_head(ANSWER).unwrap().unwrap();
         let answer = Answer { status, head: &ANSWER[..head], body: &ANSWER[head..end] };
         assert_eq!((answer.created_id(), answer.number("total"), answer.number("no")), (Some(42), Some(9), None));
         assert!(answer.says("\"a\":1") && !answer.says("\"b\""));

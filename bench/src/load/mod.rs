@@ -1,5 +1,10 @@
 //! A load: many connections, one pace, one tally.
 
+pub mod connection;
+pub mod pace;
+pub mod requests;
+pub mod tally;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,10 +14,10 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::JoinSet;
 
 use crate::failed::{Failed, failed};
-use crate::letters::Mould;
-use crate::pace::Pace;
-use crate::tally::Tally;
-use crate::wire::Connection;
+use crate::load::connection::Connection;
+use crate::load::pace::Pace;
+use crate::load::requests::RequestTemplate;
+use crate::load::tally::Tally;
 
 /// A message that was accepted, and when it was due: somebody watches what becomes of it.
 pub type Sampled = (u64, Instant);
@@ -23,7 +28,7 @@ pub struct Load {
     /// Whom to ask.
     pub address: SocketAddr,
     /// What to ask.
-    pub mould: Arc<Mould>,
+    pub template: Arc<RequestTemplate>,
     /// Over how many connections.
     pub connections: usize,
     /// How long.
@@ -41,9 +46,9 @@ const CONNECT_AGAIN: Duration = Duration::from_millis(50);
 
 impl Load {
     /// As many as are answered.
-    pub fn closed(address: SocketAddr, mould: Mould, connections: usize, lasts: Duration) -> Self {
-        let (mould, accepted) = (Arc::new(mould), Arc::default());
-        Self { address, mould, connections, lasts, rate: None, accepted, samples: None }
+    pub fn closed(address: SocketAddr, template: RequestTemplate, connections: usize, lasts: Duration) -> Self {
+        let (template, accepted) = (Arc::new(template), Arc::default());
+        Self { address, template, connections, lasts, rate: None, accepted, samples: None }
     }
 
     /// So many a second.
@@ -97,14 +102,14 @@ fn locked(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
 async fn work(load: Load, mut connection: Connection, pace: Arc<Pace>, tally: Arc<Mutex<Tally>>) -> Result<(), Failed> {
     let mut request = Vec::new();
     while let Some(due) = pace.next().await {
-        load.mould.fill(&mut request);
+        load.template.fill(&mut request);
         let sent = Instant::now();
         let Ok(answer) = connection.ask(&request).await else {
             locked(&tally).broken += 1;
             connection = connect(load.address).await?;
             continue;
         };
-        locked(&tally).note(answer.status, due, sent);
+        locked(&tally).record(answer.status, due, sent);
         if (200..300).contains(&answer.status) {
             let count = load.accepted.fetch_add(1, Ordering::Relaxed);
             if let Some((samples, _)) = load.samples.as_ref().filter(|(_, every)| count.is_multiple_of(*every))

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 
+use crate::numbers::{to_f64, to_u64};
+
 /// The shortest sleep of the schedule: what it is late by is in every latency, and waking costs.
 const TICK: Duration = Duration::from_micros(100);
 
@@ -70,14 +72,14 @@ impl Pace {
 impl Schedule {
     /// When the request with this number, from 0, is due: the first one interval after the start.
     fn at(&self, number: u64) -> Instant {
-        self.start + Duration::from_secs_f64(crate::book::float(number + 1) / self.rate)
+        self.start + Duration::from_secs_f64(to_f64(number + 1) / self.rate)
     }
 
     fn keep(&self, lasts: Duration) {
         let mut issued = 0;
         loop {
             let passed = self.start.elapsed().min(lasts);
-            let reached = whole(passed.as_secs_f64() * self.rate);
+            let reached = to_u64(passed.as_secs_f64() * self.rate);
             if let Some(more) = usize::try_from(reached.saturating_sub(issued)).ok().filter(|more| *more > 0) {
                 issued = reached;
                 self.issued.store(issued, Ordering::Relaxed);
@@ -91,12 +93,6 @@ impl Schedule {
             std::thread::sleep(wait.clamp(TICK, LONGEST_SLEEP));
         }
     }
-}
-
-/// A count that a rate has come to.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // not negative, and far below the largest there is
-pub fn whole(count: f64) -> u64 {
-    count as u64
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ fn mixed(number: u64) -> u64 {
 
 /// A request with holes.
 #[derive(Debug)]
-pub struct Mould {
+pub struct RequestTemplate {
     pieces: Vec<Piece>,
     keys: Keys,
     next: AtomicU64,
@@ -72,7 +72,7 @@ enum Piece {
     Id,
 }
 
-impl Mould {
+impl RequestTemplate {
     /// Of a text with `{key}`, `{contact}` and `{id}` in it.
     fn of(text: &str, keys: Keys, first: u64, ids: u64) -> Self {
         let pieces = text.split_inclusive('}').flat_map(|part| {
@@ -131,10 +131,10 @@ mod tests {
 
     #[test]
     fn a_request_is_filled_and_says_how_long_it_is() {
-        let mould = Mould::post(Keys::Scattered, true);
+        let template = RequestTemplate::post(Keys::Scattered, true);
         let (mut one, mut other) = (Vec::new(), Vec::new());
-        mould.fill(&mut one);
-        mould.fill(&mut other);
+        template.fill(&mut one);
+        template.fill(&mut other);
         let text = String::from_utf8(one).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}", body.len())) && head.contains("Idempotency-Key: bench-"));
@@ -146,9 +146,9 @@ mod tests {
     #[test]
     fn a_preloaded_message_is_the_one_that_is_posted() {
         let number = 7;
-        let mould = Mould { next: AtomicU64::new(number), ..Mould::post(Keys::Ordered, false) };
+        let template = RequestTemplate { next: AtomicU64::new(number), ..RequestTemplate::post(Keys::Ordered, false) };
         let mut request = Vec::new();
-        mould.fill(&mut request);
+        template.fill(&mut request);
         let text = String::from_utf8(request).unwrap();
         let sent: Draft = serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap();
         assert_eq!(sent, draft(Keys::Ordered, number));

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
-use crate::book::float;
 use crate::failed::{Failed, failed};
+use crate::numbers::to_f64;
 
 /// Latencies up to two minutes, in microseconds, right to three digits.
 const LONGEST_US: u64 = 120_000_000;
@@ -54,7 +54,7 @@ impl Tally {
     }
 
     /// Counts an answer.
-    pub fn note(&mut self, status: u16, due: Instant, sent: Instant) {
+    pub fn record(&mut self, status: u16, due: Instant, sent: Instant) {
         let (since_due, since_sent) = (micros(due.elapsed()), micros(sent.elapsed()));
         match status {
             200..300 => {
@@ -72,7 +72,7 @@ impl Tally {
 
     /// Accepted ones a second.
     pub fn per_second(&self) -> f64 {
-        float(self.accepted) / self.took.as_secs_f64().max(1e-9)
+        to_f64(self.accepted) / self.took.as_secs_f64().max(1e-9)
     }
 
     /// Everything that was due was answered with 2xx in time.

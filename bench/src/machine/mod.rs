@@ -1,5 +1,8 @@
 //! The machine and the commit that figures belong to.
 
+pub mod memory;
+pub mod processes;
+
 use std::path::Path;
 use std::process::Command;
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::book::float;
 use crate::failed::{Failed, failed};
 use crate::machine;
+use crate::numbers::to_f64;
 
 /// One line of `/proc/<pid>/stat`, as far as anybody asks.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +109,7 @@ fn numbers_in(directory: &str) -> Result<Vec<u32>, Failed> {
 }
 
 fn seconds(ticks: u64) -> f64 {
-    float(ticks) / float(machine::ticks_per_second())
+    to_f64(ticks) / to_f64(machine::ticks_per_second())
 }
 
 #[cfg(test)]

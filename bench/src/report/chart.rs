@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::book::{Book, GROWING, Spread};
-use crate::table::{count, figure, label_of, rates};
+use super::table::{label_of, rates};
+use crate::numbers::{count, figure};
+use crate::report::results::{GROWING, Results, Spread};
 
 const WIDTH: f64 = 1000.0;
 const LABELS: f64 = 390.0;
@@ -26,21 +27,21 @@ struct Panel {
 }
 
 /// Draws it.
-pub fn draw(book: &Book) -> String {
-    let panels: Vec<Panel> = [throughput(book), commits(book), latencies(book), grown(book)]
+pub fn draw(results: &Results) -> String {
+    let panels: Vec<Panel> = [throughput(results), commits(results), latencies(results), grown(results)]
         .into_iter()
         .filter(|panel| !panel.bars.is_empty())
         .collect();
     let lines: usize = panels.iter().map(|panel| panel.bars.len() + 3).sum();
-    let height = 60.0 + LINE * crate::book::float(lines as u64);
+    let height = 60.0 + LINE * crate::numbers::to_f64(lines as u64);
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"system-ui, sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n\
          <text x=\"20\" y=\"30\" font-size=\"17\" font-weight=\"600\">Pabal {} · {} cores, {} · {}</text>\n",
-        escaped(&book.commit),
-        book.machine.cores,
-        escaped(&book.machine.processor),
-        escaped(&book.began),
+        escaped(&results.commit),
+        results.machine.cores,
+        escaped(&results.machine.processor),
+        escaped(&results.began),
     );
     let mut y = 60.0;
     for panel in &panels {
@@ -50,8 +51,8 @@ pub fn draw(book: &Book) -> String {
     svg
 }
 
-fn throughput(book: &Book) -> Panel {
-    let first = book.levels.first().copied().unwrap_or(0);
+fn throughput(results: &Results) -> Panel {
+    let first = results.levels.first().copied().unwrap_or(0);
     let names = [
         ("a.per_s", GREY),
         ("b.held.per_s", BLUE),
@@ -63,7 +64,7 @@ fn throughput(book: &Book) -> Panel {
         ("e.person.per_s", ORANGE),
     ];
     let bars = names.iter().filter_map(|(name, colour)| {
-        let spread = book.spread(first, name)?;
+        let spread = results.spread(first, name)?;
         Some(Bar { label: label_of(name).replace('`', ""), spread, colour })
     });
     Panel {
@@ -73,11 +74,11 @@ fn throughput(book: &Book) -> Panel {
     }
 }
 
-fn commits(book: &Book) -> Panel {
+fn commits(results: &Results) -> Panel {
     let mut bars = Vec::new();
     for (what, colour) in [("accept", BLUE), ("saga", GREEN), ("plain", GREY)] {
         for batch in [1, 16, 64, 256] {
-            if let Some(spread) = book.spread(0, &format!("d.{what}.{batch}.per_s")) {
+            if let Some(spread) = results.spread(0, &format!("d.{what}.{batch}.per_s")) {
                 let what = if what == "plain" { "SQLite alone, rows" } else { what };
                 bars.push(Bar { label: format!("(d) {what}, {batch} in one commit"), spread, colour });
             }
@@ -86,12 +87,12 @@ fn commits(book: &Book) -> Panel {
     Panel { title: "Messages a second committed, logarithmic".to_owned(), bars, logarithmic: true }
 }
 
-fn latencies(book: &Book) -> Panel {
+fn latencies(results: &Results) -> Panel {
     let mut bars = Vec::new();
-    for stored in &book.levels {
+    for stored in &results.levels {
         for (variant, what, colour) in [("a", "(a) answer", GREY), ("b", "(b) answer", BLUE), ("c", "(c) final", GREEN)] {
-            for rate in rates(book, *stored, variant) {
-                let at = |percentile: &str| book.spread(*stored, &format!("{variant}.at{rate}.{percentile}_ms"));
+            for rate in rates(results, *stored, variant) {
+                let at = |percentile: &str| results.spread(*stored, &format!("{variant}.at{rate}.{percentile}_ms"));
                 let (Some(low), Some(middle), Some(high)) = (at("p50"), at("p99"), at("p99_9")) else { continue };
                 let spread = Spread { low: low.median, median: middle.median, high: high.median };
                 bars.push(Bar { label: format!("{what} at {}/s, {} stored", count(rate), count(*stored)), spread, colour });
@@ -101,17 +102,17 @@ fn latencies(book: &Book) -> Panel {
     Panel { title: "Latency, ms, logarithmic (bar: p99; line: p50 to p99.9)".to_owned(), bars, logarithmic: true }
 }
 
-fn grown(book: &Book) -> Panel {
+fn grown(results: &Results) -> Panel {
     let mut bars = Vec::new();
     for name in GROWING {
-        for stored in book.levels.iter().skip(1) {
-            if let Some(spread) = book.spread(*stored, &format!("grown.{name}")) {
+        for stored in results.levels.iter().skip(1) {
+            if let Some(spread) = results.spread(*stored, &format!("grown.{name}")) {
                 let label = format!("{name}, {} stored", count(*stored));
                 bars.push(Bar { label, spread, colour: PURPLE });
             }
         }
     }
-    let first = book.levels.first().copied().unwrap_or(0);
+    let first = results.levels.first().copied().unwrap_or(0);
     Panel { title: format!("Compared with {} stored (1 = the same)", count(first)), bars, logarithmic: false }
 }
 
@@ -166,13 +167,13 @@ mod tests {
 
     #[test]
     fn every_figure_has_its_bar() {
-        let mut book = Book::new(&crate::args::Cli::parse_from(["bench"]).run);
+        let mut results = Results::new(&crate::args::Cli::parse_from(["bench"]).run);
         for (stored, value) in [(0, 100.0), (1_000_000, 90.0)] {
-            book.note(1, stored, "b.held.per_s", value);
+            results.record(1, stored, "b.held.per_s", value);
         }
-        book.note(1, 0, "d.accept.16.per_s", 1_000.0);
-        book.compare(&crate::book::RATIOS);
-        let svg = draw(&book);
+        results.record(1, 0, "d.accept.16.per_s", 1_000.0);
+        results.compare(&crate::report::results::RATIOS);
+        let svg = draw(&results);
         assert!(svg.ends_with("</svg>\n") && svg.matches("<rect").count() == 4, "{svg}");
     }
 }

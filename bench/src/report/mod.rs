@@ -1,44 +1,48 @@
 //! The results in files: tables, a picture, and every sample.
 
+mod chart;
+pub mod results;
+pub mod table;
+
 use crate::args::Run;
-use crate::book::Book;
 use crate::failed::{Failed, failed};
-use crate::{chart, table};
+use crate::numbers::count;
+use crate::report::results::Results;
 
 /// Writes them, and prints the tables.
-pub fn write(args: &Run, book: &Book) -> Result<(), Failed> {
-    let name = named(book, "");
+pub fn write(args: &Run, results: &Results) -> Result<(), Failed> {
+    let name = named(results, "");
     std::fs::create_dir_all(&args.results)?;
-    std::fs::write(args.results.join(format!("{name}.svg")), chart::draw(book))?;
+    std::fs::write(args.results.join(format!("{name}.svg")), chart::draw(results))?;
     let picture = format!("![the same as a chart]({name}.svg)\n\n");
-    put(args, book, &name, &page(args, book, "", &format!("{picture}{}", trouble(book) + &table::tables(book))))
+    put(args, results, &name, &page(args, results, "", &format!("{picture}{}", failures(results) + &table::tables(results))))
 }
 
 /// The same of a cluster, which has tables of its own.
-pub fn write_distributed(args: &Run, book: &Book, tables: &str) -> Result<(), Failed> {
+pub fn write_distributed(args: &Run, results: &Results, tables: &str) -> Result<(), Failed> {
     let about = " Each service is a process of its own; Kafka and PostgreSQL, too, share the machine.";
-    put(args, book, &named(book, "-distributed"), &page(args, book, about, &(trouble(book) + tables)))
+    put(args, results, &named(results, "-distributed"), &page(args, results, about, &(failures(results) + tables)))
 }
 
-fn named(book: &Book, what: &str) -> String {
-    format!("{}-{}{what}", book.began.split('T').next().unwrap_or_default(), book.commit)
+fn named(results: &Results, what: &str) -> String {
+    format!("{}-{}{what}", results.began.split('T').next().unwrap_or_default(), results.commit)
 }
 
-fn put(args: &Run, book: &Book, name: &str, text: &str) -> Result<(), Failed> {
+fn put(args: &Run, results: &Results, name: &str, text: &str) -> Result<(), Failed> {
     println!("{text}");
     std::fs::create_dir_all(&args.results)?;
     std::fs::write(args.results.join(format!("{name}.md")), text)?;
     let json = args.json.clone().unwrap_or_else(|| args.results.join(format!("{name}.json")));
-    std::fs::write(&json, serde_json::to_string_pretty(book).map_err(failed)?)?;
+    std::fs::write(&json, serde_json::to_string_pretty(results).map_err(failed)?)?;
     eprintln!("written: {}/{name}.md; {}", args.results.display(), json.display());
     Ok(())
 }
 
 /// What should not have happened, as a list.
-fn trouble(book: &Book) -> String {
+fn failures(results: &Results) -> String {
     let mut text = String::new();
-    for what in &book.trouble {
-        text.push_str("- **trouble:** ");
+    for what in &results.failures {
+        text.push_str("- **failure:** ");
         text.push_str(what);
         text.push('\n');
     }
@@ -48,19 +52,19 @@ fn trouble(book: &Book) -> String {
     text
 }
 
-fn page(args: &Run, book: &Book, about: &str, tables: &str) -> String {
-    let machine = &book.machine;
+fn page(args: &Run, results: &Results, about: &str, tables: &str) -> String {
+    let machine = &results.machine;
     let quick = if args.quick { "\n**A quick run, to see that everything works: the figures mean nothing.**\n" } else { "" };
     format!(
         "# Measurements of {commit}, {began}\n{quick}\n\
          {cores} cores ({processor}), {memory} MiB of memory, Linux {kernel}; load when it began: {load}.\n\
          {rounds} rounds of {seconds} s each, {connections} connections, keys {keys:?}; client and servers share the machine.{about}\n\
          Median, and in brackets the range of the rounds. What is measured how: [bench/README.md](../README.md).\n\n{tables}",
-        commit = book.commit,
-        began = book.began,
+        commit = results.commit,
+        began = results.began,
         cores = machine.cores,
         processor = machine.processor,
-        memory = table::count(machine.memory_mib),
+        memory = count(machine.memory_mib),
         kernel = machine.kernel,
         load = machine.load,
         rounds = args.rounds,

@@ -31,7 +31,7 @@ pub struct Spread {
 
 /// All figures of a run.
 #[derive(Debug, Serialize)]
-pub struct Book {
+pub struct Results {
     /// Where.
     pub machine: Machine,
     /// Which commit.
@@ -43,7 +43,7 @@ pub struct Book {
     /// What was measured.
     pub samples: Vec<Sample>,
     /// What should not have happened.
-    pub trouble: Vec<String>,
+    pub failures: Vec<String>,
 }
 
 /// What is divided by what, within one round: what drifts, drifts for both.
@@ -65,7 +65,7 @@ pub const RATIOS: [(&str, &str, &str); 11] = [
 pub const GROWING: [&str; 6] =
     ["b.held.per_s", "b.saga.per_s", "c.sustained.per_s", "e.one.per_s", "e.page.per_s", "e.person.per_s"];
 
-impl Book {
+impl Results {
     /// An empty one.
     pub fn new(args: &Run) -> Self {
         Self {
@@ -74,26 +74,26 @@ impl Book {
             began: jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
             levels: args.stored.clone(),
             samples: Vec::new(),
-            trouble: Vec::new(),
+            failures: Vec::new(),
         }
     }
 
     /// Writes a figure down, and says it.
-    pub fn note(&mut self, round: u32, stored: u64, name: impl Into<String>, value: f64) {
+    pub fn record(&mut self, round: u32, stored: u64, name: impl Into<String>, value: f64) {
         let name = name.into();
-        eprintln!("  {name} = {}", crate::table::figure(value));
+        eprintln!("  {name} = {}", crate::numbers::figure(value));
         self.samples.push(Sample { round, stored, name, value });
     }
 
     /// Something that should not have happened: the run goes on, and fails in the end.
-    pub fn complain(&mut self, what: String) {
+    pub fn fail(&mut self, what: String) {
         eprintln!("  !! {what}");
-        self.trouble.push(what);
+        self.failures.push(what);
     }
 
     /// Everything that should not have happened.
-    pub fn complaints(&self) -> Option<String> {
-        (!self.trouble.is_empty()).then(|| self.trouble.join("; "))
+    pub fn failures(&self) -> Option<String> {
+        (!self.failures.is_empty()).then(|| self.failures.join("; "))
     }
 
     fn value(&self, round: u32, stored: u64, name: &str) -> Option<f64> {
@@ -138,12 +138,6 @@ impl Book {
     }
 }
 
-/// A count as a measurement.
-#[allow(clippy::cast_precision_loss)] // nothing that is counted here comes near to 2^53
-pub fn float(count: u64) -> f64 {
-    count as f64
-}
-
 #[cfg(test)]
 mod tests {
     use clap::Parser;
@@ -152,13 +146,13 @@ mod tests {
 
     #[test]
     fn ratios_are_taken_within_a_round() {
-        let mut book = Book::new(&crate::args::Cli::parse_from(["bench"]).run);
+        let mut results = Results::new(&crate::args::Cli::parse_from(["bench"]).run);
         for (round, echo, held) in [(1, 100.0, 50.0), (2, 10.0, 6.0), (3, 50.0, 35.0)] {
-            book.note(round, 0, "a.per_s", echo);
-            book.note(round, 0, "b.held.per_s", held);
+            results.record(round, 0, "a.per_s", echo);
+            results.record(round, 0, "b.held.per_s", held);
         }
-        book.compare(&RATIOS);
-        let spread = book.spread(0, "ratio.b_held_to_a").unwrap();
+        results.compare(&RATIOS);
+        let spread = results.spread(0, "ratio.b_held_to_a").unwrap();
         assert_eq!(spread, Spread { low: 0.5, median: 0.6, high: 0.7 });
     }
 }

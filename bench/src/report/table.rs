@@ -2,9 +2,10 @@
 
 use std::fmt::Write;
 
-use crate::book::{Book, GROWING};
+use super::results::{GROWING, Results};
+use crate::numbers::{count, figure};
 
-/// Rows that are there once for each level of stored messages: what, and its name in the book.
+/// Rows that are there once for each level of stored messages: what, and its name in the results.
 const THROUGHPUT: [(&str, &str); 11] = [
     ("(a) bare server: parses JSON, echoes it", "a.per_s"),
     ("(b) `POST /messages`, everything behind it held back", "b.held.per_s"),
@@ -74,17 +75,17 @@ const OVERLOAD: [(&str, &str); 17] = [
 ];
 
 /// All tables.
-pub fn tables(book: &Book) -> String {
-    let (mut text, levels) = (String::new(), book.levels.as_slice());
-    by_level(&mut text, book, "A second", levels, &THROUGHPUT);
-    by_level(&mut text, book, "Ratios within a round", levels, &RATIOS);
+pub fn tables(results: &Results) -> String {
+    let (mut text, levels) = (String::new(), results.levels.as_slice());
+    by_level(&mut text, results, "A second", levels, &THROUGHPUT);
+    by_level(&mut text, results, "Ratios within a round", levels, &RATIOS);
     let grown: Vec<(String, String)> = GROWING.iter().map(|name| (label_of(name), format!("grown.{name}"))).collect();
     let grown: Vec<(&str, &str)> = grown.iter().map(|(label, name)| (label.as_str(), name.as_str())).collect();
-    by_level(&mut text, book, "Compared with the lowest level of stored messages", levels, &grown);
-    commits(&mut text, book);
-    latencies(&mut text, book);
-    by_level(&mut text, book, "Sizes and times", levels, &SIZES);
-    by_level(&mut text, book, "Overload", &[0], &OVERLOAD);
+    by_level(&mut text, results, "Compared with the lowest level of stored messages", levels, &grown);
+    commits(&mut text, results);
+    latencies(&mut text, results);
+    by_level(&mut text, results, "Sizes and times", levels, &SIZES);
+    by_level(&mut text, results, "Overload", &[0], &OVERLOAD);
     text
 }
 
@@ -93,8 +94,8 @@ pub fn label_of(name: &str) -> String {
     THROUGHPUT.iter().find(|(_, known)| *known == name).map_or_else(|| name.to_owned(), |(label, _)| (*label).to_owned())
 }
 
-fn by_level(text: &mut String, book: &Book, title: &str, levels: &[u64], rows: &[(&str, &str)]) {
-    let there = |name: &str| levels.iter().any(|stored| book.spread(*stored, name).is_some());
+fn by_level(text: &mut String, results: &Results, title: &str, levels: &[u64], rows: &[(&str, &str)]) {
+    let there = |name: &str| levels.iter().any(|stored| results.spread(*stored, name).is_some());
     let rows: Vec<_> = rows.iter().filter(|(_, name)| there(name)).collect();
     if rows.is_empty() {
         return;
@@ -102,23 +103,23 @@ fn by_level(text: &mut String, book: &Book, title: &str, levels: &[u64], rows: &
     let head: Vec<String> = levels.iter().map(|stored| format!(" {} stored ", count(*stored))).collect();
     let _ = writeln!(text, "## {title}\n\n| |{}|\n|---|{}", head.join("|"), "---:|".repeat(head.len()));
     for (label, name) in rows {
-        let cells: Vec<String> = levels.iter().map(|stored| cell(book, *stored, name)).collect();
+        let cells: Vec<String> = levels.iter().map(|stored| cell(results, *stored, name)).collect();
         let _ = writeln!(text, "| {label} | {} |", cells.join(" | "));
     }
     text.push('\n');
 }
 
 /// Median, and the range where there are several rounds.
-pub fn cell(book: &Book, stored: u64, name: &str) -> String {
-    match book.spread(stored, name) {
+pub fn cell(results: &Results, stored: u64, name: &str) -> String {
+    match results.spread(stored, name) {
         None => "–".to_owned(),
         Some(spread) if (spread.high - spread.low).abs() < f64::EPSILON => figure(spread.median),
         Some(spread) => format!("{} ({} – {})", figure(spread.median), figure(spread.low), figure(spread.high)),
     }
 }
 
-fn commits(text: &mut String, book: &Book) {
-    if book.spread(0, "d.sync.per_s").is_none() {
+fn commits(text: &mut String, results: &Results) {
+    if results.spread(0, "d.sync.per_s").is_none() {
         return;
     }
     let _ = writeln!(
@@ -132,18 +133,18 @@ fn commits(text: &mut String, book: &Book) {
         ("SQLite alone: a row and an event of the same lengths", "plain"),
     ];
     for (label, what) in rows {
-        let cells = [1, 16, 64, 256].map(|batch| cell(book, 0, &format!("d.{what}.{batch}.per_s")));
+        let cells = [1, 16, 64, 256].map(|batch| cell(results, 0, &format!("d.{what}.{batch}.per_s")));
         let _ = writeln!(text, "| {label} | {} |", cells.join(" | "));
     }
-    let _ = writeln!(text, "\nSyncs of one appended page a second: {}.\n", cell(book, 0, "d.sync.per_s"));
+    let _ = writeln!(text, "\nSyncs of one appended page a second: {}.\n", cell(results, 0, "d.sync.per_s"));
 }
 
-fn latencies(text: &mut String, book: &Book) {
+fn latencies(text: &mut String, results: &Results) {
     let mut rows = String::new();
-    for stored in &book.levels {
+    for stored in &results.levels {
         for (variant, what) in [("a", "(a) answer"), ("b", "(b) answer, saga running"), ("c", "(c) final in `myMessages`")] {
-            for rate in rates(book, *stored, variant) {
-                let at = |percentile: &str| cell(book, *stored, &format!("{variant}.at{rate}.{percentile}_ms"));
+            for rate in rates(results, *stored, variant) {
+                let at = |percentile: &str| cell(results, *stored, &format!("{variant}.at{rate}.{percentile}_ms"));
                 let cells = ["p50", "p90", "p99", "p99_9", "max"].map(at);
                 let _ = writeln!(rows, "| {what} | {} | {} | {} |", count(*stored), count(rate), cells.join(" | "));
             }
@@ -157,36 +158,13 @@ fn latencies(text: &mut String, book: &Book) {
 }
 
 /// The fixed rates at which a variant was measured.
-pub fn rates(book: &Book, stored: u64, variant: &str) -> Vec<u64> {
-    let own = book.samples.iter().filter(|sample| sample.stored == stored);
+pub fn rates(results: &Results, stored: u64, variant: &str) -> Vec<u64> {
+    let own = results.samples.iter().filter(|sample| sample.stored == stored);
     let rate = |name: &str| name.strip_prefix(variant)?.strip_prefix(".at")?.strip_suffix(".p50_ms")?.parse().ok();
     let mut rates: Vec<u64> = own.filter_map(|sample| rate(&sample.name)).collect();
     rates.sort_unstable();
     rates.dedup();
     rates
-}
-
-/// Three digits, and all of a large number's that stand before the point.
-pub fn figure(value: f64) -> String {
-    match value.abs() {
-        size if size >= 100.0 => count(crate::pace::whole(value.round())),
-        size if size >= 10.0 => format!("{value:.1}"),
-        size if size >= 1.0 => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
-    }
-}
-
-/// With a comma before every three digits.
-pub fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -196,18 +174,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn figures_are_short() {
-        assert_eq!(["12,346", "12.3", "1.23", "0.123"].map(str::to_owned), [12_345.6, 12.34, 1.234, 0.1234].map(figure));
-        assert_eq!((count(0), count(1_000_000)), ("0".to_owned(), "1,000,000".to_owned()));
-    }
-
-    #[test]
     fn only_what_was_measured_is_shown() {
-        let mut book = Book::new(&crate::args::Cli::parse_from(["bench", "--stored", "0"]).run);
-        book.note(1, 0, "a.per_s", 1000.0);
-        book.note(2, 0, "a.per_s", 2000.0);
-        book.note(1, 0, "c.at500.p50_ms", 1.5);
-        let text = tables(&book);
+        let mut results = Results::new(&crate::args::Cli::parse_from(["bench", "--stored", "0"]).run);
+        results.record(1, 0, "a.per_s", 1000.0);
+        results.record(2, 0, "a.per_s", 2000.0);
+        results.record(1, 0, "c.at500.p50_ms", 1.5);
+        let text = tables(&results);
         assert!(text.contains("| (a) bare server: parses JSON, echoes it | 1,500 (1,000 – 2,000) |"), "{text}");
         assert!(text.contains("| (c) final in `myMessages` | 0 | 500 | 1.50 | – |") && !text.contains("Overload"), "{text}");
     }

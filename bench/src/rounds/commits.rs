@@ -7,11 +7,12 @@ use ports::{Commit, Model, Store};
 use store_sqlite::SqliteStore;
 
 use crate::args::Run;
-use crate::book::{Book, float};
 use crate::failed::{Failed, failed};
-use crate::plain;
-use crate::preload::Feeder;
-use crate::recorder::Recorder;
+use crate::numbers::to_f64;
+use crate::report::results::Results;
+use crate::rounds::sqlite;
+use crate::store::preload::Feeder;
+use crate::store::recorder::Recorder;
 
 /// Messages in one commit.
 const BATCHES: [u64; 4] = [1, 16, 64, 256];
@@ -23,14 +24,14 @@ const QUICK: u64 = 2_000;
 const SINGLE: u64 = 10_000;
 
 /// Measures it.
-pub fn run(args: &Run, round: u32, book: &mut Book) -> Result<(), Failed> {
+pub fn run(args: &Run, round: u32, results: &mut Results) -> Result<(), Failed> {
     let dir = args.work.join("raw");
     if dir.exists() {
         std::fs::remove_dir_all(&dir)?;
     }
     std::fs::create_dir_all(&dir)?;
     let each = args.lasts() / 4;
-    book.note(round, 0, "d.sync.per_s", plain::syncs(&dir, each)?);
+    results.record(round, 0, "d.sync.per_s", sqlite::syncs(&dir, each)?);
     let mut lengths = None;
     for (what, held) in [("accept", true), ("saga", false)] {
         for batch in BATCHES {
@@ -38,12 +39,12 @@ pub fn run(args: &Run, round: u32, book: &mut Book) -> Result<(), Failed> {
             let commits = record(args, batch, held, most)?;
             lengths = lengths.or_else(|| lengths_in(&commits));
             let (messages, took) = written(&dir.join(format!("{what}-{batch}.db")), &commits, each)?;
-            book.note(round, 0, format!("d.{what}.{batch}.per_s"), float(messages) / took.as_secs_f64());
+            results.record(round, 0, format!("d.{what}.{batch}.per_s"), to_f64(messages) / took.as_secs_f64());
         }
     }
     let lengths = lengths.ok_or_else(|| failed("a message writes nothing"))?;
     for batch in BATCHES {
-        book.note(round, 0, format!("d.plain.{batch}.per_s"), plain::rows(&dir, batch, lengths, each)?);
+        results.record(round, 0, format!("d.plain.{batch}.per_s"), sqlite::rows(&dir, batch, lengths, each)?);
     }
     std::fs::remove_dir_all(&dir)?;
     Ok(())

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
-use crate::book::float;
 use crate::failed::{Failed, failed};
+use crate::numbers::to_f64;
 
 /// What one sync makes durable: a page.
 const PAGE: [u8; 4096] = [7; 4096];
@@ -23,7 +23,7 @@ pub fn syncs(dir: &Path, lasts: Duration) -> Result<f64, Failed> {
         file.sync_data()?;
         count += 1;
     }
-    let rate = float(count) / started.elapsed().as_secs_f64();
+    let rate = to_f64(count) / started.elapsed().as_secs_f64();
     std::fs::remove_file(path)?;
     Ok(rate)
 }
@@ -46,12 +46,14 @@ pub fn rows(dir: &Path, batch: u64, lengths: (usize, usize), lasts: Duration) ->
             let mut states = work.prepare_cached("INSERT INTO state (key, data) VALUES (?1, ?2)").map_err(failed)?;
             let mut events = work.prepare_cached("INSERT INTO event (data) VALUES (?1)").map_err(failed)?;
             for number in count..count + batch {
-                states.execute(params![crate::letters::key(crate::args::Keys::Scattered, number), state]).map_err(failed)?;
+                states
+                    .execute(params![crate::load::requests::key(crate::args::Keys::Scattered, number), state])
+                    .map_err(failed)?;
                 events.execute(params![event]).map_err(failed)?;
             }
         }
         work.commit().map_err(failed)?;
         count += batch;
     }
-    Ok(float(count) / started.elapsed().as_secs_f64())
+    Ok(to_f64(count) / started.elapsed().as_secs_f64())
 }

@@ -8,11 +8,12 @@ use ports::Model;
 use store_sqlite::{DataDir, SqliteStore};
 
 use crate::args::Run;
-use crate::book::{Book, float};
 use crate::failed::{Failed, failed};
-use crate::letters;
+use crate::load::requests;
 use crate::machine::{self, free_bytes};
-use crate::preload::Feeder;
+use crate::numbers::to_f64;
+use crate::report::results::Results;
+use crate::store::preload::Feeder;
 
 /// Messages at once while a directory is filled: about as many as the core takes into one batch by default. With thousands
 /// it is slower, since what a batch will need is looked through again for each item that needs more.
@@ -31,14 +32,14 @@ pub struct Level {
 }
 
 /// Makes them all.
-pub fn prepare(args: &Run, book: &mut Book) -> Result<Vec<Level>, Failed> {
+pub fn prepare(args: &Run, results: &mut Results) -> Result<Vec<Level>, Failed> {
     std::fs::create_dir_all(&args.work)?;
     let mut levels = Vec::new();
     for stored in args.stored.iter().copied() {
         let filled = (stored > 0).then(|| args.work.join(format!("stored-{stored}")));
         if let Some(dir) = &filled {
-            fill(args, stored, dir, book)?;
-            book.note(0, stored, "disk.bytes_per_message", float(bytes(dir)?) / float(stored));
+            fill(args, stored, dir, results)?;
+            results.record(0, stored, "disk.bytes_per_message", to_f64(bytes(dir)?) / to_f64(stored));
         }
         levels.push(Level { stored, filled });
     }
@@ -81,7 +82,7 @@ impl Level {
 }
 
 /// Fills a directory, unless it is.
-fn fill(args: &Run, stored: u64, dir: &Path, book: &mut Book) -> Result<(), Failed> {
+fn fill(args: &Run, stored: u64, dir: &Path, results: &mut Results) -> Result<(), Failed> {
     let (marker, made_by) = (dir.with_extension(DONE), format!("{} {:?}", machine::commit(), args.keys));
     if let Ok(found) = std::fs::read_to_string(&marker)
         && (found == made_by || args.reuse)
@@ -100,14 +101,14 @@ fn fill(args: &Run, stored: u64, dir: &Path, book: &mut Book) -> Result<(), Fail
     feeder.seed()?;
     for first in (0..stored).step_by(SORTED_RUN) {
         let upto = stored.min(first + SORTED_RUN as u64);
-        for numbers in letters::sorted(args.keys, first..upto).chunks(BATCH) {
+        for numbers in requests::sorted(args.keys, first..upto).chunks(BATCH) {
             feeder.send(numbers)?;
         }
         eprintln!("  {upto} after {:.0} s", started.elapsed().as_secs_f64());
     }
     feeder.settle()?;
     drop(feeder);
-    book.note(0, stored, "preload.per_s", float(stored) / started.elapsed().as_secs_f64());
+    results.record(0, stored, "preload.per_s", to_f64(stored) / started.elapsed().as_secs_f64());
     std::fs::write(marker, made_by)?;
     Ok(())
 }
@@ -132,11 +133,11 @@ mod tests {
         let work = tempfile::tempdir().unwrap();
         let mut args = crate::args::Cli::parse_from(["bench", "--stored", "100"]).run;
         args.work = work.path().to_owned();
-        let mut book = Book::new(&args);
-        let levels = prepare(&args, &mut book).unwrap();
+        let mut results = Results::new(&args);
+        let levels = prepare(&args, &mut results).unwrap();
         let dir = levels[0].directory(&args).unwrap();
         assert!(bytes(&dir).unwrap() > 0 && dir.ends_with("run"));
-        prepare(&args, &mut book).unwrap();
-        assert_eq!(book.samples.iter().filter(|sample| sample.name == "preload.per_s").count(), 1);
+        prepare(&args, &mut results).unwrap();
+        assert_eq!(results.samples.iter().filter(|sample| sample.name == "preload.per_s").count(), 1);
     }
 }

@@ -13,7 +13,7 @@ use ports::{Model, Store, TableId};
 
 use crate::args::Keys;
 use crate::failed::{Failed, failed};
-use crate::letters;
+use crate::load::requests;
 
 /// The zone that an installation has by default.
 const ZONE: &str = "Asia/Seoul";
@@ -84,7 +84,7 @@ impl Feeder {
     /// These messages at once. What the far sides say to those before goes into the same batch, as under load.
     pub fn send(&mut self, numbers: &[u64]) -> Result<(), Failed> {
         for number in numbers {
-            let new = letters::draft(self.keys, *number).send().map_err(|refused| failed(refused.detail))?;
+            let new = requests::draft(self.keys, *number).send().map_err(|refused| failed(refused.detail))?;
             let key = new.key.ok_or_else(|| failed("a message has no key"))?;
             self.ask(self.messages, key, Arc::new(new.command))?;
         }

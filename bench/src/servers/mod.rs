@@ -1,15 +1,21 @@
 //! What is under measurement: where it is asked, where it shows what became of it, and the processes that it consists of.
 
+pub mod echo;
+pub mod probes;
+pub mod saga;
+pub mod server;
+pub mod watch;
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::failed::Failed;
-use crate::proc;
-use crate::process::Memory;
+use crate::machine::memory::Memory;
+use crate::machine::processes;
 
 /// One process, or several that belong together.
 #[derive(Debug, Clone)]
-pub struct Site {
+pub struct Target {
     /// Where messages are posted.
     pub door: SocketAddr,
     /// Where services are paused.
@@ -20,10 +26,10 @@ pub struct Site {
     pub pids: Vec<u32>,
 }
 
-impl Site {
+impl Target {
     /// Time on processors so far, all of them together.
     pub fn busy(&self) -> Result<Duration, Failed> {
-        let seconds = self.pids.iter().map(|pid| proc::seconds_of(*pid)).sum::<Result<f64, Failed>>()?;
+        let seconds = self.pids.iter().map(|pid| processes::seconds_of(*pid)).sum::<Result<f64, Failed>>()?;
         Ok(Duration::from_secs_f64(seconds))
     }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::failed::{Failed, failed};
-use crate::process::Memory;
-use crate::saga::Saga;
-use crate::site::Site;
+use crate::machine::memory::Memory;
+use crate::servers::Target;
+use crate::servers::saga::Saga;
 
 const EVERY: Duration = Duration::from_millis(200);
 
@@ -36,10 +36,10 @@ pub struct Watch {
 
 impl Watch {
     /// Begins; `accepted` counts what the load has got through.
-    pub async fn start(site: &Site, accepted: Arc<AtomicU64>) -> Result<Self, Failed> {
+    pub async fn start(target: &Target, accepted: Arc<AtomicU64>) -> Result<Self, Failed> {
         let stop = Arc::new(AtomicBool::new(false));
-        let (saga, theirs) = (Saga::of(site).await?, stop.clone());
-        Ok(Self { stop, looking: tokio::spawn(look(saga, site.clone(), accepted, theirs)) })
+        let (saga, theirs) = (Saga::of(target).await?, stop.clone());
+        Ok(Self { stop, looking: tokio::spawn(look(saga, target.clone(), accepted, theirs)) })
     }
 
     /// Looks a last time.
@@ -49,7 +49,7 @@ impl Watch {
     }
 }
 
-async fn look(mut saga: Saga, site: Site, accepted: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Result<Seen, Failed> {
+async fn look(mut saga: Saga, target: Target, accepted: Arc<AtomicU64>, stop: Arc<AtomicBool>) -> Result<Seen, Failed> {
     let before = saga.finished().await?;
     let mut seen = Seen { before, ..Seen::default() };
     loop {
@@ -59,7 +59,7 @@ async fn look(mut saga: Saga, site: Site, accepted: Arc<AtomicU64>, stop: Arc<At
         seen.after = saga.finished().await?;
         seen.behind = so_far.saturating_sub(seen.after - before.min(seen.after));
         seen.most_behind = seen.most_behind.max(seen.behind);
-        seen.memory = seen.memory.max(site.memory()?);
+        seen.memory = seen.memory.max(target.memory()?);
         if last {
             return Ok(seen);
         }

@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::args::Run;
-use crate::echo;
 use crate::failed::{Failed, failed};
-use crate::site::Site;
-use crate::wire::Connection;
+use crate::load::connection::Connection;
+use crate::servers::Target;
+use crate::servers::echo;
 
 /// The port that Pabal ships with.
 const SHIPPED_PORT: u16 = 8088;
@@ -29,15 +29,6 @@ pub struct Server {
     pub address: SocketAddr,
     /// From its start to its first yes at `/readyz`.
     pub ready_after: Duration,
-}
-
-/// Resident memory, bytes.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Memory {
-    /// Everything that is resident, pages of mapped files included.
-    pub resident: u64,
-    /// What is its own: without files.
-    pub own: u64,
 }
 
 impl Server {
@@ -102,8 +93,8 @@ impl Server {
     }
 
     /// It alone, under measurement.
-    pub fn site(&self) -> Site {
-        Site { door: self.address, admin: self.address, view: self.address, pids: vec![self.pid()] }
+    pub fn target(&self) -> Target {
+        Target { door: self.address, admin: self.address, view: self.address, pids: vec![self.pid()] }
     }
 
     /// Stops it in order; how long that took.
@@ -127,22 +118,5 @@ impl Drop for Server {
         // Where it has ended already, there is nobody to kill and nobody to wait for.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-impl Memory {
-    /// Of a process.
-    pub fn of(pid: u32) -> Result<Self, Failed> {
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let bytes = |name: &str| {
-            let line = status.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
-        };
-        Ok(Self { resident: bytes("VmRSS:").unwrap_or(0), own: bytes("RssAnon:").unwrap_or(0) })
-    }
-
-    /// The larger of both.
-    pub fn max(self, other: Self) -> Self {
-        Self { resident: self.resident.max(other.resident), own: self.own.max(other.own) }
     }
 }

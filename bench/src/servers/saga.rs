@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use crate::failed::{Failed, failed};
-use crate::site::Site;
-use crate::wire::Connection;
+use crate::load::connection::Connection;
+use crate::servers::Target;
 
 /// Everything behind the acceptance.
 const BEHIND: [&str; 3] = ["validator", "device", "dashboard"];
@@ -21,8 +21,8 @@ pub struct Saga {
 
 impl Saga {
     /// Connects.
-    pub async fn of(site: &Site) -> Result<Self, Failed> {
-        Ok(Self { admin: Connection::open(site.admin).await?, view: Connection::open(site.view).await? })
+    pub async fn of(target: &Target) -> Result<Self, Failed> {
+        Ok(Self { admin: Connection::open(target.admin).await?, view: Connection::open(target.view).await? })
     }
 
     /// Messages that have been delivered and are shown so.

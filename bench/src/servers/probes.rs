@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::failed::{Failed, failed};
 use crate::load::Sampled;
-use crate::tally::{histogram, micros};
-use crate::wire::Connection;
+use crate::load::connection::Connection;
+use crate::load::tally::{histogram, micros};
 
 /// Messages watched at once.
 const EYES: usize = 16;
