@@ -1,11 +1,11 @@
-//! What stands outside: far sides, the clock and the source of keys. Each check is a function of the port.
+//! Effect channels, clocks and sources of ids. Each check is a function of the port.
 
 use std::collections::BTreeSet;
 
 use kernel::{EffectCall, Reaction, RetrySafety};
 use ports::{Channel, Clock, Ids};
 
-/// A channel keeps the promise that its `repeat` makes. The effect must be one that the far side answers.
+/// A channel keeps the promise that its `repeat` makes. The effect must be one that the channel's handler answers.
 pub async fn a_channel_keeps_its_promise(channel: &dyn Channel, effect: &[u8]) {
     let call = |id: &'static str, attempt, asking| channel.call(effect, EffectCall { id, attempt, asking });
     match channel.repeat() {

@@ -76,7 +76,7 @@ impl Line {
         Self { state: state.into(), kind: kind.into(), ..self }
     }
 
-    /// Somebody's.
+    /// Its owner.
     pub fn of(self, owner: &str) -> Self {
         Self { owner: Some(owner.into()), ..self }
     }

@@ -1,5 +1,5 @@
-//! The in-memory and the system's own implementations of what stands outside keep its contracts.
-#![allow(clippy::unwrap_used, reason = "a fixture that fails fails its check")]
+//! The in-memory and the system's own channels, clocks and ids keep the contract.
+#![allow(clippy::unwrap_used, reason = "a harness that fails fails its check")]
 
 use contract_tests::outside;
 use contract_tests::sample::{Errand, effect_handlers};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use contract_tests::{OutboxFixture, SharedFixture};
+use contract_tests::{OutboxHarness, SharedStoreHarness};
 use in_memory::{MemoryOutbox, SharedMemory};
 use ports::{Model, Outbox, Reader, Store};
 
@@ -13,14 +13,14 @@ const LEASE_MS: i64 = 1_000;
 /// Databases so far: each has a name of its own.
 static DATABASES: AtomicU64 = AtomicU64::new(0);
 
-/// One database, with a clock that is moved by hand.
+/// One database, with a clock that is moved by session.
 struct Memory {
     shared: SharedMemory,
     name: String,
     now_ms: AtomicI64,
 }
 
-impl SharedFixture for Memory {
+impl SharedStoreHarness for Memory {
     fn fresh(model: &Arc<Model>) -> Self {
         let shared = SharedMemory::new(model, LEASE_MS);
         let now_ms = 1_800_000_000_000;
@@ -47,7 +47,7 @@ impl SharedFixture for Memory {
     }
 }
 
-impl OutboxFixture for Memory {
+impl OutboxHarness for Memory {
     fn outbox(&self) -> Box<dyn Outbox> {
         Box::new(MemoryOutbox::new(&self.shared, &self.name, LEASE_MS))
     }

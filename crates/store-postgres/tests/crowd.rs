@@ -200,7 +200,7 @@ fn effects_end_once_however_often_their_owners_die() {
     let mut first = Worker::join(&options);
     let table = support::worker::parcels();
     let effects: Vec<_> =
-        (1..=300).map(|place| contract_tests::desk::effect(first.effects_from + place, table, &format!("k{place}"))).collect();
+        (1..=300).map(|place| contract_tests::rows::effect(first.effects_from + place, table, &format!("k{place}"))).collect();
     first.commit(&ports::Commit { effects, ..Default::default() });
     drop(first);
     let (ended, left) = (AtomicU64::new(0), "SELECT count(*) = 0 FROM effect");

@@ -6,7 +6,7 @@ mod support;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use contract_tests::desk::timer;
+use contract_tests::rows::timer;
 use ports::{Commit, CommitError, Outbox, Query, Reader, Store, StoreError, TimerWrite};
 use store_postgres::PostgresOptions;
 use support::Schema;
@@ -195,7 +195,7 @@ fn who_ends_in_order_leaves_at_once_what_others_may_take() {
     let schema = Schema::new();
     let options = schema.options();
     let (mut one, mut other) = (Worker::join(&options), Worker::join(&options));
-    let effect = contract_tests::desk::effect(one.effects_from + 1, parcels(), "a");
+    let effect = contract_tests::rows::effect(one.effects_from + 1, parcels(), "a");
     one.commit(&Commit { effects: vec![effect.clone()], ..Commit::default() });
     assert_eq!(other.store.adopt(9).unwrap(), []);
     assert!(one.outbox.lease().unwrap().is_some());

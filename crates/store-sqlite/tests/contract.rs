@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use contract_tests::StoreFixture;
+use contract_tests::StoreHarness;
 use ports::{Model, Reader, Store};
 use store_sqlite::{SqliteReader, SqliteStore};
 use tempfile::TempDir;
@@ -24,7 +24,7 @@ impl Embedded {
     }
 }
 
-impl StoreFixture for Embedded {
+impl StoreHarness for Embedded {
     fn fresh(model: &Arc<Model>) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let mut fixture = Self { model: Arc::clone(model), dir, open: None, crashes: 0 };

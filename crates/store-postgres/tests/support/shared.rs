@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use contract_tests::{OutboxFixture, SharedFixture};
+use contract_tests::{OutboxHarness, SharedStoreHarness};
 use ports::{Commit, CommitError, Model, Outbox, Reader, Store};
 use store_postgres::{PostgresOptions, PostgresReader, PostgresStore};
 
@@ -20,7 +20,7 @@ pub struct Shared {
     schema: Mutex<Schema>,
 }
 
-impl SharedFixture for Shared {
+impl SharedStoreHarness for Shared {
     fn fresh(model: &Arc<Model>) -> Self {
         let schema = Schema::new();
         let mut options = schema.options();
@@ -48,7 +48,7 @@ impl SharedFixture for Shared {
     }
 }
 
-impl OutboxFixture for Shared {
+impl OutboxHarness for Shared {
     fn outbox(&self) -> Box<dyn Outbox> {
         Box::new(PostgresStore::connect(&self.options, &self.model).expect("another process").2)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use contract_tests::desk::{parcel, record};
+use contract_tests::rows::{parcel, record};
 use contract_tests::sample::depot;
 use ports::model::TableId;
 use ports::{Commit, CommitError, Model, Outbox, Record, RowRef, RowWrite, Store};

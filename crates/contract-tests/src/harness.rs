@@ -6,7 +6,7 @@ use std::time::Duration;
 use ports::{Broker, Commit, CommitError, Model, Outbox, Partition, Publisher, Reader, Record, Store};
 
 /// How the suite gets a store.
-pub trait StoreFixture {
+pub trait StoreHarness {
     /// An empty store of its own for the tables of a model.
     fn fresh(model: &Arc<Model>) -> Self;
     /// The writing side.
@@ -18,15 +18,15 @@ pub trait StoreFixture {
 }
 
 /// How the suite gets a store that several processes share.
-pub trait SharedFixture {
+pub trait SharedStoreHarness {
     /// An empty database of its own for the tables of a model. Checks run side by side.
     fn fresh(model: &Arc<Model>) -> Self;
-    /// Another process's connection. It becomes an instance when the check lets it recover, and dies when it is dropped:
-    /// without a word, its lease and all that it has begun stay behind.
+    /// Another process's connection. It becomes an instance when the check lets it recover. Dropping it is a crash: its
+    /// lease and its effects stay behind.
     fn connect(&self) -> Box<dyn Store>;
     /// The reading side.
     fn reader(&self) -> Arc<dyn Reader>;
-    /// How long an instance lives without being heard of. In real time, a second is long enough: no check needs more
+    /// How long a lease lasts that is not renewed. In real time, a second is long enough: no check needs more
     /// than a small part of it between two steps that must happen within one lease.
     fn lease(&self) -> Duration;
     /// Lets so much time pass for the leases: it moves the clock that they go by, or sleeps.
@@ -34,7 +34,7 @@ pub trait SharedFixture {
 }
 
 /// How the suite gets the relay's side of a shared store, whose leases last as long as those of instances.
-pub trait OutboxFixture: SharedFixture {
+pub trait OutboxHarness: SharedStoreHarness {
     /// The outbox for another relay.
     fn outbox(&self) -> Box<dyn Outbox>;
     /// Commits so slowly that `meanwhile` happens between the writing of the events and the end of the transaction, as it
@@ -48,7 +48,7 @@ pub trait OutboxFixture: SharedFixture {
 }
 
 /// How the suite gets a broker.
-pub trait BrokerFixture {
+pub trait BrokerHarness {
     /// A broker without records.
     fn fresh() -> Self;
     /// The reading side.
@@ -56,7 +56,7 @@ pub trait BrokerFixture {
     /// Puts a record at the end of its key's partition, without a stamp, the way the implementation has it; its `seq` is the
     /// topic's to give.
     fn publish(&self, topic: &str, record: Record);
-    /// The broker's name for a topic of the check: where a broker outlives the check, one that nobody else uses.
+    /// The broker's name for a topic of the check: where a broker outlives the check, one that no other check uses.
     fn topic(&self, name: &str) -> String {
         name.to_owned()
     }
@@ -67,7 +67,7 @@ pub trait BrokerFixture {
 }
 
 /// How the suite gets the writing side of topics, beside the reading side that shows what has arrived.
-pub trait PublisherFixture: BrokerFixture {
+pub trait PublisherHarness: BrokerHarness {
     /// The writing side, for another relay.
     fn publisher(&self) -> Box<dyn Publisher>;
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use ports::model::TableId;
 use ports::{Commit, CommitError, EffectRow, Model, Reader, RowRef, Store};
 
-use crate::desk::effect;
+use crate::rows::effect;
 use crate::sample::depot;
-use crate::{SharedFixture, StoreFixture};
+use crate::{SharedStoreHarness, StoreHarness};
 
 /// A fresh database of the sample system.
-pub struct Crowd<F> {
-    /// The fixture.
-    pub fixture: F,
+pub struct SharedStore<H> {
+    /// The harness.
+    pub harness: H,
     /// The aggregate's table.
     pub parcels: TableId,
     /// The view's table.
@@ -20,32 +20,32 @@ pub struct Crowd<F> {
 }
 
 /// One process.
-pub struct Hand {
+pub struct Session {
     store: Box<dyn Store>,
     next: u64,
-    /// The last effect number that was given before this instance.
+    /// The last effect number that was assigned before this instance began.
     pub effects_from: u64,
 }
 
-impl<F: SharedFixture> Crowd<F> {
+impl<H: SharedStoreHarness> SharedStore<H> {
     /// An empty one.
     pub fn new() -> Self {
         let model = Model::new(depot()).expect("the sample system is well declared");
         let parcels = model.find("depot", "parcel").expect("the sample has an aggregate").id;
         let (_, lines, _) = model.view_of("lines").expect("the sample has a view");
-        Self { fixture: F::fresh(&model), parcels, lines }
+        Self { harness: H::fresh(&model), parcels, lines }
     }
 
     /// Another process.
-    pub fn join(&self) -> Hand {
-        let mut hand = Hand { store: self.fixture.connect(), next: 0, effects_from: 0 };
-        hand.begin();
-        hand
+    pub fn join(&self) -> Session {
+        let mut session = Session { store: self.harness.connect(), next: 0, effects_from: 0 };
+        session.begin();
+        session
     }
 
     /// The reading side.
     pub fn reader(&self) -> Arc<dyn Reader> {
-        self.fixture.reader()
+        self.harness.reader()
     }
 
     /// The version of an aggregate's row, 0 where there is none.
@@ -53,19 +53,19 @@ impl<F: SharedFixture> Crowd<F> {
         self.reader().by_key(self.parcels, key).expect("a row is read").map_or(0, |row| row.version)
     }
 
-    /// Nobody is heard of for longer than a lease.
+    /// Lets every lease expire.
     pub fn leases_run_out(&self) {
-        self.fixture.pass(self.fixture.lease() + self.fixture.lease() / 4);
+        self.harness.pass(self.harness.lease() + self.harness.lease() / 4);
     }
 }
 
-impl<F: SharedFixture> Default for Crowd<F> {
+impl<H: SharedStoreHarness> Default for SharedStore<H> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Hand {
+impl Session {
     /// Becomes an instance, or another one.
     pub fn begin(&mut self) {
         let recovered = self.store.recover().expect("a store recovers");
@@ -94,29 +94,29 @@ impl Hand {
         Ok(())
     }
 
-    /// Commits what nobody stands in the way of.
+    /// Commits, where no conflict is expected.
     pub fn commit(&mut self, commit: Commit) {
         self.attempt(commit).expect("the commit is in order");
     }
 
-    /// Commits upon what is no longer so.
+    /// Commits on outdated rows: a conflict.
     pub fn conflict(&mut self, commit: Commit) {
         let result = self.attempt(commit);
         assert!(matches!(result, Err(CommitError::Conflict(_))), "it must be a conflict, but: {result:?}");
     }
 
-    /// Commits though it was taken for dead.
+    /// Commits after its lease has expired.
     pub fn fenced(&mut self, commit: Commit) {
         let result = self.attempt(commit);
         assert!(matches!(result, Err(CommitError::Fenced)), "it must be fenced, but: {result:?}");
     }
 
-    /// Prolongs its lease and adopts what the dead have left.
+    /// Renews its lease and adopts the effects of expired instances.
     pub fn adopt(&mut self, limit: usize) -> Vec<EffectRow> {
         self.store.adopt(limit).expect("it adopts what is left")
     }
 
-    /// The effect with that place among those of this instance.
+    /// This instance's effect of that number, counted from 1.
     pub fn effect(&self, place: u64, table: TableId, key: &str) -> EffectRow {
         effect(self.effects_from + place, table, key)
     }
@@ -134,16 +134,16 @@ impl Hand {
 }
 
 /// One connection to a shared store, as the suite of every store sees it.
-pub struct Alone<F> {
-    fixture: F,
+pub struct SingleSession<H> {
+    harness: H,
     store: Box<dyn Store>,
 }
 
-impl<F: SharedFixture> StoreFixture for Alone<F> {
+impl<H: SharedStoreHarness> StoreHarness for SingleSession<H> {
     fn fresh(model: &Arc<Model>) -> Self {
-        let fixture = F::fresh(model);
-        let store = fixture.connect();
-        Self { fixture, store }
+        let harness = H::fresh(model);
+        let store = harness.connect();
+        Self { harness, store }
     }
 
     fn store(&mut self) -> &mut dyn Store {
@@ -151,12 +151,12 @@ impl<F: SharedFixture> StoreFixture for Alone<F> {
     }
 
     fn reader(&self) -> Arc<dyn Reader> {
-        self.fixture.reader()
+        self.harness.reader()
     }
 
-    /// It is dead for the others once its lease has run out; only then are its effects taken over.
+    /// Its effects can be adopted only after its lease has expired.
     fn reopen(&mut self) {
-        self.fixture.pass(self.fixture.lease() + self.fixture.lease() / 4);
-        self.store = self.fixture.connect();
+        self.harness.pass(self.harness.lease() + self.harness.lease() / 4);
+        self.store = self.harness.connect();
     }
 }

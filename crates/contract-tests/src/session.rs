@@ -1,24 +1,21 @@
-//! Where the checks write: commits with the next number, rows with their index values and counters, as a core makes them.
+//! Where the checks write: commits with the next number, rows with tadopter index values and counters, as a core makes them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kernel::IndexValue;
 use kernel::context::Opaque;
-use kernel::event::Cause;
 use ports::model::{Counter, Model, TableId};
 use ports::query::{Cursor, Page, Query, Start};
-use ports::{
-    Commit, CommitError, CounterDelta, EffectRow, LogQuery, OffsetUpdate, ParkedRow, ParkedWork, Partition, Reader, Record,
-    RowRef, RowWrite, Store, TimerRow,
-};
+use ports::{Commit, CommitError, CounterDelta, EffectRow, LogQuery, ParkedRow, Reader, Record, RowRef, RowWrite, Store};
 
-use crate::StoreFixture;
+use crate::StoreHarness;
+use crate::rows::{effect, lines_of, own};
 use crate::sample::{Line, depot};
 
 /// A fresh store of the sample system.
-pub struct Desk<F> {
-    fixture: F,
+pub struct StoreSession<H> {
+    harness: H,
     model: Arc<Model>,
     next: u64,
     /// The number that the first effect comes behind: a shared store gives each instance numbers of its own.
@@ -33,16 +30,16 @@ pub struct Desk<F> {
     pub shadow: TableId,
 }
 
-impl<F: StoreFixture> Desk<F> {
+impl<H: StoreHarness> StoreSession<H> {
     /// An empty one.
     pub fn new() -> Self {
         let model = Model::new(depot()).expect("the sample system is well declared");
         let parcels = model.find("depot", "parcel").expect("the sample has an aggregate").id;
         let (_, lines, shadow) = model.view_of("lines").expect("the sample has a view");
-        let (fixture, adopted) = (F::fresh(&model), Vec::new());
-        let mut desk = Self { fixture, model, next: 1, effects_from: 0, adopted, parcels, lines, shadow };
-        desk.begin();
-        desk
+        let (harness, adopted) = (H::fresh(&model), Vec::new());
+        let mut session = Self { harness, model, next: 1, effects_from: 0, adopted, parcels, lines, shadow };
+        session.begin();
+        session
     }
 
     /// In a shared store a start makes a new instance, with numbers of its own.
@@ -54,32 +51,32 @@ impl<F: StoreFixture> Desk<F> {
         }
     }
 
-    /// Whether nobody else writes.
+    /// Whether the store has no other writer.
     pub fn exclusive(&mut self) -> bool {
         self.store().exclusive()
     }
 
     /// One whose view has these lines.
     pub fn with(lines: &[Line]) -> Self {
-        let mut desk = Self::new();
-        let commit = desk.put(desk.lines, lines);
-        desk.commit(commit);
-        desk
+        let mut session = Self::new();
+        let commit = session.put(session.lines, lines);
+        session.commit(commit);
+        session
     }
 
     /// The writing side.
     pub fn store(&mut self) -> &mut dyn Store {
-        self.fixture.store()
+        self.harness.store()
     }
 
     /// The reading side.
     pub fn reader(&self) -> Arc<dyn Reader> {
-        self.fixture.reader()
+        self.harness.reader()
     }
 
     /// Crashes and starts again.
     pub fn reopen(&mut self) {
-        self.fixture.reopen();
+        self.harness.reopen();
         self.begin();
     }
 
@@ -102,7 +99,7 @@ impl<F: StoreFixture> Desk<F> {
         assert!(matches!(result, Err(CommitError::Refused(_))), "it must be refused, but: {result:?}");
     }
 
-    /// A commit under the next number that was decided upon what is no longer so: where others write too, it is no fault.
+    /// A commit under the next number that was decided on outdated rows: a conflict in a shared store, and a fault in an exclusive one.
     pub fn outdated(&mut self, commit: Commit) {
         if self.exclusive() {
             return self.refused(commit);
@@ -112,7 +109,7 @@ impl<F: StoreFixture> Desk<F> {
         assert!(matches!(result, Err(CommitError::Conflict(_))), "it must be a conflict, but: {result:?}");
     }
 
-    /// An effect that nobody has withdrawn, with a number that this process may give.
+    /// An effect that is not withdrawn, with a number that this process may assign.
     pub fn effect(&self, number: u64, table: TableId, key: &str) -> EffectRow {
         effect(self.effects_from + number, table, key)
     }
@@ -130,7 +127,7 @@ impl<F: StoreFixture> Desk<F> {
         heads
     }
 
-    /// Where a follower stands in partition 0 of the own topic.
+    /// A subscription's offset in partition 0 of the own topic.
     pub fn position(&mut self, subscription: &str) -> Option<u64> {
         let consumer_offset = self.store().consumer_offset(subscription, &own()).expect("positions are read");
         consumer_offset.map(|consumer_offset| consumer_offset.position)
@@ -160,7 +157,7 @@ impl<F: StoreFixture> Desk<F> {
         self.changes(self.lines, &[(Some(before), None)])
     }
 
-    /// A commit of changed lines, in the order of their keys, with what follows for the counters.
+    /// A commit of changed lines, in the order of tadopter keys, with what follows for the counters.
     #[allow(clippy::type_complexity, reason = "before and after, side by side, is what it is")]
     pub fn changes(&self, table: TableId, changes: &[(Option<(&Line, u64)>, Option<&Line>)]) -> Commit {
         let mut counted: BTreeMap<Counter, i64> = BTreeMap::new();
@@ -259,84 +256,8 @@ impl<F: StoreFixture> Desk<F> {
     }
 }
 
-impl<F: StoreFixture> Default for Desk<F> {
+impl<H: StoreHarness> Default for StoreSession<H> {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// The lines on a page.
-pub fn lines_of(page: &Page) -> Vec<Line> {
-    page.rows.iter().map(|row| serde_json::from_slice(&row.data).expect("a row is a line")).collect()
-}
-
-/// The own topic, as an embedded log has it.
-pub fn own() -> Partition {
-    Partition::only("sample-events")
-}
-
-/// A follower moves in the own topic.
-pub fn moved(subscription: &str, from: Option<u64>, to: u64) -> OffsetUpdate {
-    OffsetUpdate { subscription: subscription.into(), partition: own(), from, to, numbers: Vec::new() }
-}
-
-/// A row of the aggregate.
-pub fn parcel(table: TableId, key: &str, id: u64, old_version: u64) -> RowWrite {
-    let data = Some(format!(r#"{{"owner":"{key} {old_version}"}}"#).into_bytes());
-    let (key, index) = (key.to_owned(), vec![IndexValue::from(key)]);
-    RowWrite { table, key, id: Some(id), old_version, version: old_version + 1, schema: 1, data, index }
-}
-
-/// An event in the log, a second for each position.
-pub fn record(seq: u64, event_type: &str, key: &str) -> Record {
-    Record {
-        seq,
-        id: format!("event-{seq}"),
-        source: "depot".into(),
-        event_type: event_type.into(),
-        version: 1,
-        key: key.into(),
-        time_ms: i64::try_from(seq).unwrap_or_default() * 1000,
-        data: format!(r#"{{"eventType":"{event_type}","owner":"somebody"}}"#).into_bytes(),
-        cause: Cause { request: format!("request of {key}"), ..Cause::default() },
-    }
-}
-
-/// A timer.
-pub fn timer(table: TableId, key: &str, name: &str, due_ms: i64) -> TimerRow {
-    let command = format!(r#"{{"Take":"{due_ms}"}}"#).into_bytes();
-    let version = u16::try_from(due_ms.rem_euclid(7)).unwrap_or_default() + 1;
-    TimerRow { table, key: key.into(), name: name.into(), due_ms, version, command, cause: Cause::default() }
-}
-
-/// An effect that nobody has withdrawn.
-pub fn effect(number: u64, table: TableId, key: &str) -> EffectRow {
-    EffectRow {
-        number,
-        id: format!("{key}-1-{number}"),
-        table,
-        key: key.into(),
-        port: "bell".into(),
-        lane: number.is_multiple_of(2).then(|| "slow".to_owned()),
-        version: u16::try_from(number % 5).unwrap_or_default() + 1,
-        payload: b"{\"Call\":{}}".to_vec(),
-        cause: Cause { actor: "somebody".into(), ..Cause::default() },
-        withdrawn: false,
-    }
-}
-
-/// A parked event, parked at a second that is its place.
-pub fn parked(subscription: &str, key: &str, place: u64) -> ParkedRow {
-    ParkedRow {
-        subscription: subscription.into(),
-        key: key.into(),
-        partition: 0,
-        position: place,
-        attempts: 1,
-        next_try_ms: 5000,
-        dead: false,
-        cause: "it does not answer".into(),
-        since_ms: i64::try_from(place).unwrap_or_default() * 1000,
-        work: ParkedWork::Event(record(place, "Taken", key)),
     }
 }
