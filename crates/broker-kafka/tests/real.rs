@@ -1,4 +1,5 @@
-//! Against a real broker: `scripts/infra up`, and `PABAL_TEST_KAFKA` set to its address. Skipped without.
+//! Against a real broker: `scripts/infra up`, `PABAL_TEST_KAFKA` set to its address, and `--include-ignored`, as
+//! `scripts/test-distributed` does it.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -28,10 +29,7 @@ use support::{PATIENCE, fresh, kafka, partition, publish, record, records, topic
 static ALIVE: RwLock<()> = RwLock::new(());
 
 macro_rules! real {
-    ($test:literal) => {{
-        let Some(options) = kafka($test) else { return };
-        (options, ALIVE.read().unwrap_or_else(PoisonError::into_inner))
-    }};
+    ($test:literal) => {{ (kafka($test), ALIVE.read().unwrap_or_else(PoisonError::into_inner)) }};
 }
 
 fn plain(options: &Options) -> BaseProducer {
@@ -39,6 +37,7 @@ fn plain(options: &Options) -> BaseProducer {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn a_record_arrives_as_it_was_published() {
     let (options, _alive) = real!("roundtrip");
     let topic = topic(&options, "roundtrip", 1);
@@ -62,6 +61,7 @@ fn a_record_arrives_as_it_was_published() {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn without_a_group_a_topic_is_read_from_any_position() {
     let (options, _alive) = real!("positions");
     let broker = KafkaBroker::new(&options).unwrap();
@@ -95,6 +95,7 @@ fn without_a_group_a_topic_is_read_from_any_position() {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn order_is_kept_per_key_over_partitions_as_javas_producers_choose_them() {
     let (options, _alive) = real!("order");
     let topic = topic(&options, "order", 4);
@@ -122,6 +123,7 @@ fn order_is_kept_per_key_over_partitions_as_javas_producers_choose_them() {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn a_second_member_takes_over_what_the_first_has_let_go() {
     let (options, _alive) = real!("rebalance");
     let topic = topic(&options, "rebalance", 4);
@@ -157,6 +159,7 @@ fn a_second_member_takes_over_what_the_first_has_let_go() {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn a_member_that_starts_again_goes_on() {
     let (options, _alive) = real!("restart");
     let topic = topic(&options, "restart", 2);
@@ -180,24 +183,28 @@ fn a_member_that_starts_again_goes_on() {
     assert!(lag.len() == 2 && lag.iter().all(|lag| lag.behind == 0), "{lag:?}");
 }
 
-/// A child of the next test: publishes until it is killed.
-#[test]
-fn child_publishes_until_it_is_killed() {
-    let (Ok(topic), Some(options)) = (std::env::var("PABAL_TEST_CHILD_TOPIC"), kafka("child")) else { return };
-    let mut publisher = KafkaPublisher::new(&options).unwrap();
+/// Set in the child process of the next test: the topic that it publishes to.
+const CHILD_TOPIC: &str = "PABAL_TEST_CHILD_TOPIC";
+
+fn publish_until_killed(options: &Options, topic: &str) {
+    let mut publisher = KafkaPublisher::new(options).unwrap();
     for number in (1..).step_by(300) {
-        publisher.publish(&topic, &records("o", number, number + 300, 17)).unwrap();
+        publisher.publish(topic, &records("o", number, number + 300, 17)).unwrap();
         println!("marked {}", number + 299);
     }
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn what_a_killed_relay_has_published_is_found() {
     let (options, _alive) = real!("killed");
+    if let Ok(topic) = std::env::var(CHILD_TOPIC) {
+        return publish_until_killed(&options, &topic);
+    }
     let topic = topic(&options, "killed", 3);
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child_publishes_until_it_is_killed", "--nocapture"])
-        .env("PABAL_TEST_CHILD_TOPIC", &topic)
+        .args(["--exact", "what_a_killed_relay_has_published_is_found", "--ignored", "--nocapture"])
+        .env(CHILD_TOPIC, &topic)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -236,6 +243,7 @@ fn what_a_killed_relay_has_published_is_found() {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn what_is_no_event_stops_nobody() {
     let (options, _alive) = real!("garbage");
     let topic = topic(&options, "garbage", 1);
@@ -267,6 +275,7 @@ fn what_is_no_event_stops_nobody() {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn what_retention_has_removed_is_passed_over() {
     let (options, _alive) = real!("retention");
     let topic = topic(&options, "retention", 1);
@@ -284,6 +293,7 @@ fn what_retention_has_removed_is_passed_over() {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn a_reader_that_takes_its_time_loses_nothing() {
     let (mut options, _alive) = real!("slow");
     options.prefetch_records = 50;
@@ -309,6 +319,7 @@ impl GroupMember for Given {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn followers_at_different_places_both_get_everything() {
     let (options, _alive) = real!("places");
     let topic = topic(&options, "places", 1);
@@ -336,6 +347,7 @@ fn followers_at_different_places_both_get_everything() {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn a_topic_is_made_once_and_its_oddities_are_told() {
     let (options, _alive) = real!("ensure");
     let name = fresh("ensure");
@@ -354,6 +366,7 @@ fn a_topic_is_made_once_and_its_oddities_are_told() {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn a_group_begins_where_another_one_stands() {
     let (options, _alive) = real!("handover");
     let topic = topic(&options, "handover", 3);
@@ -392,12 +405,10 @@ fn is_ours(options: &Options) -> bool {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn a_broker_that_is_killed_under_load_loses_nothing_and_changes_no_order() {
-    let Some(mut options) = kafka("kill") else { return };
-    if !is_ours(&options) {
-        println!("SKIPPED kill: the broker is not the one of scripts/infra, which could start it again");
-        return;
-    }
+    let mut options = kafka("kill");
+    assert!(is_ours(&options), "the broker is not the one of scripts/infra, which could start it again");
     let _alone = ALIVE.write().unwrap_or_else(PoisonError::into_inner);
     options.times.delivery_ms = 4_000;
     let topic = topic(&options, "kill", 4);
@@ -457,12 +468,10 @@ fn a_broker_that_is_killed_under_load_loses_nothing_and_changes_no_order() {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka: scripts/test-distributed"]
 fn nobody_waits_for_ever_for_a_broker_that_hangs() {
-    let Some(mut options) = kafka("hang") else { return };
-    if !is_ours(&options) {
-        println!("SKIPPED hang: the broker is not the one of scripts/infra, which could stop it");
-        return;
-    }
+    let mut options = kafka("hang");
+    assert!(is_ours(&options), "the broker is not the one of scripts/infra, which could stop it");
     let _alone = ALIVE.write().unwrap_or_else(PoisonError::into_inner);
     (options.times.delivery_ms, options.times.request_ms) = (3_000, 1_000);
     let topic = topic(&options, "hang", 1);

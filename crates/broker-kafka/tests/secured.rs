@@ -1,5 +1,6 @@
-//! Against the encrypted doors of a real broker: `scripts/infra up`, and `PABAL_TEST_KAFKA_SASL`, `PABAL_TEST_KAFKA_MUTUAL`
-//! and `PABAL_TEST_TLS` set to its `PABAL_KAFKA_SASL`, `PABAL_KAFKA_MUTUAL` and `PABAL_TLS_DIR`. Skipped without.
+//! Against the encrypted listeners of a real broker: `scripts/infra up`, `PABAL_TEST_KAFKA_SASL`, `PABAL_TEST_KAFKA_MUTUAL` and
+//! `PABAL_TEST_TLS` set to its `PABAL_KAFKA_SASL`, `PABAL_KAFKA_MUTUAL` and `PABAL_TLS_DIR`, and `--include-ignored`, as
+//! `scripts/test-distributed` does it.
 #![cfg(feature = "tls")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,26 +17,23 @@ use support::{fresh, partition, publish, records, topic, until};
 
 const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 
-/// A question is given up after so long, and so is somebody who is not let in.
+/// When a request times out, also one that is not let in.
 const REQUEST: Duration = Duration::from_secs(2);
 
 type Attempt<'a> = &'a dyn Fn() -> Result<(), BrokerError>;
 
-/// The two doors, and the files that fit them.
-struct Doors {
+/// The two listeners, and the files that fit them.
+struct Listeners {
     sasl: String,
     mutual: String,
     files: PathBuf,
 }
 
-impl Doors {
-    fn known(test: &str) -> Option<Self> {
+impl Listeners {
+    fn known() -> Self {
         let names = ["PABAL_TEST_KAFKA_SASL", "PABAL_TEST_KAFKA_MUTUAL", "PABAL_TEST_TLS"];
-        let [Ok(sasl), Ok(mutual), Ok(files)] = names.map(std::env::var) else {
-            println!("SKIPPED {test}: {} are not set (see scripts/infra up)", names.join(", "));
-            return None;
-        };
-        Some(Self { sasl, mutual, files: files.into() })
+        let [sasl, mutual, files] = names.map(support::setting);
+        Self { sasl, mutual, files: files.into() }
     }
 
     fn password(&self) -> String {
@@ -110,85 +108,93 @@ fn is_refused(options: &Options, why: &[&str]) -> Vec<String> {
 }
 
 #[test]
+#[ignore = "needs Apache Kafka with TLS: scripts/test-distributed"]
 fn every_mechanism_gets_in_and_does_its_work() {
-    let Some(doors) = Doors::known("mechanisms") else { return };
+    let listeners = Listeners::known();
     for mechanism in MECHANISMS {
-        works(&doors.by_password(mechanism, &doors.password()));
+        works(&listeners.by_password(mechanism, &listeners.password()));
     }
 }
 
 #[test]
-fn a_certificate_of_ones_own_gets_in_and_does_its_work() {
-    let Some(doors) = Doors::known("mutual") else { return };
-    works(&doors.by_certificate("client.pem", "client.key"));
-    let mut locked = doors.by_certificate("client.pem", "client-locked.key");
-    locked.security.key_password = Secret::new(doors.password());
+#[ignore = "needs Apache Kafka with TLS: scripts/test-distributed"]
+fn a_client_certificate_gets_in_and_does_its_work() {
+    let listeners = Listeners::known();
+    works(&listeners.by_certificate("client.pem", "client.key"));
+    let mut locked = listeners.by_certificate("client.pem", "client-locked.key");
+    locked.security.key_password = Secret::new(listeners.password());
     works(&locked);
 }
 
 #[test]
-fn a_wrong_password_is_refused_and_never_told() {
-    let Some(doors) = Doors::known("password") else { return };
+#[ignore = "needs Apache Kafka with TLS: scripts/test-distributed"]
+fn a_wrong_password_is_refused_and_never_logged() {
+    let listeners = Listeners::known();
     for mechanism in MECHANISMS {
         let wrong = "s3cr3t-and-wrong";
-        let options = doors.by_password(mechanism, wrong);
+        let options = listeners.by_password(mechanism, wrong);
         for said in is_refused(&options, &["uthentication failed"]) {
             assert!(!said.contains(wrong), "{said}");
         }
         assert!(!format!("{options:?}").contains(wrong));
     }
-    let mut nobody = doors.by_password("SCRAM-SHA-256", &doors.password());
+    let mut nobody = listeners.by_password("SCRAM-SHA-256", &listeners.password());
     nobody.security.username = "nobody".into();
     for said in is_refused(&nobody, &["uthentication failed"]) {
-        assert!(!said.contains(&doors.password()), "{said}");
+        assert!(!said.contains(&listeners.password()), "{said}");
     }
 }
 
 #[test]
-fn a_broker_of_an_unknown_authority_is_not_spoken_to() {
-    let Some(doors) = Doors::known("authority") else { return };
-    for ca in [doors.files.join("stranger.pem"), PathBuf::new()] {
-        let mut options = doors.by_password("PLAIN", &doors.password());
+#[ignore = "needs Apache Kafka with TLS: scripts/test-distributed"]
+fn a_broker_certificate_of_an_unknown_authority_is_rejected() {
+    let listeners = Listeners::known();
+    for ca in [listeners.files.join("stranger.pem"), PathBuf::new()] {
+        let mut options = listeners.by_password("PLAIN", &listeners.password());
         options.security.ca = ca;
         is_refused(&options, &["certificate could not be verified, it must come from an authority in `kafka.security.ca`"]);
     }
 }
 
 #[test]
-fn a_broker_whose_certificate_has_another_name_is_not_spoken_to() {
-    let Some(doors) = Doors::known("name") else { return };
-    let mut options = doors.by_password("PLAIN", &doors.password());
-    // The same place, by a name that the certificate does not have.
+#[ignore = "needs Apache Kafka with TLS: scripts/test-distributed"]
+fn a_broker_certificate_of_another_name_is_rejected() {
+    let listeners = Listeners::known();
+    let mut options = listeners.by_password("PLAIN", &listeners.password());
+    // The same address, by a name that the certificate does not have.
     options.bootstrap = options.bootstrap.replace("127.0.0.1", "127.1");
     is_refused(&options, &["name the broker as it is called here"]);
 }
 
 #[test]
-fn who_shows_no_certificate_or_a_strangers_is_refused() {
-    let Some(doors) = Doors::known("stranger") else { return };
-    is_refused(&doors.by_certificate("stranger.pem", "stranger.key"), &["certificate"]);
-    let mut options = doors.by_certificate("client.pem", "client.key");
+#[ignore = "needs Apache Kafka with TLS: scripts/test-distributed"]
+fn a_client_without_a_trusted_certificate_is_refused() {
+    let listeners = Listeners::known();
+    is_refused(&listeners.by_certificate("stranger.pem", "stranger.key"), &["certificate"]);
+    let mut options = listeners.by_certificate("client.pem", "client.key");
     (options.security.certificate, options.security.key) = (PathBuf::new(), PathBuf::new());
     is_refused(&options, &["certificate"]);
 }
 
 #[test]
-fn a_wrong_door_is_refused_and_nothing_is_said_in_the_open() {
-    let (Some(doors), Some(plain)) = (Doors::known("door"), support::kafka("door")) else { return };
-    let mut options = doors.by_password("PLAIN", &doors.password());
+#[ignore = "needs Apache Kafka with TLS: scripts/test-distributed"]
+fn an_unencrypted_listener_is_refused_before_credentials_are_sent() {
+    let (listeners, plain) = (Listeners::known(), support::kafka("listener"));
+    let mut options = listeners.by_password("PLAIN", &listeners.password());
     options.bootstrap.clone_from(&plain.bootstrap);
     is_refused(&options, &["SSL handshake"]);
 }
 
 #[test]
+#[ignore = "needs Apache Kafka with TLS: scripts/test-distributed"]
 fn files_that_cannot_be_used_are_named_at_once() {
-    let Some(doors) = Doors::known("files") else { return };
-    let mut options = doors.by_password("PLAIN", &doors.password());
-    options.security.ca = doors.files.join("no-such.pem");
+    let listeners = Listeners::known();
+    let mut options = listeners.by_password("PLAIN", &listeners.password());
+    options.security.ca = listeners.files.join("no-such.pem");
     is_refused(&options, &["`kafka.security.ca`"]);
-    let mut options = doors.by_certificate("client.pem", "no-such.key");
+    let mut options = listeners.by_certificate("client.pem", "no-such.key");
     is_refused(&options, &["`kafka.security.key`"]);
-    options = doors.by_certificate("client.pem", "client-locked.key");
+    options = listeners.by_certificate("client.pem", "client-locked.key");
     options.security.key_password = Secret::new("s3cr3t-and-wrong");
     for said in is_refused(&options, &["`kafka.security.key`"]) {
         assert!(!said.contains("s3cr3t-and-wrong"), "{said}");

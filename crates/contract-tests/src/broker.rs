@@ -23,7 +23,7 @@ pub(crate) fn topic<H: BrokerHarness>(harness: &H) -> String {
     harness.topic("sample-events")
 }
 
-/// Publishes records of these keys, numbered in tadopter ids.
+/// Publishes records of these keys, numbered in their ids.
 fn fill<H: BrokerHarness>(harness: &H, topic: &str, keys: &[&str]) {
     for (number, key) in (1..).zip(keys) {
         harness.publish(topic, record(number, "Taken", key));
@@ -244,7 +244,7 @@ impl<H: BrokerHarness> BrokerChecks<H> {
             everything(&harness, topic, 1);
         }
         let told = Told::default();
-        harness.broker().join("readers", &topics, Box::new(told.clone())).expect("it joins");
+        harness.broker().join(&harness.group("readers"), &topics, Box::new(told.clone())).expect("it joins");
         let expected: BTreeSet<Partition> = topics.iter().flat_map(|topic| harness.partitions(topic)).collect();
         let began = Instant::now();
         while *told.0.lock().expect("no holder of the lock panics") != expected {

@@ -60,6 +60,10 @@ pub trait BrokerHarness {
     fn topic(&self, name: &str) -> String {
         name.to_owned()
     }
+    /// The broker's name for a consumer group of the check, likewise.
+    fn group(&self, name: &str) -> String {
+        name.to_owned()
+    }
     /// The partitions that a topic has, or will have with its first record.
     fn partitions(&self, topic: &str) -> Vec<Partition> {
         vec![Partition::only(topic)]

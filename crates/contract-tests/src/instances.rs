@@ -14,7 +14,7 @@ fn ended(number: u64) -> Commit {
     Commit { effects_done: vec![number], ..Commit::default() }
 }
 
-/// Asks for so many effects and returns tadopter numbers.
+/// Asks for so many effects and returns their numbers.
 fn ask(session: &mut Session, table: TableId, effects: u64) -> Vec<u64> {
     let effects: Vec<_> = (1..=effects).map(|place| session.effect(place, table, "a")).collect();
     let numbers = effects.iter().map(|effect| effect.number).collect();
@@ -26,7 +26,7 @@ fn numbers(effects: &[EffectRow]) -> Vec<u64> {
     effects.iter().map(|effect| effect.number).collect()
 }
 
-/// Instances, tadopter leases, tadopter effects and tadopter ids.
+/// Instances, their leases, their effects and their ids.
 #[apply(checks!)]
 impl<H: SharedStoreHarness> InstanceChecks<H> {
     /// Commits are counted for each by itself, from 1.

@@ -19,7 +19,7 @@ fn written<H: StoreHarness>() -> StoreSession<H> {
     session
 }
 
-/// The numbers of records: tadopter positions, where a core gives them.
+/// The numbers of records: their positions, where a core gives them.
 fn seqs(records: &[Record]) -> Vec<u64> {
     records.iter().filter_map(|record| record.id.strip_prefix("event-")?.parse().ok()).collect()
 }

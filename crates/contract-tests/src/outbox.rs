@@ -8,7 +8,7 @@ use crate::broker::rich;
 use crate::rows::{parcel, record};
 use crate::shared_store::{Session, SharedStore};
 
-/// Commits events of these keys; tadopter numbers are in tadopter ids.
+/// Commits events of these keys; their numbers are in their ids.
 fn say(session: &mut Session, first: u64, keys: &[&str]) {
     let log = (first..).zip(keys).map(|(number, key)| record(number, "Taken", key)).collect();
     session.commit(Commit { log, ..Commit::default() });
@@ -67,7 +67,7 @@ impl<H: OutboxHarness> OutboxChecks<H> {
         assert_eq!(waiting(&mut *outbox, 0), []);
     }
 
-    /// Over all processes; those of a key in the order of tadopter commits.
+    /// Over all processes; those of a key in the order of their commits.
     pub fn numbers_follow_the_commits_without_gaps() {
         let shared = SharedStore::<H>::new();
         let [mut one, mut other] = [shared.join(), shared.join()];

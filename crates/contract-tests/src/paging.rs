@@ -98,7 +98,7 @@ impl<H: StoreHarness> PagingChecks<H> {
         assert_eq!(ids(&session.walk(&query(&[], None, true), true)), [100, 10, 9]);
     }
 
-    /// Rows that agree are in the order of tadopter ids, in the same direction.
+    /// Rows that agree are in the order of their ids, in the same direction.
     pub fn rows_sort_by_each_field_both_ways() {
         let lines = [
             Line::new("a", 4).is("x", "m").of("u").at(30),

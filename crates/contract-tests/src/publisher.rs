@@ -13,7 +13,7 @@ fn stamp(outbox: &str, number: u64) -> Stamp {
     Stamp { outbox: outbox.into(), number }
 }
 
-/// Records of an outbox, numbered from `first` on, of these keys; they know tadopter number.
+/// Records of an outbox, numbered from `first` on, of these keys; they know their number.
 fn numbered(outbox: &str, first: u64, keys: &[&str]) -> Vec<(Stamp, Record)> {
     let records = (first..).zip(keys);
     records.map(|(number, key)| (stamp(outbox, number), record(number, "Taken", key))).collect()
@@ -46,8 +46,8 @@ impl<H: PublisherHarness> PublisherChecks<H> {
         assert_eq!(Record { seq: 0, ..found.record }, rich());
     }
 
-    /// In one call and over many, whichever partition tadopter keys are in.
-    pub fn records_of_a_key_come_in_the_order_of_tadopter_numbers() {
+    /// In one call and over many, whichever partition their keys are in.
+    pub fn records_of_a_key_come_in_the_order_of_their_numbers() {
         let harness = H::fresh();
         let mut publisher = harness.publisher();
         let keys: Vec<String> = (0..300).map(|number| format!("key {}", number % 7)).collect();

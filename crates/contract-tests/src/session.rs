@@ -1,4 +1,4 @@
-//! Where the checks write: commits with the next number, rows with tadopter index values and counters, as a core makes them.
+//! Where the checks write: commits with the next number, rows with their index values and counters, as a core makes them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -157,7 +157,7 @@ impl<H: StoreHarness> StoreSession<H> {
         self.changes(self.lines, &[(Some(before), None)])
     }
 
-    /// A commit of changed lines, in the order of tadopter keys, with what follows for the counters.
+    /// A commit of changed lines, in the order of their keys, with what follows for the counters.
     #[allow(clippy::type_complexity, reason = "before and after, side by side, is what it is")]
     pub fn changes(&self, table: TableId, changes: &[(Option<(&Line, u64)>, Option<&Line>)]) -> Commit {
         let mut counted: BTreeMap<Counter, i64> = BTreeMap::new();

@@ -181,7 +181,7 @@ impl<H: StoreHarness> StoreChecks<H> {
         assert_eq!(session.store().last_commit().expect("it knows its commits"), 1);
     }
 
-    /// Missing rows keep tadopter place, and a row asked for twice comes twice.
+    /// Missing rows keep their place, and a row asked for twice comes twice.
     pub fn rows_are_loaded_in_the_order_asked_for() {
         let mut session = StoreSession::<H>::new();
         let rows = vec![parcel(session.parcels, "first", 1, 0), parcel(session.parcels, "second", 2, 0)];

@@ -62,7 +62,7 @@ impl<H: StoreHarness> TotalChecks<H> {
         assert_eq!(counters(&session, "state*kind"), counted(&[("sent\u{1f}box", 1)]));
     }
 
-    /// By tadopter bytes.
+    /// By their bytes.
     pub fn counters_come_in_order_of_value() {
         let states = ["b", "é", "", "B", "a"];
         let lines: Vec<_> = (1..).zip(states).map(|(id, state)| Line::new(&format!("k{id}"), id).is(state, "box")).collect();
@@ -84,7 +84,7 @@ impl<H: StoreHarness> TotalChecks<H> {
     }
 
     /// However many there are.
-    pub fn all_rows_are_counted_by_tadopter_counter() {
+    pub fn all_rows_are_counted_by_their_counter() {
         let mut session = StoreSession::<H>::with(&lines(5));
         assert_eq!(total(&session, &[]), Total { rows: 5, exact: true });
         pretend(&mut session, "", "", 20_000);

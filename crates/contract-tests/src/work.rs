@@ -76,7 +76,7 @@ impl<H: StoreHarness> WorkChecks<H> {
     }
 
     /// The same name in another aggregate, or in another table, is another timer.
-    pub fn timers_of_one_name_belong_to_tadopter_aggregates() {
+    pub fn timers_of_one_name_belong_to_their_aggregates() {
         let mut session = StoreSession::<H>::new();
         let (parcels, lines) = (session.parcels, session.lines);
         let rows = [(parcels, "a", "x", 1), (parcels, "b", "x", 2), (lines, "a", "x", 3), (parcels, "a", "y", 4)];
@@ -225,7 +225,7 @@ impl<H: StoreHarness> WorkChecks<H> {
     }
 
     /// The same key in two partitions is two queues, each with a head of its own.
-    pub fn parked_events_belong_to_tadopter_partitions() {
+    pub fn parked_events_belong_to_their_partitions() {
         let mut session = StoreSession::<H>::new();
         let of = |partition, place| ParkedRow { partition, ..parked("f", "a", place) };
         park(&mut session, [of(1, 4), of(0, 4), of(1, 2), of(7, 1)]);

@@ -13,18 +13,20 @@ use ports::{Partition, Publisher, Record, Stamp};
 
 pub const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Where the broker is, or a clear line that the test was skipped.
-pub fn kafka(test: &str) -> Option<Options> {
-    let Ok(bootstrap) = std::env::var("PABAL_TEST_KAFKA") else {
-        println!("SKIPPED {test}: PABAL_TEST_KAFKA is not set (scripts/infra up; its PABAL_KAFKA_BOOTSTRAP)");
-        return None;
-    };
+/// A setting of the tests, or their failure: a test that needs a server does not pass without one.
+pub fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run scripts/test-distributed, or see scripts/infra"))
+}
+
+/// A client's options for the broker.
+pub fn kafka(test: &str) -> Options {
+    let bootstrap = setting("PABAL_TEST_KAFKA");
     let mut options = Options::at(&bootstrap);
     options.client_id = format!("test-{test}");
     options.times.session_ms = 6_000;
     options.times.heartbeat_ms = 300;
     options.times.metadata_ms = 1_000;
-    Some(options)
+    options
 }
 
 /// A name that no run has used.
