@@ -1,4 +1,4 @@
-//! What both simulated installations are to a test: something that messages are sent to, and that is looked at when it has
+//! What both simulated installations are to a test: something that requests are sent to, and that is checked once it has
 //! come to rest.
 
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use pabal_core::Status;
 use ports::{Model, Reader, Record, StoredRow, TableId};
 
 use crate::chance::{Chance, Tally};
-use crate::clients::{Answered, Sent};
-use crate::far::FarCallSeen;
+use crate::clients::{ClientAnswer, ClientRequest};
+use crate::effect_ledger::RecordedCall;
 
 /// A simulated installation: one process with everything in it, or a cluster.
 pub trait Installation {
     /// Plans a request; [`Installation::send`] makes one.
-    fn plan_send(&mut self, after_ms: u64, sent: Sent);
+    fn plan_request(&mut self, after_ms: u64, request: ClientRequest);
     /// The declarations: of the system, or of each service that runs alone.
     fn models(&self) -> Vec<Arc<Model>>;
     /// What a service's store shows.
@@ -22,9 +22,9 @@ pub trait Installation {
     /// What was published, each record once, in an order that is right for each key.
     fn topic(&self) -> Vec<Record>;
     /// Answers that clients got, in order.
-    fn answers(&self) -> &[Answered];
-    /// What the far sides did.
-    fn calls(&self) -> Vec<FarCallSeen>;
+    fn answers(&self) -> &[ClientAnswer];
+    /// The effects that were carried out.
+    fn calls(&self) -> Vec<RecordedCall>;
     /// Chance.
     fn chance(&self) -> &Chance;
     /// How its cores are doing.
@@ -36,7 +36,7 @@ pub trait Installation {
     /// The rows of a view, made once more from the beginning of the topic.
     fn rebuilt(&mut self, view: &str) -> Vec<StoredRow>;
 
-    /// What happened, how often.
+    /// How often each fault struck, and each other thing worth counting happened.
     fn tally(&self) -> Tally {
         self.chance().tally()
     }
@@ -51,8 +51,11 @@ pub trait Installation {
         table
     }
 
-    /// Plans a command: a client sends it at `after_ms` from now, and again until it is answered. Without a key each try
-    /// makes one, as an inbound adapter does.
+    /// Plans a command: a client sends it at `after_ms` from now, and retries until it is answered. Its name is the client's
+    /// idempotency key. Without a key each try makes one, as an inbound adapter does.
+    ///
+    /// # Panics
+    /// If the name was used before: the second command would be answered as the first one, and never be carried out.
     fn send(
         &mut self,
         after_ms: u64,
@@ -63,12 +66,15 @@ pub trait Installation {
         must_exist: bool,
     ) {
         let key = key.map(str::to_owned);
-        self.plan_send(after_ms, Sent { name: name.to_owned(), to, key, command, must_exist, tries: 0 });
+        self.plan_request(after_ms, ClientRequest { name: name.to_owned(), to, key, command, must_exist, tries: 0 });
     }
 
     /// Plans the rows of a first run, in their order.
     fn seed(&mut self) {
-        for model in self.models() {
+        let models = self.models();
+        let first = models.first().map_or("", |model| model.system.name);
+        for model in &models {
+            let prefix = if model.system.name == first { String::new() } else { format!("{}-", model.system.name) };
             for (place, seed) in model.system.seeds.iter().enumerate() {
                 for service in &model.system.services {
                     let Some(resource) = service.resources.iter().find(|resource| resource.name == seed.resource) else {
@@ -77,9 +83,12 @@ pub trait Installation {
                     let new = resource.create.as_ref().and_then(|create| create.make(seed.body.clone()).ok());
                     let table = model.by_type(resource.aggregate).map(|table| model.table_of(table).name);
                     let (Some(new), Some(table)) = (new, table) else { continue };
-                    let name = format!("seed-{place}");
+                    let name = format!("{prefix}seed-{place}");
                     let to = (service.name, table);
-                    self.plan_send(0, Sent { name, to, key: new.key, command: new.command, must_exist: false, tries: 0 });
+                    self.plan_request(
+                        0,
+                        ClientRequest { name, to, key: new.key, command: new.command, must_exist: false, tries: 0 },
+                    );
                 }
             }
         }

@@ -1,6 +1,7 @@
-//! Ports that are wrong on purpose, one way at a time: a simulation that does not notice them proves nothing.
+//! Ports that are wrong on purpose, one way at a time: a simulation that does not fail over them proves nothing.
 
 use in_memory::MemoryStore;
+use kernel::RetrySafety;
 use ports::{
     AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Store,
     StoreError, StoredRow, TimerRow, TimerWrite,
@@ -11,30 +12,37 @@ use crate::store::FaultyStore;
 /// A way in which a port is wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
-    /// Nothing is wrong: the control, which must not be caught.
+    /// Nothing is wrong: the control, which must pass.
     Nothing,
-    /// Positions are not stored: what was handled is handled again after a restart (the inbox is skipped).
+    /// Offsets are not stored: records are handled again after a restart.
     PositionForgotten,
-    /// Positions are committed before what they stand for (the offset before the effect).
+    /// Offsets are committed before the state that the records lead to.
     PositionBeforeEffect,
     /// Events are committed before the state that they came from.
     LogBeforeState,
-    /// Effects are taken off the list before their aggregates have heard the answer.
+    /// Effects are done before their aggregates have handled the reply.
     EffectForgotten,
-    /// Timers are handed out an hour early.
+    /// Timers are due an hour early.
     TimerEarly,
     /// A timer that has fired stays set.
     TimerTwice,
-    /// A commit of unknown outcome is said to be lost.
+    /// A commit in doubt is reported as lost.
     UnknownIsLost,
-    /// A commit of unknown outcome is said to be applied.
+    /// A commit in doubt is reported as applied.
     UnknownIsApplied,
     /// Idempotency keys are forgotten.
     KeysForgotten,
-    /// A call of unknown outcome is repeated without asking.
+    /// A call of unknown outcome is repeated without a query.
     RepeatedBlindly,
     /// Parked events are not stored.
     ParkedLost,
+}
+
+impl Sabotage {
+    /// What the effect handlers wrongly promise, if it is that which is wrong.
+    pub(crate) fn retry_safety(self) -> Option<RetrySafety> {
+        (self == Self::RepeatedBlindly).then_some(RetrySafety::Idempotent)
+    }
 }
 
 /// The store of a core, wrong in that way.

@@ -1,4 +1,4 @@
-//! A store that fails in all the ways a real one does, and keeps its promises otherwise.
+//! A store that fails in all the ways a real one does, and keeps its contract otherwise.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -8,9 +8,10 @@ use ports::{
     StoreError, StoredRow, TableId, TimerRow,
 };
 
-use crate::chance::{Chance, Faults};
+use crate::chance::Chance;
+use crate::faults::Faults;
 
-/// A store behind seeded faults. Clones share the faults that last.
+/// A store behind seeded faults. Clones share the faults that last (a full disk, a crash).
 #[derive(Clone)]
 pub struct FaultyStore<S> {
     inner: S,
@@ -29,8 +30,8 @@ impl<S> FaultyStore<S> {
         Self { inner, chance, faults, crashed: Arc::default(), full_for: Arc::default() }
     }
 
-    /// Whether the process has died in a commit: to be asked while the store is in a core.
-    pub fn fate(&self) -> Arc<AtomicBool> {
+    /// Whether the process has died in a commit; shared, as the store itself moves into a core.
+    pub fn crashed(&self) -> Arc<AtomicBool> {
         self.crashed.clone()
     }
 
@@ -45,7 +46,7 @@ impl<S> FaultyStore<S> {
     }
 
     fn read(&self) -> Result<(), StoreError> {
-        if self.crashed.load(Ordering::SeqCst) || self.chance.strikes("read fails", self.faults.read_fails) {
+        if self.crashed.load(Ordering::SeqCst) || self.chance.strikes("read failed", self.faults.read_fails) {
             return Err(StoreError::Unavailable("no answer".into()));
         }
         Ok(())
@@ -67,11 +68,11 @@ impl<S: Store> Store for FaultyStore<S> {
         self.read()?;
         let left = self.inner.adopt(limit).inspect_err(|error| {
             if matches!(error, StoreError::Fenced) {
-                self.chance.note("taken for dead");
+                self.chance.note("fenced");
             }
         })?;
         if !left.is_empty() {
-            self.chance.note("effects taken over");
+            self.chance.note("effects adopted");
         }
         Ok(left)
     }
@@ -127,8 +128,8 @@ impl<S: Store> Store for FaultyStore<S> {
             return Err(CommitError::Unknown("the connection broke".into()));
         }
         self.inner.commit(commit).inspect_err(|error| match error {
-            CommitError::Conflict(_) => self.chance.note("others came first"),
-            CommitError::Fenced => self.chance.note("taken for dead"),
+            CommitError::Conflict(_) => self.chance.note("version conflict"),
+            CommitError::Fenced => self.chance.note("fenced"),
             _ => {}
         })?;
         if self.chance.strikes("crash after a commit", self.faults.crash_after_commit) {

@@ -22,7 +22,7 @@ fn world() -> World {
     let mut world = World::new(WorldOptions {
         seed: 7,
         faults: Faults::NONE,
-        system: rcs::system(),
+        systems: vec![rcs::system()],
         start: "2026-11-20T03:00:00Z".parse().unwrap(),
         zone: TimeZone::fixed(Offset::constant(9)),
     });
@@ -111,7 +111,8 @@ fn each_service_does_its_work_while_any_other_is_down_and_the_backlog_drains_aft
             assert_eq!(work(&world), SERVICES.map(|service| (service, MESSAGES)).into(), "once {down} is back");
             assert_eq!(results(&world), vec!["send succeed"; MESSAGES], "once {down} is back");
             let status = world.status();
-            let lags: Vec<_> = status.iter().flat_map(|status| &status.subscriptions).map(|subscription| subscription.lag).collect();
+            let lags: Vec<_> =
+                status.iter().flat_map(|status| &status.subscriptions).map(|subscription| subscription.lag).collect();
             assert_eq!(lags, vec![0; lags.len()], "{status:?}");
         }
     }

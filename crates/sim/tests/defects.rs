@@ -88,7 +88,7 @@ fn each_deliberate_defect_is_caught() {
 #[test]
 fn each_misjudgement_of_the_business_is_caught() {
     for how in [Misjudged::ReceiptTwice, Misjudged::ReceiptAfterRefusal] {
-        let slow = Faults { receipt_late: 700, ..Faults::MANY }; // a recall is answered before the receipt comes
+        let slow = Faults { delayed_reply_late: 700, ..Faults::MANY }; // a recall is answered before the receipt comes
         let run = |seed| checks::all(&mut world_of(misjudging(rcs::system(), how), seed, slow, None));
         caught(&format!("{how:?}"), None, &run);
     }

@@ -1,31 +1,12 @@
-//! The whole rcs system under seeded faults: nothing accepted is lost, nothing takes effect twice, whatever is killed.
+//! The whole rcs system in one process under seeded faults: nothing accepted is lost, nothing takes effect twice.
 
 mod common;
 
 use common::{checks, seeds, world};
 use sim::{Faults, Installation};
 
-/// What must have come up in a run of a hundred seeds or more.
-const SOMETIMES: [&str; 18] = [
-    "a handler breaks down",
-    "a service is paused",
-    "answer lost",
-    "answer twice",
-    "asked, and answered",
-    "asked, never heard of",
-    "call lost",
-    "clock jumps ahead",
-    "commit applied, outcome unknown",
-    "commit lost, outcome unknown",
-    "crash after a commit",
-    "crash before a commit",
-    "disk full",
-    "read fails",
-    "receipt late",
-    "receipt twice",
-    "redriven",
-    "request twice",
-];
+/// What must have happened in a run of a hundred seeds or more, beside [`seeds::EVERYWHERE`].
+const SOMETIMES: [&str; 1] = ["service paused"];
 
 #[test]
 fn without_faults_every_message_ends_as_its_number_says() {
@@ -41,7 +22,5 @@ fn nothing_is_lost_and_nothing_happens_twice_whatever_fails() {
 
 #[test]
 fn the_same_seed_gives_the_same_trace() {
-    for seed in 0..5 {
-        assert_eq!(world(seed, Faults::MANY).digest(), world(seed, Faults::MANY).digest(), "seed {seed}");
-    }
+    seeds::replay(|seed| world(seed, Faults::MANY));
 }

@@ -5,7 +5,6 @@
 use std::sync::Arc;
 
 use jiff::tz::{Offset, TimeZone};
-use ports::Reader;
 use rcs::draft::Draft;
 use rcs::letter::Category;
 use rcs::message::Command;
@@ -23,7 +22,7 @@ fn at_noon() -> World {
 fn at(start: &str) -> World {
     let start = start.parse().unwrap();
     let zone = TimeZone::fixed(Offset::constant(9));
-    let mut world = World::new(WorldOptions { seed: 1, faults: Faults::NONE, system: rcs::system(), start, zone });
+    let mut world = World::new(WorldOptions { seed: 1, faults: Faults::NONE, systems: vec![rcs::system()], start, zone });
     world.seed();
     world.run(0, 1_000);
     world
@@ -50,8 +49,8 @@ fn cancel(world: &mut World) {
 }
 
 fn shown(world: &World) -> MyMessage {
-    let table = world.model.find("dashboard", "myMessages").unwrap().id;
-    let row = world.store.by_key(table, "msg-1").unwrap().expect("it is shown");
+    let table = world.table("dashboard", "myMessages");
+    let row = world.reader("dashboard").by_key(table, "msg-1").unwrap().expect("it is shown");
     serde_json::from_slice(&row.data).unwrap()
 }
 
@@ -152,8 +151,8 @@ fn number_11_is_asked_again_by_the_same_id_and_never_sent_twice() {
     let mut world = at_noon();
     send(&mut world, to("01000000011"));
     world.run(0, 5_000);
-    assert_eq!(world.far.seen().iter().map(|call| call.times).collect::<Vec<_>>(), [1]);
-    assert!(world.tally().contains_key("asked, and answered"));
+    assert_eq!(world.calls().iter().map(|call| call.times).collect::<Vec<_>>(), [1]);
+    assert!(world.tally().contains_key("queried, answered"));
 }
 
 #[test]

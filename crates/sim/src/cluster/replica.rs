@@ -1,4 +1,4 @@
-//! One process of one service: a core over the shared store, and a relay. What is in it is gone when it dies.
+//! One process of one service: a core over the shared store, and a relay. All of it is lost in a crash.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,9 +14,9 @@ use super::topic::{SimPublisher, Topic};
 pub(super) struct Replica {
     /// Its service's number.
     pub service: usize,
-    /// Counts its lives.
+    /// Counts its starts.
     pub life: u64,
-    /// What lives now; none while it is down.
+    /// The running process; none while it is down.
     pub process: Option<Process>,
     /// It does nothing until then (SIGSTOP).
     pub frozen_until_ms: i64,
@@ -24,7 +24,7 @@ pub(super) struct Replica {
     pub wake_ms: i64,
 }
 
-/// A process that lives.
+/// A running process.
 pub(super) struct Process {
     pub core: Core,
     pub crashed: Arc<AtomicBool>,
@@ -34,7 +34,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Gives the core what it asks for, and one turn. None if the process died in it.
+    /// Delivers what the core wants, and takes one turn. None if the process died in it.
     pub fn turn(&mut self, topic: &Topic, now: Timestamp) -> Option<Turn> {
         for (partition, after, limit) in self.core.wants() {
             let deliveries: Vec<Delivery> = topic.fetch(partition.number, after, limit);
@@ -46,7 +46,7 @@ impl Process {
         (!self.crashed.swap(false, Ordering::SeqCst)).then_some(turn)
     }
 
-    /// Passes on what its service has committed, if it is the one to do so. What the network holds back comes later.
+    /// Relays what its service has committed, if it has the lease. The batches that timed out are returned: they arrive later.
     pub fn relay(&mut self) -> (bool, Vec<Vec<(ports::Stamp, ports::Record)>>) {
         let sent = matches!(self.relay.turn(&mut self.outbox, &mut self.publisher), Ok(pabal_core::Relayed::Sent(_)));
         (sent, std::mem::take(&mut self.publisher.late))

@@ -1,12 +1,12 @@
-//! A cluster at rest: what a person does then, and what is read once more from the beginning.
+//! A cluster at rest: what an operator does then, and what a new consumer reads from the beginning.
 
 use std::collections::BTreeMap;
 
 use in_memory::SharedMemory;
 use pabal_core::{Core, CoreOptions, Input, Limits};
-use ports::{LogQuery, Partition, Query, Reader, Store, StoredRow};
+use ports::{LogQuery, Partition, Query, Reader, Store, StoreError, StoredRow};
 
-use super::{Cluster, LEASE_MS, Read};
+use super::{Cluster, LEASE_MS};
 
 impl Cluster {
     /// The earliest timer of all services.
@@ -15,7 +15,7 @@ impl Cluster {
         timers.min()
     }
 
-    /// What handlers gave up is tried again: a person would do so once the cause is mended.
+    /// Dead letters are redriven: an operator would do so once the cause is mended.
     pub(super) fn redrive(&mut self) {
         let now = self.now();
         for number in 0..self.replicas.len() {
@@ -30,7 +30,7 @@ impl Cluster {
         }
     }
 
-    /// Committed events that the topic does not have, and records of the topic that nobody has committed, by id.
+    /// Committed events that the topic does not have, and records of the topic that were never committed, by id.
     pub fn lost_or_invented(&self) -> Vec<String> {
         let mut differ: BTreeMap<String, i64> = BTreeMap::new();
         for record in self.topic.once() {
@@ -50,10 +50,11 @@ impl Cluster {
         self.topic.len()
     }
 
-    /// A view, read by a newcomer with a store of its own from the beginning of the topic.
-    pub(super) fn read_anew(&self, view: &str) -> Read<Vec<StoredRow>> {
-        let of = |model: &ports::Model| model.tables.iter().find(|table| table.name == view).map(|table| table.id);
-        let Some((model, table)) = self.services.iter().find_map(|alone| Some((alone.model.clone(), of(&alone.model)?))) else {
+    /// A view, built by a new consumer with a store of its own from the beginning of the topic.
+    pub(super) fn read_anew(&self, view: &str) -> Result<Vec<StoredRow>, StoreError> {
+        let table = |model: &ports::Model| model.tables.iter().find(|table| table.name == view).map(|table| table.id);
+        let Some((model, table)) = self.services.iter().find_map(|service| Some((service.model.clone(), table(&service.model)?)))
+        else {
             return Ok(Vec::new());
         };
         let store = SharedMemory::new(&model, LEASE_MS);

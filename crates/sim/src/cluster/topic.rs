@@ -1,12 +1,13 @@
-//! A topic with partitions, as a Kafka-like broker keeps it: it outlives every process, and a publisher may not hear of what
-//! it has taken in, or hear of it before it has.
+//! A topic with partitions, as a Kafka-like broker keeps it: it outlives every process, and acknowledgements may be lost, or
+//! batches arrive after they have timed out.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ports::{BrokerError, Delivery, Publisher, Record, Stamp};
 
-use crate::chance::{Chance, Faults};
+use crate::chance::Chance;
+use crate::faults::Faults;
 
 type Stamped = (Stamp, Record);
 
@@ -33,9 +34,9 @@ impl Topic {
                 .key
                 .bytes()
                 .fold(14_695_981_039_346_656_037_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(1_099_511_628_211));
-            let place = usize::try_from(hash % partitions.len() as u64).unwrap_or(0);
-            let seq = partitions[place].len() as u64 + 1;
-            partitions[place].push(Delivery { record: Record { seq, ..record.clone() }, stamp: Some(stamp.clone()) });
+            let index = usize::try_from(hash % partitions.len() as u64).unwrap_or(0);
+            let seq = partitions[index].len() as u64 + 1;
+            partitions[index].push(Delivery { record: Record { seq, ..record.clone() }, stamp: Some(stamp.clone()) });
         }
     }
 
@@ -63,12 +64,12 @@ impl Topic {
     }
 }
 
-/// One process's way to the topic.
+/// The publisher of one process.
 pub(super) struct SimPublisher {
     topic: Topic,
     chance: Chance,
     faults: Faults,
-    /// Given to the network, and not arrived yet: nobody knows when it will.
+    /// Batches that timed out and will arrive later.
     pub late: Vec<Vec<Stamped>>,
 }
 
@@ -80,17 +81,17 @@ impl SimPublisher {
 
 impl Publisher for SimPublisher {
     fn publish(&mut self, _: &str, records: &[Stamped]) -> Result<(), BrokerError> {
-        if self.chance.strikes("published in part", self.faults.publish_cut) {
+        if self.chance.strikes("batch published in part", self.faults.publish_cut) {
             let part = usize::try_from(self.chance.below(records.len() as u64)).unwrap_or(0);
             self.topic.append(&records[..part]);
             return Err(BrokerError("the connection broke".into()));
         }
-        if self.chance.strikes("published late", self.faults.publish_late) {
+        if self.chance.strikes("batch published late", self.faults.publish_late) {
             self.late.push(records.to_vec());
             return Err(BrokerError("no answer in time".into()));
         }
         self.topic.append(records);
-        if self.chance.strikes("published unheard", self.faults.publish_unheard) {
+        if self.chance.strikes("acknowledgement lost", self.faults.publish_unacknowledged) {
             return Err(BrokerError("no answer".into()));
         }
         Ok(())

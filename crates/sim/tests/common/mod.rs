@@ -1,4 +1,4 @@
-//! A world with the rcs system, a witness beside it, and clients who send all kinds of messages.
+//! A world with the rcs system, a witness service beside it, and clients that send all kinds of messages.
 
 #![allow(clippy::unwrap_used, dead_code)] // a test may say what it expects; not each uses everything
 
@@ -15,9 +15,9 @@ use rcs::draft::Draft;
 use rcs::message::Command;
 use sim::{Cluster, ClusterOptions, Faults, Installation, Sabotage, World, WorldOptions};
 
-/// Messages of one run whose senders name them.
+/// Messages of one run whose clients give the key.
 pub const NAMED: u64 = 20;
-/// Messages of one run whose senders leave it to us.
+/// Messages of one run whose key is made for them.
 pub const UNNAMED: u64 = 6;
 /// When the reserved ones are to be sent.
 pub const RESERVED: &str = "2026-11-20T13:00:00+09:00";
@@ -37,15 +37,15 @@ pub fn world_with(seed: u64, faults: Faults, sabotage: Option<Sabotage>) -> Worl
 
 /// The same of another system.
 pub fn world_of(system: System, seed: u64, faults: Faults, sabotage: Option<Sabotage>) -> World {
-    be_quiet_about_breakdowns();
+    silence_wanted_panics();
     let mut world = World::new(WorldOptions {
         seed,
         faults,
-        system: system.service(witness::service()),
+        systems: vec![system.service(witness::service())],
         start: "2026-11-20T03:00:00Z".parse().unwrap(),
         zone: TimeZone::fixed(Offset::constant(9)),
     });
-    witness::break_down(&world.chance, faults.handler_breaks);
+    witness::panic_at_times(world.chance(), faults.handler_panics);
     if let Some(sabotage) = sabotage {
         world.sabotage(sabotage);
     }
@@ -56,7 +56,7 @@ pub fn world_of(system: System, seed: u64, faults: Faults, sabotage: Option<Sabo
 
 /// A cluster of that seed, to its end: one to three processes of each service, one to five partitions.
 pub fn cluster(seed: u64, faults: Faults) -> Cluster {
-    be_quiet_about_breakdowns();
+    silence_wanted_panics();
     let mut cluster = Cluster::new(ClusterOptions {
         seed,
         faults,
@@ -66,7 +66,7 @@ pub fn cluster(seed: u64, faults: Faults) -> Cluster {
         start: "2026-11-20T03:00:00Z".parse().unwrap(),
         zone: TimeZone::fixed(Offset::constant(9)),
     });
-    witness::break_down(cluster.chance(), faults.handler_breaks);
+    witness::panic_at_times(cluster.chance(), faults.handler_panics);
     send_all(&mut cluster);
     cluster.run(60_000, DAYS_MS);
     cluster
@@ -105,7 +105,7 @@ fn send(world: &mut dyn Installation, n: u64) {
         let later = at + world.chance().below(40_000);
         world.send(later, &format!("cancel-{n}"), MESSAGE, Some(&key), Arc::new(Command::Cancel), true);
         if world.chance().below(2) == 0 {
-            // Somebody else, at the same moment, perhaps at another door.
+            // A second client, at the same moment, perhaps at another replica.
             world.send(later, &format!("also-cancel-{n}"), MESSAGE, Some(&key), Arc::new(Command::Cancel), true);
         }
     }
@@ -126,13 +126,13 @@ fn draft(key: Option<&str>, number: &str) -> Draft {
     }
 }
 
-/// Breakdowns are wanted here; thousands of their messages are not.
-fn be_quiet_about_breakdowns() {
+/// The panics of handlers are wanted here; thousands of their messages are not.
+fn silence_wanted_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let loud = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let wanted = info.payload_as_str().is_some_and(|message| message.contains("a handler breaks down"));
+            let wanted = info.payload_as_str().is_some_and(|message| message.contains("handler panics"));
             if !wanted {
                 loud(info);
             }

@@ -1,4 +1,4 @@
-//! Rules of the business that are wrong on purpose: the machine around them is right, and somebody must notice all the same.
+//! Business rules that are wrong on purpose: the checks must fail, though the machine around them is right.
 
 use std::any::TypeId;
 use std::sync::Arc;

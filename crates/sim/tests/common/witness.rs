@@ -1,7 +1,7 @@
-//! A service that only watches: it notes each event it sees, in order, and breaks down at times.
+//! A service that only watches: it records each event, in order, and its handlers panic at times.
 //!
-//! What it has noted must be the log, event for event: once each, in the order of each key. It stands beside the system
-//! under test and touches no line of it.
+//! What it has recorded must be the log, event for event: once each, in the order of each key. It changes nothing of the
+//! system under test.
 
 use std::cell::RefCell;
 
@@ -16,19 +16,18 @@ use serde::{Deserialize, Serialize};
 use sim::Chance;
 
 thread_local! {
-    /// When handlers break down; the world's chance, so that a seed says it all.
+    /// When handlers panic; it is the installation's chance, so that the seed decides.
     static CHANCE: RefCell<Option<(Chance, u32)>> = const { RefCell::new(None) };
 }
 
-/// From now on handlers on this thread break down with that chance, per thousand.
-pub fn break_down(chance: &Chance, per_mille: u32) {
+/// From now on handlers on this thread panic with that chance, per thousand.
+pub fn panic_at_times(chance: &Chance, per_mille: u32) {
     CHANCE.with(|cell| *cell.borrow_mut() = Some((chance.clone(), per_mille)));
 }
 
-fn perhaps_break_down() {
-    let breaks =
-        CHANCE.with(|cell| cell.borrow().as_ref().is_some_and(|(chance, rate)| chance.strikes("a handler breaks down", *rate)));
-    assert!(!breaks, "a handler breaks down");
+fn perhaps_panic() {
+    let breaks = CHANCE.with(|cell| cell.borrow().as_ref().is_some_and(|(chance, rate)| chance.strikes("handler panics", *rate)));
+    assert!(!breaks, "handler panics");
 }
 
 /// The witness.
@@ -57,7 +56,7 @@ pub const KNOWN: [&str; 6] = ["SendSuccess", "Canceled", "ValidateSucceed", "Val
 
 macro_rules! known {
     ($($name:ident),*) => { $(
-        /// Nothing of it matters but that it happened.
+        /// Only that it happened matters.
         #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
         pub struct $name {}
         impl Event for $name {
@@ -84,32 +83,32 @@ impl Row for Seens {
 }
 
 fn note<E: Event>(row: &mut Seens, _: &E, seen: &EventMetadata) {
-    perhaps_break_down();
+    perhaps_panic();
     row.ids.push(seen.id.clone());
 }
 
-/// What a policy heard of a key.
+/// What a policy saw of a key.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
     /// Ids of events, in the order in which they came.
     pub ids: Vec<String>,
 }
 
-/// What may be asked of it.
+/// Its command.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Hear {
     id: String,
 }
 
 kernel::events! {
-    /// What happens to it.
+    /// Its event.
     pub enum HeardEvent {
         /// One more.
         WasHeard { private },
     }
 }
 
-/// One more event was heard.
+/// One more event was seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WasHeard {
     id: String,
@@ -123,7 +122,7 @@ impl Aggregate for Heard {
     type Rejection = Never;
 
     fn decide(_: Option<&Self>, command: &Hear, _: &Context<'_>) -> Result<Decision<Self>, Never> {
-        perhaps_break_down();
+        perhaps_panic();
         Ok(Decision::event(WasHeard { id: command.id.clone() }))
     }
 
