@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use kernel::context::Opaque;
 use kernel::event::Cause;
 use kernel::service::EffectHandlerDef;
-use kernel::{EffectCall, Reaction, Timestamp};
+use kernel::{Reaction, Timestamp};
 use pabal_core::{Action, CommandRequest, Core, CoreOptions, EffectJob, Input, Limits, QueuedCommand};
 use ports::{Model, Store, TableId};
 
@@ -160,7 +160,7 @@ impl Feeder {
     }
 
     fn call(&self, job: &EffectJob) -> Reaction<Vec<u8>> {
-        let call = EffectCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+        let call = job.call();
         let effect_handler = self.effect_handlers.get(&job.port);
         effect_handler.and_then(|effect_handler| effect_handler.call(&job.payload, &call).ok()).unwrap_or(Reaction::Unreachable)
     }

@@ -7,7 +7,7 @@ use ports::{Channel, Clock, Ids};
 
 /// A channel keeps the promise that its `repeat` makes. The effect must be one that the channel's handler answers.
 pub async fn a_channel_keeps_its_promise(channel: &dyn Channel, effect: &[u8]) {
-    let call = |id: &'static str, attempt, asking| channel.call(effect, EffectCall { id, attempt, asking });
+    let call = |id: &'static str, attempt, asking| channel.call(effect, EffectCall { id, attempt, asking, version: 1 });
     match channel.repeat() {
         RetrySafety::Idempotent => {
             let first = call("one", 1, false).await;

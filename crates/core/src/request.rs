@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use kernel::Reaction;
 use kernel::context::Opaque;
 use kernel::event::Cause;
 use kernel::rejection::Rejected;
+use kernel::{EffectCall, Reaction};
 use serde::{Deserialize, Serialize};
 
 use ports::model::TableId;
@@ -231,10 +231,19 @@ pub struct EffectJob {
     pub id: String,
     /// The port.
     pub port: String,
+    /// The effect's schema version.
+    pub version: u16,
     /// The effect as JSON.
     pub payload: Arc<[u8]>,
     /// Counts from 1.
     pub attempt: u32,
     /// Only the question is allowed.
     pub asking: bool,
+}
+
+impl EffectJob {
+    /// The call as an effect handler or a channel gets it.
+    pub fn call(&self) -> EffectCall<'_> {
+        EffectCall { id: &self.id, attempt: self.attempt, asking: self.asking, version: self.version }
+    }
 }

@@ -30,7 +30,7 @@ impl Entity {
     pub fn of_row(thing: &Thing, row: &StoredRow, id: u64) -> Result<Self, Problem> {
         match &thing.shown {
             Shown::State(face) => {
-                let state = thing.model.table_of(thing.table).decode(row.schema, &row.data)?;
+                let state = thing.model.table_of(thing.table).read(row)?;
                 Self::of_state(thing, face.as_ref(), &state, (id, row.version))
             }
             Shown::Row(_) => {
@@ -93,7 +93,7 @@ impl Entity {
 pub(crate) fn members(thing: &Thing, row: &StoredRow, id: u64) -> Result<Map<String, Value>, Problem> {
     match &thing.shown {
         Shown::State(face) => {
-            let state = thing.model.table_of(thing.table).decode(row.schema, &row.data)?;
+            let state = thing.model.table_of(thing.table).read(row)?;
             object(face.show(&state, id)?)
         }
         Shown::Row(def) => {

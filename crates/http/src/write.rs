@@ -98,7 +98,7 @@ pub(crate) async fn act(call: &Call<'_>, body: Body, id: u64, action: usize, met
     // A repetition must get the first answer, also where that has ended what the state allowed: the aggregate judges then.
     if idempotency.is_none() {
         let table = call.thing.model.table_of(call.thing.table);
-        if !action.def.allowed(&table.decode(row.schema, &row.data)?) {
+        if !action.def.allowed(&table.read(&row)?) {
             let detail = format!("`{name}` is not allowed in the present state");
             return Err(Problem::of(problem_types::NOT_ALLOWED_NOW, detail));
         }

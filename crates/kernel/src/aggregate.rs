@@ -22,6 +22,8 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
     const NAME: &'static str;
     /// Schema version of the state as written.
     const VERSION: u16 = 1;
+    /// Schema version of the commands as timers keep them.
+    const COMMAND_VERSION: u16 = 1;
     /// Requests to change it.
     type Command: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static;
     /// An enum of its events, declared with [`events!`](crate::events!).
@@ -51,6 +53,12 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
 
     /// Reads a state of any released version.
     fn read(version: u16, json: &[u8]) -> Result<Self, CodecError> {
+        let _ = version;
+        from_json(json)
+    }
+
+    /// Reads a timer's command of any released version.
+    fn read_command(version: u16, json: &[u8]) -> Result<Self::Command, CodecError> {
         let _ = version;
         from_json(json)
     }

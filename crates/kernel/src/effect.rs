@@ -7,16 +7,26 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::event::{CodecError, from_json};
+
 /// The effects of one aggregate. They go through one port, whose adapter is chosen where the binary is wired.
 pub trait Effect: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static {
     /// The name of the port, e.g. `handset`.
     const PORT: &'static str;
-    /// What the far side says.
+    /// Schema version of the effects as written. An effect may wait for days, and is then read by a newer program.
+    const VERSION: u16 = 1;
+    /// What the external system answers.
     type Reply: Serialize + DeserializeOwned + JsonSchema + Clone + Debug + Send + Sync + 'static;
 
     /// Effects of one lane share a rate (`ports.<port>.lanes.<lane>`); none means no limit.
     fn lane(&self) -> Option<String> {
         None
+    }
+
+    /// Reads an effect of any released version.
+    fn read(version: u16, json: &[u8]) -> Result<Self, CodecError> {
+        let _ = version;
+        from_json(json)
     }
 }
 
@@ -62,6 +72,8 @@ pub struct EffectCall<'a> {
     pub attempt: u32,
     /// True where only the question is allowed what became of the id.
     pub asking: bool,
+    /// Schema version of the effect as it was written, for [`Effect::read`].
+    pub version: u16,
 }
 
 /// What came of one call.

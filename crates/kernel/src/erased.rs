@@ -71,6 +71,8 @@ pub struct EmittedEffect {
     pub port: &'static str,
     /// The lane whose rate it shares.
     pub lane: Option<String>,
+    /// Its schema version.
+    pub version: u16,
     /// The effect as JSON.
     pub payload: Vec<u8>,
 }
@@ -96,14 +98,16 @@ pub trait AnyAggregate: Send + Sync {
     fn decode_state(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError>;
     /// Writes a state.
     fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, CodecError>;
+    /// Schema version of its commands.
+    fn command_version(&self) -> u16;
     /// Reads a stored command.
-    fn decode_command(&self, json: &[u8]) -> Result<Opaque, CodecError>;
+    fn decode_command(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError>;
     /// Writes a command.
     fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, CodecError>;
     /// Decides and applies.
     fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &Context<'_>) -> Result<ErasedDecision, DecisionError>;
-    /// The command that tells how an effect ended.
-    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError>;
+    /// The command that tells how an effect of this schema version ended.
+    fn answered(&self, version: u16, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError>;
     /// Its commands, for the board.
     fn commands(&self) -> Vec<Variant>;
     /// Its events, for the board and the documents.
@@ -137,8 +141,11 @@ impl<A: Aggregate> AnyAggregate for Erased<A> {
     fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, CodecError> {
         encode::<A>(state)
     }
-    fn decode_command(&self, json: &[u8]) -> Result<Opaque, CodecError> {
-        Ok(Arc::new(from_json::<A::Command>(json)?))
+    fn command_version(&self) -> u16 {
+        A::COMMAND_VERSION
+    }
+    fn decode_command(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError> {
+        Ok(Arc::new(A::read_command(version, json)?))
     }
     fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, CodecError> {
         encode::<A::Command>(command)
@@ -150,14 +157,14 @@ impl<A: Aggregate> AnyAggregate for Erased<A> {
         let decision = A::decide(now, command, at).map_err(|refusal| DecisionError::Rejected(refusal.rejected()))?;
         erase(now, decision).map_err(|error| DecisionError::Fault(error.0))
     }
-    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError> {
+    fn answered(&self, version: u16, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError> {
         let outcome = match outcome {
             Outcome::Reply(reply) => Outcome::Reply(from_json(&reply)?),
             Outcome::Unreachable => Outcome::Unreachable,
             Outcome::Unknown => Outcome::Unknown,
             Outcome::Withdrawn => Outcome::Withdrawn,
         };
-        Ok(A::answered(from_json(effect)?, outcome).map(|command| Arc::new(command) as Opaque))
+        Ok(A::answered(A::Effect::read(version, effect)?, outcome).map(|command| Arc::new(command) as Opaque))
     }
     fn commands(&self) -> Vec<Variant> {
         variants::<A::Command>()
@@ -185,10 +192,10 @@ fn erase<A: Aggregate>(now: Option<&A>, decision: Decision<A>) -> Result<ErasedD
     let changed = !decision.events.is_empty();
     let published = decision.events.iter().filter(|event| !event.declared().private);
     let events = published.map(emit::<A>).collect::<Result<Vec<_>, _>>()?;
-    let effects = decision
-        .effects
-        .iter()
-        .map(|effect| Ok(EmittedEffect { port: A::Effect::PORT, lane: effect.lane(), payload: to_json(effect)? }));
+    let effects = decision.effects.iter().map(|effect| {
+        let (port, version) = (A::Effect::PORT, A::Effect::VERSION);
+        Ok(EmittedEffect { port, lane: effect.lane(), version, payload: to_json(effect)? })
+    });
     let effects = effects.collect::<Result<Vec<_>, CodecError>>()?;
     let state = decision.events.iter().fold(now.cloned(), A::evolve);
     let timers = decision.timers.into_iter().map(erase_timer::<A>).collect();

@@ -261,7 +261,7 @@ impl Service {
 
     /// The far side of a port that comes with the service: a pure function, so that demos and simulations can rely on it.
     pub fn effect_handler<E: Effect>(mut self, repeat: RetrySafety, call: fn(&E, &EffectCall<'_>) -> Reaction<E::Reply>) -> Self {
-        let erased = move |effect: &[u8], far: &EffectCall<'_>| erase_reaction(call(&from_json::<E>(effect)?, far));
+        let erased = move |effect: &[u8], far: &EffectCall<'_>| erase_reaction(call(&E::read(far.version, effect)?, far));
         self.effect_handlers.push(EffectHandlerDef { port: E::PORT, repeat, call: Arc::new(erased) });
         self
     }

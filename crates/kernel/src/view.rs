@@ -21,6 +21,12 @@ pub trait Row: Default + Clone + Serialize + DeserializeOwned + JsonSchema + Sen
     const VERSION: u16 = 1;
     /// The id under which it is listed; a row without one is kept, but not listed yet.
     fn id(&self) -> Option<u64>;
+
+    /// Reads a row of any released version.
+    fn read(version: u16, json: &[u8]) -> Result<Self, CodecError> {
+        let _ = version;
+        from_json(json)
+    }
 }
 
 type Apply<R> = Box<dyn Fn(&mut R, u16, &[u8], &EventMetadata) -> Result<(), CodecError> + Send + Sync>;
@@ -140,8 +146,8 @@ impl<R: Row> AnyRow for Rows<R> {
     fn version(&self) -> u16 {
         R::VERSION
     }
-    fn decode(&self, _: u16, json: &[u8]) -> Result<Opaque, CodecError> {
-        Ok(Arc::new(from_json::<R>(json)?))
+    fn decode(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError> {
+        Ok(Arc::new(R::read(version, json)?))
     }
     fn encode(&self, row: &Opaque) -> Result<Vec<u8>, CodecError> {
         to_json(typed::<R>(row)?)

@@ -11,6 +11,8 @@ use kernel::policy::{PolicyDef, StartFrom};
 use kernel::service::{AggregateDef, System};
 use kernel::view::ViewDef;
 
+use crate::store::StoredRow;
+
 /// A table's number within its system; stable only as long as the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableId(pub usize);
@@ -252,7 +254,23 @@ impl Table {
         }
     }
 
-    /// Reads a stored row.
+    /// Schema version of the commands that timers keep; 1 for a table without commands.
+    pub fn command_version(&self) -> u16 {
+        match &self.rows {
+            RowKind::Aggregate(def) => def.of.command_version(),
+            RowKind::View(_) | RowKind::EnrichmentCache => 1,
+        }
+    }
+
+    /// Reads a stored row; an error names the table, the key and what is wrong, e.g. the field that an older row lacks.
+    pub fn read(&self, row: &StoredRow) -> Result<Opaque, CodecError> {
+        self.decode(row.schema, &row.data).map_err(|CodecError(cause)| {
+            let (table, key, version) = (&self.sql_name, &row.key, row.schema);
+            CodecError(format!("{table}, row `{key}`, schema version {version}: {cause}"))
+        })
+    }
+
+    /// Reads a row of this schema version.
     pub fn decode(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError> {
         match &self.rows {
             RowKind::Aggregate(def) => def.of.decode_state(version, json),

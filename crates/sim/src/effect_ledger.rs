@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use kernel::service::EffectHandlerDef;
-use kernel::{DelayedReply, EffectCall, Reaction};
+use kernel::{DelayedReply, Reaction};
 use pabal_core::EffectJob;
 use ports::Model;
 
@@ -58,7 +58,7 @@ impl EffectLedger {
             return Reaction::UnknownId;
         }
         let Some(def) = self.defs.get(&job.port) else { return Reaction::Unreachable };
-        let call = EffectCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+        let call = job.call();
         let reaction = def.call(&job.payload, &call).unwrap_or(Reaction::Unreachable);
         if job.asking {
             self.chance.note("queried, answered");

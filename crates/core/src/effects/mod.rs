@@ -162,6 +162,7 @@ impl Effects {
                 number: open.row.number,
                 id: open.row.id.clone(),
                 port: open.row.port.clone(),
+                version: open.row.version,
                 payload: open.row.payload.as_slice().into(),
                 attempt: open.attempt,
                 asking: open.asking,

@@ -44,13 +44,15 @@ fn tell_later(unit: &mut UnitOfWork<'_>, row: &EffectRow, reply: &DelayedReply<V
     }
     let Some(command) = command_for(unit, row, outcome) else { return Ok(()) };
     let after_ms = i64::try_from(reply.after.as_millis()).unwrap_or(i64::MAX);
-    if let Ok(command) = encode_command(unit.model().table_of(row.table), &command) {
+    let table = unit.model().table_of(row.table);
+    let version = table.command_version();
+    if let Ok(command) = encode_command(table, &command) {
         unit.batch.timers.push(TimerWrite::Set(TimerRow {
             table: row.table,
             key: row.key.clone(),
             name: format!("far/{}/{place}", row.number),
             due_ms: unit.now_ms().saturating_add(after_ms),
-            version: 1,
+            version,
             command,
             cause: row.cause.clone(),
         }));
@@ -60,7 +62,7 @@ fn tell_later(unit: &mut UnitOfWork<'_>, row: &EffectRow, reply: &DelayedReply<V
 
 fn command_for(unit: &UnitOfWork<'_>, row: &EffectRow, outcome: Outcome<Vec<u8>>) -> Option<Opaque> {
     let RowKind::Aggregate(def) = &unit.model().table_of(row.table).rows else { return None };
-    let answered = guarded(def.of.name(), || def.of.answered(&row.payload, outcome)).map_err(CodecError).flatten();
+    let answered = guarded(def.of.name(), || def.of.answered(row.version, &row.payload, outcome)).map_err(CodecError).flatten();
     answered.unwrap_or_else(|error| {
         tracing::error!(effect = row.id, %error, "an answer cannot be read");
         None

@@ -20,7 +20,7 @@ pub fn handle(unit: &mut UnitOfWork<'_>, timer: &TimerRow) -> Result<(), Interru
     let (key, name) = (timer.key.clone(), timer.name.clone());
     unit.batch.timers.push(TimerWrite::Clear { table: timer.table, key, name, fires_ms: Some(timer.due_ms) });
     let RowKind::Aggregate(def) = &unit.model().table_of(timer.table).rows else { return Ok(()) };
-    match def.of.decode_command(&timer.command) {
+    match def.of.decode_command(timer.version, &timer.command) {
         Ok(command) => {
             let step = Step { table: timer.table, key: &timer.key, give_id: None, command: &command, cause: &timer.cause };
             if let Err(undecided) = unit.decide(&step)? {

@@ -96,7 +96,7 @@ impl RowCache {
             Some(row) => {
                 let def = self.model.table_of(table);
                 let read = || {
-                    let state = def.decode(row.schema, &row.data)?;
+                    let state = def.read(&row)?;
                     let listed = row.id.map(|_| def.index(&state).into());
                     Ok(Slot { id: row.id, version: row.version, state: Some(state), listed, json: None })
                 };

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::time::Duration;
 
+use kernel::Reaction;
 use kernel::service::EffectHandlerDef;
-use kernel::{EffectCall, Reaction};
 use pabal_core::{EffectJob, Input};
 use ports::Channel;
 use tokio::runtime::Handle;
@@ -61,7 +61,7 @@ impl Effects {
 
     fn handle(&self, job: &EffectJob) -> Reaction<Vec<u8>> {
         let Some(handler) = self.handlers.get(&job.port) else { return Reaction::Unreachable };
-        let call = EffectCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+        let call = job.call();
         match catch_unwind(AssertUnwindSafe(|| handler.call(&job.payload, &call))) {
             Ok(Ok(reaction)) => reaction,
             Ok(Err(error)) => {
@@ -77,7 +77,7 @@ impl Effects {
 fn spawn(runtime: &Handle, channel: Arc<dyn Channel>, inbox: SyncSender<Message>, job: EffectJob) {
     let (number, attempt) = (job.number, job.attempt);
     let calling = runtime.spawn(async move {
-        let call = EffectCall { id: &job.id, attempt: job.attempt, asking: job.asking };
+        let call = job.call();
         channel.call(&job.payload, call).await
     });
     runtime.spawn(async move {

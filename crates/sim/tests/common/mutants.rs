@@ -75,14 +75,17 @@ impl AnyAggregate for Mutant {
     fn encode_state(&self, state: &Opaque) -> Result<Vec<u8>, CodecError> {
         self.inner.encode_state(state)
     }
-    fn decode_command(&self, json: &[u8]) -> Result<Opaque, CodecError> {
-        self.inner.decode_command(json)
+    fn command_version(&self) -> u16 {
+        self.inner.command_version()
+    }
+    fn decode_command(&self, version: u16, json: &[u8]) -> Result<Opaque, CodecError> {
+        self.inner.decode_command(version, json)
     }
     fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, CodecError> {
         self.inner.encode_command(command)
     }
-    fn answered(&self, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError> {
-        self.inner.answered(effect, outcome)
+    fn answered(&self, version: u16, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError> {
+        self.inner.answered(version, effect, outcome)
     }
     fn commands(&self) -> Vec<Variant> {
         self.inner.commands()

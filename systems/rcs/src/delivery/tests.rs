@@ -54,7 +54,7 @@ impl Play {
     fn run(mut self) -> (Self, Vec<Command>) {
         let effect = self.effects.remove(0);
         let hear = |word| Delivery::answered(effect.clone(), Outcome::Reply(word)).unwrap();
-        let call = |asking| simulator(&effect, &EffectCall { id: "call", attempt: 1, asking });
+        let call = |asking| simulator(&effect, &EffectCall { id: "call", attempt: 1, asking, version: 1 });
         match call(false) {
             Reaction::Reply { now, later } => (self.then(hear(now)), later.into_iter().map(|word| hear(word.reply)).collect()),
             Reaction::TimedOut => {
@@ -163,7 +163,8 @@ fn number_06_sends_its_receipt_late() {
         HandsetCall::Submit(submit) => (**submit).clone(),
         HandsetCall::Recall(_) => panic!("nothing to recall"),
     }));
-    let Reaction::Reply { later, .. } = simulator(&call, &EffectCall { id: "call", attempt: 1, asking: false }) else {
+    let Reaction::Reply { later, .. } = simulator(&call, &EffectCall { id: "call", attempt: 1, asking: false, version: 1 })
+    else {
         panic!("no answer")
     };
     assert_eq!(later[0].after.as_secs(), 10);
@@ -209,7 +210,7 @@ fn number_10_is_read_and_a_cancel_after_that_is_refused_without_asking() {
 #[test]
 fn number_11_times_out_is_asked_again_by_the_same_id_and_is_never_sent_twice() {
     let play = Play::of(letter("01000000011"));
-    let call = |asking| simulator(&play.effects[0], &EffectCall { id: "call", attempt: 1, asking });
+    let call = |asking| simulator(&play.effects[0], &EffectCall { id: "call", attempt: 1, asking, version: 1 });
     assert_eq!(call(false), Reaction::TimedOut);
     let play = play.played_out();
     assert_eq!(play.names(), ["Queued", "Submitted", "SendSucceed"]);
