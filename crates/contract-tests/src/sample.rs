@@ -2,7 +2,7 @@
 
 use kernel::aggregate::Decision;
 use kernel::rejection::Never;
-use kernel::{Aggregate, Context, Domain, IndexValue, New, NoEffect, Row, Service, System, resource, view};
+use kernel::{Aggregate, Context, Domain, IndexValue, New, NoEffect, NoSettings, Row, Service, System, resource, view};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +145,7 @@ impl Aggregate for Parcel {
     type Event = Happens;
     type Effect = NoEffect;
     type Rejection = Never;
+    type Settings = NoSettings;
 
     fn decide(_: Option<&Self>, command: &Command, _: &Context<'_>) -> Result<Decision<Self>, Never> {
         let Command::Take(owner) = command;
@@ -168,8 +169,6 @@ impl kernel::Effect for Errand {
 
 /// Its far side, with that promise.
 pub fn effect_handlers(repeat: kernel::RetrySafety) -> Vec<kernel::service::EffectHandlerDef> {
-    let answer = |_: &Errand, _: &kernel::EffectCall<'_>| kernel::Reaction::reply("done".to_owned());
-    kernel::Service::new("runner", 0, kernel::Domain::Supporting, "Runs errands.")
-        .effect_handler::<Errand>(repeat, answer)
-        .effect_handlers
+    let answer = |_: &Errand, _: &kernel::EffectCall<'_>, _: &NoSettings| kernel::Reaction::reply("done".to_owned());
+    kernel::Service::new("runner", 0, kernel::Domain::Supporting, "Runs errands.").effect_handler(repeat, answer).effect_handlers
 }

@@ -15,8 +15,8 @@ use driver::{Engine, EngineOptions};
 use http_api::{HttpOptions, router};
 use in_memory::{Counting, MemoryStore};
 use kernel::{
-    Aggregate, Context, Decision, Domain, Effect, EffectCall, New, Outcome, Reaction, Rejected, Rejection, RetrySafety, Service,
-    System, resource,
+    Aggregate, Context, Decision, Domain, Effect, EffectCall, New, NoSettings, Outcome, Reaction, Rejected, Rejection,
+    RetrySafety, Service, System, resource,
 };
 use ports::{Channel, Model};
 use schemars::JsonSchema;
@@ -77,6 +77,7 @@ impl Aggregate for Errand {
     type Event = ErrandEvent;
     type Effect = Call;
     type Rejection = Never;
+    type Settings = NoSettings;
 
     fn decide(now: Option<&Self>, command: &Command, _: &Context<'_>) -> Result<Decision<Self>, Never> {
         Ok(match command {

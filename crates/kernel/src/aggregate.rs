@@ -12,6 +12,7 @@ use crate::effect::{Effect, Outcome};
 use crate::event::{CodecError, from_json};
 use crate::events::Events;
 use crate::rejection::Rejection;
+use crate::settings::Settings;
 
 /// A consistency boundary, keyed by its business key.
 ///
@@ -32,9 +33,15 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
     type Effect: Effect;
     /// Its rules' ways of saying no.
     type Rejection: Rejection;
+    /// The system's settings, where its rules read them; [`crate::NoSettings`] for most.
+    type Settings: Settings;
 
     /// What follows from a command. `now` is `None` as long as nothing of that key exists.
-    fn decide(now: Option<&Self>, command: &Self::Command, at: &Context<'_>) -> Result<Decision<Self>, Self::Rejection>;
+    fn decide(
+        now: Option<&Self>,
+        command: &Self::Command,
+        context: &Context<'_, Self::Settings>,
+    ) -> Result<Decision<Self>, Self::Rejection>;
 
     /// The state after an event. `None` removes the row.
     fn evolve(now: Option<Self>, event: &Self::Event) -> Option<Self>;

@@ -1,7 +1,6 @@
 //! What a decision may know beside its command and its state: the time, its id, other rows of the same service, answers.
 
 use std::any::{Any, TypeId};
-use std::borrow::Cow;
 use std::fmt::Debug;
 use std::sync::Arc;
 
@@ -12,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::aggregate::Aggregate;
+use crate::settings::{NoSettings, Settings};
 
 /// A question to something outside that changes nothing there, answered before the decision (a directory, a price list).
 pub trait Question: Serialize + JsonSchema + Debug + Send + Sync + 'static {
@@ -21,8 +21,8 @@ pub trait Question: Serialize + JsonSchema + Debug + Send + Sync + 'static {
     type Answer: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
 }
 
-/// The circumstances of one decision.
-pub struct Context<'a> {
+/// The circumstances of one decision; `S` are the system's settings, where the aggregate reads them.
+pub struct Context<'a, S = NoSettings> {
     /// The instant of the decision.
     pub now: Timestamp,
     /// The zone in which bare dates and hours of the day are meant (default `Asia/Seoul`).
@@ -33,13 +33,28 @@ pub struct Context<'a> {
     pub key: &'a str,
     /// Who asks.
     pub actor: &'a str,
+    /// The system's settings.
+    pub settings: &'a S,
     knows: &'a dyn Lookup,
 }
 
 impl<'a> Context<'a> {
     /// Circumstances over what is known.
     pub fn new(now: Timestamp, zone: &'a TimeZone, id: u64, key: &'a str, actor: &'a str, knows: &'a dyn Lookup) -> Self {
-        Self { now, zone, id, key, actor, knows }
+        Self { now, zone, id, key, actor, settings: &NoSettings {}, knows }
+    }
+
+    /// The settings that are in force, if they are of this type.
+    pub(crate) fn configured<S: Settings>(&self) -> Option<&'a S> {
+        self.knows.settings().and_then(|settings| settings.downcast_ref())
+    }
+}
+
+impl<S> Context<'_, S> {
+    /// The same with these settings.
+    pub(crate) fn with_settings<'b, T>(&'b self, settings: &'b T) -> Context<'b, T> {
+        let Self { now, zone, id, key, actor, settings: _, knows } = *self;
+        Context { now, zone, id, key, actor, settings, knows }
     }
 
     /// Another aggregate of the same service, as it stands in this transaction.
@@ -55,14 +70,6 @@ impl<'a> Context<'a> {
         let identity = serde_json::to_string(question).ok()?;
         let answer = self.knows.answer(Q::PORT, identity)?;
         answer.downcast_ref::<Q::Answer>().cloned()
-    }
-
-    /// The system's settings.
-    pub fn settings<S: Default + Clone + Send + Sync + 'static>(&self) -> Cow<'_, S> {
-        match self.knows.settings().and_then(|settings| settings.downcast_ref::<S>()) {
-            Some(settings) => Cow::Borrowed(settings),
-            None => Cow::Owned(S::default()),
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use crate::event::{CodecError, from_json};
 use crate::events::{EventDef, Events};
 use crate::rejection::{Rejected, Rejection};
 use crate::schema::{Variant, variants};
+use crate::settings::SettingsType;
 
 /// A command of a policy without its type.
 #[derive(Clone)]
@@ -105,7 +106,7 @@ pub trait AnyAggregate: Send + Sync {
     /// Writes a command.
     fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, CodecError>;
     /// Decides and applies.
-    fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &Context<'_>) -> Result<ErasedDecision, DecisionError>;
+    fn decide(&self, now: Option<&Opaque>, command: &Opaque, context: &Context<'_>) -> Result<ErasedDecision, DecisionError>;
     /// The command that tells how an effect of this schema version ended.
     fn answered(&self, version: u16, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError>;
     /// Its commands, for the board.
@@ -114,6 +115,8 @@ pub trait AnyAggregate: Send + Sync {
     fn events(&self) -> Vec<Variant>;
     /// The port of its effects, empty if none.
     fn port(&self) -> &'static str;
+    /// The settings that its rules read.
+    fn settings(&self) -> SettingsType;
 }
 
 /// The bridge from a typed aggregate.
@@ -150,11 +153,21 @@ impl<A: Aggregate> AnyAggregate for Erased<A> {
     fn encode_command(&self, command: &Opaque) -> Result<Vec<u8>, CodecError> {
         encode::<A::Command>(command)
     }
-    fn decide(&self, now: Option<&Opaque>, command: &Opaque, at: &Context<'_>) -> Result<ErasedDecision, DecisionError> {
+    fn decide(&self, now: Option<&Opaque>, command: &Opaque, context: &Context<'_>) -> Result<ErasedDecision, DecisionError> {
         let fault = || DecisionError::Fault(format!("a value for {} is of another type", A::NAME));
         let now = now.map(|state| state.downcast_ref::<A>().ok_or_else(fault)).transpose()?;
         let command = command.downcast_ref::<A::Command>().ok_or_else(fault)?;
-        let decision = A::decide(now, command, at).map_err(|refusal| DecisionError::Rejected(refusal.rejected()))?;
+        let unset;
+        let settings = match context.configured::<A::Settings>() {
+            Some(settings) => settings,
+            None if self.settings().is_none() => {
+                unset = A::Settings::default();
+                &unset
+            }
+            None => return Err(DecisionError::Fault(format!("{} reads settings that its system does not declare", A::NAME))),
+        };
+        let decided = A::decide(now, command, &context.with_settings(settings));
+        let decision = decided.map_err(|rejection| DecisionError::Rejected(rejection.rejected()))?;
         erase(now, decision).map_err(|error| DecisionError::Fault(error.0))
     }
     fn answered(&self, version: u16, effect: &[u8], outcome: Outcome<Vec<u8>>) -> Result<Option<Opaque>, CodecError> {
@@ -175,6 +188,9 @@ impl<A: Aggregate> AnyAggregate for Erased<A> {
     }
     fn port(&self) -> &'static str {
         A::Effect::PORT
+    }
+    fn settings(&self) -> SettingsType {
+        SettingsType::new::<A::Settings>()
     }
 }
 

@@ -19,6 +19,7 @@ pub struct Given<A: Aggregate> {
     key: String,
     actor: String,
     zone: TimeZone,
+    settings: A::Settings,
     known: Facts,
 }
 
@@ -32,6 +33,7 @@ pub fn given<A: Aggregate>(past: impl IntoIterator<Item = A::Event>) -> Given<A>
         key: "key".to_owned(),
         actor: "anonymous".to_owned(),
         zone: TimeZone::UTC,
+        settings: A::Settings::default(),
         known: Facts::default(),
     }
 }
@@ -78,8 +80,8 @@ impl<A: Aggregate> Given<A> {
     }
 
     /// Settings other than the defaults.
-    pub fn settings<S: Send + Sync + 'static>(mut self, settings: S) -> Self {
-        self.known.settings = Some(Arc::new(settings));
+    pub fn settings(mut self, settings: A::Settings) -> Self {
+        self.settings = settings;
         self
     }
 
@@ -87,7 +89,7 @@ impl<A: Aggregate> Given<A> {
     #[allow(clippy::needless_pass_by_value)] // a test hands its command over and is done with it
     pub fn when(self, command: A::Command) -> Then<A> {
         let at = Context::new(self.now, &self.zone, self.id, &self.key, &self.actor, &self.known);
-        let result = A::decide(self.state.as_ref(), &command, &at);
+        let result = A::decide(self.state.as_ref(), &command, &at.with_settings(&self.settings));
         let after = match &result {
             Ok(decision) => decision.events.iter().fold(self.state.clone(), A::evolve),
             Err(_) => self.state.clone(),
@@ -101,7 +103,6 @@ impl<A: Aggregate> Given<A> {
 struct Facts {
     rows: HashMap<(TypeId, String), Opaque>,
     answers: HashMap<(&'static str, String), Opaque>,
-    settings: Option<Opaque>,
 }
 
 impl Lookup for Facts {
@@ -112,7 +113,7 @@ impl Lookup for Facts {
         self.answers.get(&(port, question)).cloned()
     }
     fn settings(&self) -> Option<&Opaque> {
-        self.settings.as_ref()
+        None
     }
 }
 

@@ -14,6 +14,7 @@ pub mod rejection;
 pub mod resource;
 pub mod schema;
 pub mod service;
+pub mod settings;
 pub mod view;
 
 pub use aggregate::{Aggregate, Decision};
@@ -27,6 +28,7 @@ pub use policy::CommandFor;
 pub use rejection::{FieldError, Kind, Rejected, Rejection};
 pub use resource::{New, resource};
 pub use service::{Domain, Service, System};
+pub use settings::{NoSettings, Settings};
 pub use view::{Row, view};
 
 /// An instant in UTC; the only time the business knows, and always handed to it.

@@ -17,6 +17,7 @@ use crate::external::{External, ExternalDef};
 use crate::policy::{Commands, Policy, PolicyDef, Whenever};
 use crate::resource::{AnyFace, Resource, ResourceDef, faceless};
 use crate::schema;
+use crate::settings::{Settings, SettingsType};
 use crate::view::{Row, View, ViewDef};
 
 /// How much a domain matters to the company (DDD): it tells where to spend care, and what may be down.
@@ -70,6 +71,8 @@ pub struct Seed {
 /// How the settings of a system are read.
 #[derive(Clone)]
 pub struct SettingsDef {
+    /// Their type, as aggregates and effect handlers name it.
+    pub of: SettingsType,
     /// JSON Schema of the settings.
     pub schema: Value,
     /// What is in force, as JSON.
@@ -101,14 +104,13 @@ impl System {
         self
     }
 
-    /// Declares the settings, with their defaults in force. They reach decisions by [`crate::Context::settings`].
-    pub fn settings<S>(mut self) -> Self
-    where
-        S: Default + Clone + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static,
-    {
+    /// Declares the settings, with their defaults in force. They reach decisions in [`crate::Context::settings`],
+    /// and effect handlers as an argument.
+    pub fn settings<S: Settings>(mut self) -> Self {
         let value = serde_json::to_value(S::default()).unwrap_or_default();
         self.settings = Some(Arc::new(S::default()));
-        self.settings_def = Some(SettingsDef { schema: schema::inline::<S>().to_value(), value, read: read_settings::<S> });
+        let (of, schema) = (SettingsType::new::<S>(), schema::inline::<S>().to_value());
+        self.settings_def = Some(SettingsDef { of, schema, value, read: read_settings::<S> });
         self
     }
 
@@ -164,10 +166,7 @@ impl System {
     }
 }
 
-fn read_settings<S>(value: Value) -> Result<(Opaque, Value), CodecError>
-where
-    S: Serialize + DeserializeOwned + Send + Sync + 'static,
-{
+fn read_settings<S: Settings>(value: Value) -> Result<(Opaque, Value), CodecError> {
     let settings: S = serde_json::from_value(value).map_err(|error| CodecError(error.to_string()))?;
     let value = serde_json::to_value(&settings).map_err(|error| CodecError(error.to_string()))?;
     Ok((Arc::new(settings) as Arc<dyn Any + Send + Sync>, value))
@@ -259,10 +258,23 @@ impl Service {
         self
     }
 
-    /// The far side of a port that comes with the service: a pure function, so that demos and simulations can rely on it.
-    pub fn effect_handler<E: Effect>(mut self, repeat: RetrySafety, call: fn(&E, &EffectCall<'_>) -> Reaction<E::Reply>) -> Self {
-        let erased = move |effect: &[u8], far: &EffectCall<'_>| erase_reaction(call(&E::read(far.version, effect)?, far));
-        self.effect_handlers.push(EffectHandlerDef { port: E::PORT, repeat, call: Arc::new(erased) });
+    /// The handler of a port that comes with the service: a pure function, so that demos and simulations can rely on it. Its
+    /// settings are the system's; [`crate::NoSettings`] for most.
+    pub fn effect_handler<E: Effect, S: Settings>(
+        mut self,
+        repeat: RetrySafety,
+        handler: fn(&E, &EffectCall<'_>, &S) -> Reaction<E::Reply>,
+    ) -> Self {
+        let erased = move |effect: &[u8], call: &EffectCall<'_>, settings: Option<&Opaque>| {
+            let effect = E::read(call.version, effect)?;
+            let settings = settings.and_then(|settings| settings.downcast_ref::<S>());
+            erase_reaction(match settings {
+                Some(settings) => handler(&effect, call, settings),
+                None => handler(&effect, call, &S::default()),
+            })
+        };
+        let of = SettingsType::new::<S>();
+        self.effect_handlers.push(EffectHandlerDef { port: E::PORT, repeat, of, settings: None, handler: Arc::new(erased) });
         self
     }
 
@@ -283,22 +295,30 @@ impl Service {
     }
 }
 
-type EffectHandler = dyn Fn(&[u8], &EffectCall<'_>) -> Result<Reaction<Vec<u8>>, CodecError> + Send + Sync;
+type EffectHandler = dyn Fn(&[u8], &EffectCall<'_>, Option<&Opaque>) -> Result<Reaction<Vec<u8>>, CodecError> + Send + Sync;
 
-/// A far side without its type.
+/// An effect handler without its types.
 #[derive(Clone)]
 pub struct EffectHandlerDef {
     /// The port it stands behind.
     pub port: &'static str,
     /// What may be done about an unknown outcome.
     pub repeat: RetrySafety,
-    call: Arc<EffectHandler>,
+    /// The settings that it reads.
+    pub of: SettingsType,
+    settings: Option<Opaque>,
+    handler: Arc<EffectHandler>,
 }
 
 impl EffectHandlerDef {
+    /// The same with these settings in force.
+    pub fn configured(self, settings: Option<Opaque>) -> Self {
+        Self { settings, ..self }
+    }
+
     /// Calls it.
     pub fn call(&self, effect: &[u8], call: &EffectCall<'_>) -> Result<Reaction<Vec<u8>>, CodecError> {
-        (self.call)(effect, call)
+        (self.handler)(effect, call, self.settings.as_ref())
     }
 }
 

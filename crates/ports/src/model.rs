@@ -112,8 +112,10 @@ impl Model {
         Self::numbered(system).map(Arc::new)
     }
 
-    #[allow(clippy::needless_pass_by_value)] // a system is handed over to what runs it
-    fn numbered(system: System) -> Result<Self, DeclarationError> {
+    fn numbered(mut system: System) -> Result<Self, DeclarationError> {
+        for handler in system.services.iter_mut().flat_map(|service| &mut service.effect_handlers) {
+            *handler = handler.clone().configured(system.settings.clone());
+        }
         let mut model = Self {
             tables: Vec::new(),
             subscriptions: Vec::new(),

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
-use kernel::{Aggregate, CommandFor, Context, Decision, Domain, Event, NoEffect, Rejected, Rejection, Service, System, resource};
+use kernel::{
+    Aggregate, CommandFor, Context, Decision, Domain, Event, NoEffect, NoSettings, Rejected, Rejection, Service, System, resource,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -102,9 +104,10 @@ impl Aggregate for Points {
     type Event = Happening;
     type Effect = NoEffect;
     type Rejection = No;
+    type Settings = NoSettings;
 
-    fn decide(now: Option<&Self>, command: &Command, at: &Context<'_>) -> Result<Decision<Self>, No> {
-        let (user_contact, balance) = (at.key.to_owned(), now.map_or(0, |points| points.balance));
+    fn decide(now: Option<&Self>, command: &Command, context: &Context<'_>) -> Result<Decision<Self>, No> {
+        let (user_contact, balance) = (context.key.to_owned(), now.map_or(0, |points| points.balance));
         match *command {
             Command::Earn => Ok(Decision::event(PointsEarned { user_contact, points: 1 })),
             Command::Spend(points) if points > balance => Err(No::NotEnough(balance)),

@@ -3,21 +3,21 @@
 use kernel::resource;
 use kernel::resource::Resource;
 
+use crate::bodies::{
+    BrandBody, ChatbotBody, ConsentBody, DeliveryBody, MessageBody, OptOutBody, ValidationBody, brand, chatbot, consent,
+    delivery, message, opt_out, validation,
+};
 use crate::delivery::Delivery;
 use crate::draft::Draft;
 use crate::message::{self, Message};
-use crate::shown::{
-    ShownBrand, ShownChatbot, ShownConsent, ShownDelivery, ShownMessage, ShownOptOut, ShownValidation, brand, chatbot, consent,
-    delivery, message, opt_out, validation,
-};
 use crate::validation::brand::{Brand, BrandCommand, BrandDraft};
 use crate::validation::chatbot::{Chatbot, ChatbotCommand, ChatbotDraft};
 use crate::validation::consent::{Consent, ConsentCommand, ConsentDraft};
 use crate::validation::opt_out::{OptOut, OptOutCommand, OptOutDraft};
-use crate::validation::{self, Objection, Validation};
+use crate::validation::{self, RejectRequest, Validation};
 
 /// Messages on their sender's side.
-pub fn messages() -> Resource<Message, ShownMessage> {
+pub fn messages() -> Resource<Message, MessageBody> {
     resource("messages", "Messages as their senders handed them in.", message)
         .create("Accept a message.", Draft::send)
         .replace("Put a message back as it is; what is under way is not changed.", Draft::replace)
@@ -26,7 +26,7 @@ pub fn messages() -> Resource<Message, ShownMessage> {
 }
 
 /// Validations; operators decide about those that are held.
-pub fn validators() -> Resource<Validation, ShownValidation> {
+pub fn validators() -> Resource<Validation, ValidationBody> {
     resource("validators", "What validation says about each message.", validation)
         .action(
             "release",
@@ -37,20 +37,20 @@ pub fn validators() -> Resource<Validation, ShownValidation> {
         .action(
             "refuse",
             "Refuse a held message.",
-            |objection: Objection| Ok(validation::Command::Refuse(objection)),
+            |request: RejectRequest| Ok(validation::Command::Refuse(request)),
             Validation::is_held,
         )
         .search_key("messageId", |it: &Validation| (&it.letter.message_id).into())
 }
 
 /// Deliveries; only policies change them.
-pub fn devices() -> Resource<Delivery, ShownDelivery> {
+pub fn devices() -> Resource<Delivery, DeliveryBody> {
     resource("devices", "Each message as it was delivered.", delivery)
         .search_key("messageId", |it: &Delivery| (&it.letter.message_id).into())
 }
 
 /// The register of brands.
-pub fn brands() -> Resource<Brand, ShownBrand> {
+pub fn brands() -> Resource<Brand, BrandBody> {
     resource("brands", "The brands in whose name chatbots speak.", brand)
         .create("Register a brand.", BrandDraft::register)
         .replace("Change a brand.", BrandDraft::change)
@@ -59,7 +59,7 @@ pub fn brands() -> Resource<Brand, ShownBrand> {
 }
 
 /// The register of chatbots.
-pub fn chatbots() -> Resource<Chatbot, ShownChatbot> {
+pub fn chatbots() -> Resource<Chatbot, ChatbotBody> {
     resource("chatbots", "The sender numbers under which brands speak.", chatbot)
         .create("Register a chatbot.", ChatbotDraft::register)
         .replace("Change a chatbot.", ChatbotDraft::change)
@@ -68,7 +68,7 @@ pub fn chatbots() -> Resource<Chatbot, ShownChatbot> {
 }
 
 /// Consents to advertising.
-pub fn consents() -> Resource<Consent, ShownConsent> {
+pub fn consents() -> Resource<Consent, ConsentBody> {
     resource("consents", "Who consented to advertising, with every change.", consent)
         .create("Note a consent.", ConsentDraft::note)
         .replace("Note a changed consent.", ConsentDraft::renote)
@@ -77,7 +77,7 @@ pub fn consents() -> Resource<Consent, ShownConsent> {
 }
 
 /// Opt-outs from advertising.
-pub fn opt_outs() -> Resource<OptOut, ShownOptOut> {
+pub fn opt_outs() -> Resource<OptOut, OptOutBody> {
     resource("optOuts", "Who wants no advertising any more, with every change.", opt_out)
         .create("Note an opt-out.", OptOutDraft::note)
         .replace("Note a changed opt-out.", OptOutDraft::renote)

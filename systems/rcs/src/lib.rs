@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod api;
+pub mod bodies;
 pub mod delivery;
 pub mod draft;
 pub mod events;
@@ -10,14 +11,13 @@ pub mod policies;
 mod seeds;
 pub mod send_time;
 pub mod settings;
-pub mod shown;
 pub mod validation;
 pub mod views;
 pub mod wire;
 
 use kernel::{Domain, RetrySafety, Service, System};
 
-use delivery::handset::{HandsetCall, simulator};
+use delivery::handset::simulator;
 use settings::RcsSettings;
 use validation::directory::{self, CarrierOf};
 
@@ -57,7 +57,7 @@ fn validator() -> Service {
 fn device() -> Service {
     Service::new("device", 8084, Domain::Core, "Brings messages to handsets through the carriers.")
         .resource(api::devices())
-        .effect_handler::<HandsetCall>(RetrySafety::Queryable, simulator)
+        .effect_handler(RetrySafety::Queryable, simulator)
         .whenever(policies::deliver)
         .whenever(policies::take_back)
 }

@@ -1,7 +1,7 @@
 //! A message on its sender's side: accepted once, and canceled unless it is known to be too late.
 
 use kernel::aggregate::Aggregate;
-use kernel::{Context, Decision, NoEffect, Rejected, Rejection};
+use kernel::{Context, Decision, NoEffect, NoSettings, Rejected, Rejection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -66,7 +66,7 @@ kernel::events! {
 
 /// Why a message says no.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum MessageRefusal {
+pub enum MessageRejection {
     /// Another message has this `messageId`.
     MessageIdTaken,
     /// What is under way is not changed.
@@ -82,20 +82,21 @@ impl Aggregate for Message {
     type Command = Command;
     type Event = MessageEvent;
     type Effect = NoEffect;
-    type Rejection = MessageRefusal;
+    type Rejection = MessageRejection;
+    type Settings = NoSettings;
 
-    fn decide(now: Option<&Self>, command: &Command, at: &Context<'_>) -> Result<Decision<Self>, MessageRefusal> {
+    fn decide(now: Option<&Self>, command: &Command, context: &Context<'_>) -> Result<Decision<Self>, MessageRejection> {
         match (command, now) {
-            (Command::Send(draft), None) => Ok(Decision::event(SendSuccess { letter: draft.letter(at.id, at.key) })),
+            (Command::Send(draft), None) => Ok(Decision::event(SendSuccess { letter: draft.letter(context.id, context.key) })),
             (Command::Send(draft), Some(message)) if message.is(draft) => Ok(Decision::nothing()),
-            (Command::Send(_), Some(_)) => Err(MessageRefusal::MessageIdTaken),
+            (Command::Send(_), Some(_)) => Err(MessageRejection::MessageIdTaken),
             (Command::Replace(draft), Some(message)) if message.is(draft) => Ok(Decision::nothing()),
-            (Command::Replace(_), Some(_)) => Err(MessageRefusal::UnderWay),
+            (Command::Replace(_), Some(_)) => Err(MessageRejection::UnderWay),
             (Command::Cancel, Some(message)) => message.cancel(),
             (Command::HearRecallRefused { reason }, Some(message)) => Ok(message.return_to_what_it_was(reason)),
             (Command::HearRead, Some(message)) => Ok(message.note_reading()),
             (Command::HearRecallRefused { .. } | Command::HearRead, None) => Ok(Decision::nothing()),
-            (Command::Replace(_) | Command::Cancel, None) => Err(MessageRefusal::Unknown),
+            (Command::Replace(_) | Command::Cancel, None) => Err(MessageRejection::Unknown),
         }
     }
 
@@ -119,11 +120,11 @@ impl Message {
         draft.letter(self.letter.id, &self.letter.message_id) == self.letter
     }
 
-    fn cancel(&self) -> Result<Decision<Self>, MessageRefusal> {
+    fn cancel(&self) -> Result<Decision<Self>, MessageRejection> {
         match (self.status, &self.too_late) {
             (Status::Canceled, _) => Ok(Decision::nothing()),
-            (Status::Accepted, Some(reason)) => Err(MessageRefusal::TooLate(reason.clone())),
-            (Status::Accepted, None) if self.read => Err(MessageRefusal::TooLate("already read".to_owned())),
+            (Status::Accepted, Some(reason)) => Err(MessageRejection::TooLate(reason.clone())),
+            (Status::Accepted, None) if self.read => Err(MessageRejection::TooLate("already read".to_owned())),
             (Status::Accepted, None) => {
                 Ok(Decision::event(Canceled { id: self.letter.id, message_id: self.letter.message_id.clone() }))
             }
@@ -146,7 +147,7 @@ impl Message {
     }
 }
 
-impl Rejection for MessageRefusal {
+impl Rejection for MessageRejection {
     fn rejected(&self) -> Rejected {
         match self {
             Self::MessageIdTaken => Rejected::conflict("message-id-taken", "another message has this messageId"),
@@ -215,21 +216,21 @@ mod tests {
     #[test]
     fn the_same_id_with_other_content_is_a_conflict() {
         let other = Draft { description: Some("other".into()), ..draft() };
-        given::<Message>([accepted()]).when(send(other)).rejected(&MessageRefusal::MessageIdTaken);
+        given::<Message>([accepted()]).when(send(other)).rejected(&MessageRejection::MessageIdTaken);
     }
 
     #[test]
     fn putting_a_message_back_unchanged_is_nothing_and_changing_it_is_a_conflict() {
         given::<Message>([accepted()]).when(Command::Replace(Box::new(draft()))).nothing();
         let other = Command::Replace(Box::new(Draft { mno: None, ..draft() }));
-        given::<Message>([accepted()]).when(other).rejected(&MessageRefusal::UnderWay);
+        given::<Message>([accepted()]).when(other).rejected(&MessageRejection::UnderWay);
     }
 
     #[test]
     fn canceling_twice_is_canceling_once() {
         given::<Message>([accepted()]).when(Command::Cancel).then([canceled()]);
         given::<Message>([accepted(), canceled()]).when(Command::Cancel).nothing();
-        given::<Message>([]).when(Command::Cancel).rejected(&MessageRefusal::Unknown);
+        given::<Message>([]).when(Command::Cancel).rejected(&MessageRejection::Unknown);
     }
 
     #[test]
@@ -239,7 +240,7 @@ mod tests {
         assert_eq!(then.after.unwrap().status, Status::Accepted);
         let past = [accepted(), canceled(), failed()];
         given::<Message>(past.clone()).when(hear).nothing();
-        given::<Message>(past).when(Command::Cancel).rejected(&MessageRefusal::TooLate("already read".into()));
+        given::<Message>(past).when(Command::Cancel).rejected(&MessageRejection::TooLate("already read".into()));
     }
 
     #[test]
@@ -247,7 +248,7 @@ mod tests {
         let noted = MessageEvent::from(ReadNoted { id: 1, message_id: "msg-1".into() });
         given::<Message>([accepted()]).when(Command::HearRead).then([noted.clone()]);
         given::<Message>([accepted(), noted.clone()]).when(Command::HearRead).nothing();
-        let refusal = MessageRefusal::TooLate("already read".into());
+        let refusal = MessageRejection::TooLate("already read".into());
         given::<Message>([accepted(), noted]).when(Command::Cancel).rejected(&refusal);
         assert_eq!(refusal.rejected().kind, kernel::Kind::Conflict);
     }

@@ -6,6 +6,8 @@ use kernel::context::Context;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
+use crate::settings::RcsSettings;
+
 /// The instant of a text: RFC 3339, or a bare date-time or date in `zone`; a date alone is its midnight.
 /// `None` where it says no time.
 pub fn instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
@@ -16,8 +18,8 @@ pub fn instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
 
 /// The instant a message waits for: `None` when it is to be sent now, because no time was said, or one that is past,
 /// or (by a foreign service) none that can be read.
-pub fn still_to_come(text: Option<&str>, at: &Context<'_>) -> Option<Timestamp> {
-    text.and_then(|text| instant(text, at.zone)).filter(|due| *due > at.now)
+pub fn still_to_come(text: Option<&str>, context: &Context<'_, RcsSettings>) -> Option<Timestamp> {
+    text.and_then(|text| instant(text, context.zone)).filter(|due| *due > context.now)
 }
 
 #[cfg(test)]

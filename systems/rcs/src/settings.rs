@@ -81,10 +81,3 @@ impl Default for SimulatorDelays {
         Self { receipt_ms: 0, off_ms: 30_000, late_ms: 10_000, read_ms: 0 }
     }
 }
-
-impl SimulatorDelays {
-    /// Whether nothing was set, so that it need not be written down with every call.
-    pub fn is_default(&self) -> bool {
-        *self == Self::default()
-    }
-}

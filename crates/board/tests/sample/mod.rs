@@ -3,8 +3,8 @@
 use kernel::rejection::Never;
 use kernel::view::Happened;
 use kernel::{
-    Aggregate, CommandFor, Context, Decision, Domain, Effect, EffectCall, Event, EventMetadata, New, NoEffect, Question,
-    Reaction, RetrySafety, Row, Service, System, resource, view,
+    Aggregate, CommandFor, Context, Decision, Domain, Effect, EffectCall, Event, EventMetadata, New, NoEffect, NoSettings,
+    Question, Reaction, RetrySafety, Row, Service, System, resource, view,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,7 @@ macro_rules! thing {
             type Event = $event;
             type Effect = $effect;
             type Rejection = Never;
+            type Settings = NoSettings;
             fn decide(_: Option<&Self>, _: &$command, _: &Context<'_>) -> Result<Decision<Self>, Never> {
                 Ok(Decision::nothing())
             }
@@ -151,7 +152,9 @@ pub fn bakery() -> System {
                 .aggregate::<Loaf>()
                 .whenever(bake)
                 .whenever(restock.from_now())
-                .effect_handler::<Oven>(RetrySafety::Idempotent, |_, _: &EffectCall<'_>| Reaction::reply("hot".to_owned()))
+                .effect_handler(RetrySafety::Idempotent, |_: &Oven, _: &EffectCall<'_>, _: &NoSettings| {
+                    Reaction::reply("hot".to_owned())
+                })
                 .answers(|_: &PriceOfFlour| Some(1)),
         )
         .service(

@@ -4,8 +4,8 @@
 
 use kernel::rejection::{Rejected, Rejection};
 use kernel::{
-    Aggregate, CommandFor, Context, Decision, Domain, Effect, EffectCall, Event, EventMetadata, IndexValue, NoEffect, Outcome,
-    Question, Reaction, RetrySafety, Row, Service, System, Timestamp, event::CodecError, event::from_json, view,
+    Aggregate, CommandFor, Context, Decision, Domain, Effect, EffectCall, Event, EventMetadata, IndexValue, NoEffect, NoSettings,
+    Outcome, Question, Reaction, RetrySafety, Row, Service, System, Timestamp, event::CodecError, event::from_json, view,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,9 +47,15 @@ pub fn office() -> System {
                 .aggregate::<Errand>()
                 .aggregate::<QueryErrand>()
                 .aggregate::<OnceErrand>()
-                .effect_handler::<Call>(RetrySafety::Idempotent, |call, far| effect_handler(call.number, &call.text, far))
-                .effect_handler::<QueryCall>(RetrySafety::Queryable, |call, far| effect_handler(call.number, &call.text, far))
-                .effect_handler::<OnceCall>(RetrySafety::Never, |call, far| effect_handler(call.number, &call.text, far)),
+                .effect_handler::<Call, NoSettings>(RetrySafety::Idempotent, |call, far, _| {
+                    effect_handler(call.number, &call.text, far)
+                })
+                .effect_handler::<QueryCall, NoSettings>(RetrySafety::Queryable, |call, far, _| {
+                    effect_handler(call.number, &call.text, far)
+                })
+                .effect_handler::<OnceCall, NoSettings>(RetrySafety::Never, |call, far, _| {
+                    effect_handler(call.number, &call.text, far)
+                }),
         )
         .service(
             Service::new("listeners", 8005, Domain::General, "Listens.")
@@ -186,25 +192,26 @@ impl Aggregate for Note {
     type Event = NoteEvent;
     type Effect = NoEffect;
     type Rejection = No;
+    type Settings = NoSettings;
 
-    fn decide(now: Option<&Self>, command: &Do, at: &Context<'_>) -> Result<Decision<Self>, No> {
-        let written = |text: String| Decision::event(Written { text, number: at.id });
+    fn decide(now: Option<&Self>, command: &Do, context: &Context<'_>) -> Result<Decision<Self>, No> {
+        let written = |text: String| Decision::event(Written { text, number: context.id });
         Ok(match command {
             Do::Write(text) if now.is_some_and(|note| note.text == *text) => Decision::nothing(),
             Do::Write(text) => written(text.clone()),
             Do::Hide(text) => Decision::event(Hidden { text: text.clone() }),
-            Do::Quote(key) => written(at.find::<Self>(key).map_or("nothing".into(), |note| format!("\"{}\"", note.text))),
+            Do::Quote(key) => written(context.find::<Self>(key).map_or("nothing".into(), |note| format!("\"{}\"", note.text))),
             Do::Count => {
                 let mut found = 0;
-                while at.find::<Self>(&format!("n-{found}")).is_some() {
+                while context.find::<Self>(&format!("n-{found}")).is_some() {
                     found += 1;
                 }
                 written(format!("{found} notes"))
             }
-            Do::Spy => written(at.find::<Copied>("secret").map_or(String::new(), |copied| copied.texts.join(","))),
-            Do::Ask(city) => written(at.ask(&Weather { city: city.clone() }).unwrap_or("no answer".into())),
+            Do::Spy => written(context.find::<Copied>("secret").map_or(String::new(), |copied| copied.texts.join(","))),
+            Do::Ask(city) => written(context.ask(&Weather { city: city.clone() }).unwrap_or("no answer".into())),
             Do::AskForEver => {
-                let known = (0..1_000).take_while(|place| at.ask(&Weather { city: format!("city {place}") }).is_some());
+                let known = (0..1_000).take_while(|place| context.ask(&Weather { city: format!("city {place}") }).is_some());
                 written(format!("{} cities", known.count()))
             }
             Do::Later(name, due_ms, text) => {
@@ -216,7 +223,7 @@ impl Aggregate for Note {
             Do::Remove => Decision::event(Removed {}),
             Do::Refuse => return Err(No),
             Do::Panic => panic!("as it was told"),
-            Do::Unwritable(value) => written("half".into()).timer("never", at.now, Do::Unwritable(value.clone())),
+            Do::Unwritable(value) => written("half".into()).timer("never", context.now, Do::Unwritable(value.clone())),
         })
     }
 
@@ -272,8 +279,9 @@ impl Aggregate for Copied {
     type Event = CopyEvent;
     type Effect = NoEffect;
     type Rejection = No;
+    type Settings = NoSettings;
 
-    fn decide(_: Option<&Self>, command: &CopyDo, at: &Context<'_>) -> Result<Decision<Self>, No> {
+    fn decide(_: Option<&Self>, command: &CopyDo, context: &Context<'_>) -> Result<Decision<Self>, No> {
         let text = match command {
             CopyDo::Take(text) => text.clone(),
             CopyDo::Stamp => "stamped".into(),
@@ -281,7 +289,7 @@ impl Aggregate for Copied {
         if text.contains("refuse") {
             return Err(No);
         }
-        assert!(!text.starts_with("gated") || at.find::<Self>("gate").is_some(), "the gate is closed");
+        assert!(!text.starts_with("gated") || context.find::<Self>("gate").is_some(), "the gate is closed");
         let finished = text == "finish";
         let taken = Decision::event(Taken { text });
         Ok(if finished { taken.and(CopyEvent::Finished(Finished {})) } else { taken })
@@ -410,6 +418,7 @@ macro_rules! errand {
             type Event = ErrandEvent;
             type Effect = $call;
             type Rejection = No;
+            type Settings = NoSettings;
 
             fn decide(now: Option<&Self>, command: &Go, _: &Context<'_>) -> Result<Decision<Self>, No> {
                 let went = now.map_or(0, |errand| errand.went);
@@ -506,6 +515,7 @@ impl Aggregate for Heard {
     type Event = HeardEvent;
     type Effect = NoEffect;
     type Rejection = No;
+    type Settings = NoSettings;
 
     fn decide(_: Option<&Self>, Hear::This(text): &Hear, _: &Context<'_>) -> Result<Decision<Self>, No> {
         Ok(Decision::event(WasHeard { text: text.clone() }))

@@ -13,8 +13,8 @@ use http_api::{HttpOptions, router};
 use http_body_util::BodyExt;
 use in_memory::{Counting, ManualClock, MemoryStore};
 use kernel::{
-    Aggregate, Context, Decision, Domain, EventMetadata, IndexValue, Kind, New, NoEffect, Rejected, Rejection, Row, Service,
-    System, resource, view,
+    Aggregate, Context, Decision, Domain, EventMetadata, IndexValue, Kind, New, NoEffect, NoSettings, Rejected, Rejection, Row,
+    Service, System, resource, view,
 };
 use pabal_core::Limits;
 use ports::{Clock, Model, Reader};
@@ -75,6 +75,7 @@ impl Aggregate for Note {
     type Event = NoteEvent;
     type Effect = NoEffect;
     type Rejection = AlreadyClosed;
+    type Settings = NoSettings;
 
     fn decide(now: Option<&Self>, command: &NoteCommand, at: &Context<'_>) -> Result<Decision<Self>, AlreadyClosed> {
         match (command, now) {

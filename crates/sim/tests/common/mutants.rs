@@ -7,8 +7,9 @@ use kernel::context::{Context, Opaque};
 use kernel::erased::{AnyAggregate, DecisionError, ErasedDecision};
 use kernel::event::CodecError;
 use kernel::schema::Variant;
+use kernel::settings::SettingsType;
 use kernel::{Outcome, System};
-use rcs::delivery::handset::Word;
+use rcs::delivery::handset::CarrierReply;
 use rcs::delivery::{Command, Delivery, RecallState, Status};
 
 /// A way in which a delivery may judge wrongly.
@@ -38,7 +39,7 @@ struct Mutant {
 impl Mutant {
     /// The state that the rule wrongly takes for the present one; none, where nothing is to happen.
     fn believed(&self, now: &Delivery, command: &Command) -> Option<Delivery> {
-        let receipt = matches!(command, Command::Hear { word: Word::Delivered | Word::Read, .. });
+        let receipt = matches!(command, Command::Hear { reply: CarrierReply::Delivered | CarrierReply::Read, .. });
         match self.how {
             Misjudged::ReceiptTwice if receipt && now.status == Status::Delivered => {
                 Some(Delivery { status: Status::Submitted, ..now.clone() })
@@ -95,5 +96,8 @@ impl AnyAggregate for Mutant {
     }
     fn port(&self) -> &'static str {
         self.inner.port()
+    }
+    fn settings(&self) -> SettingsType {
+        self.inner.settings()
     }
 }

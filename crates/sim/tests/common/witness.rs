@@ -10,7 +10,7 @@ use kernel::context::Context;
 use kernel::event::CodecError;
 use kernel::policy::Whenever;
 use kernel::rejection::Never;
-use kernel::{CommandFor, Decision, Domain, Event, EventMetadata, NoEffect, Row, Service, view};
+use kernel::{CommandFor, Decision, Domain, Event, EventMetadata, NoEffect, NoSettings, Row, Service, view};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sim::Chance;
@@ -120,6 +120,7 @@ impl Aggregate for Heard {
     type Event = HeardEvent;
     type Effect = NoEffect;
     type Rejection = Never;
+    type Settings = NoSettings;
 
     fn decide(_: Option<&Self>, command: &Hear, _: &Context<'_>) -> Result<Decision<Self>, Never> {
         perhaps_panic();

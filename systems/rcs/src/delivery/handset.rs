@@ -12,7 +12,7 @@ use telecom::{Carrier, MessageType};
 
 use crate::events::Channel;
 use crate::letter::Button;
-use crate::settings::SimulatorDelays;
+use crate::settings::{RcsSettings, SimulatorDelays};
 
 /// What is asked of a carrier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -49,13 +49,10 @@ pub struct Submit {
     /// Buttons under the text.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub buttons: Vec<Button>,
-    /// The how-manieth submission this is, from 1; repetitions of one call do not count.
+    /// The attempt number, from 1; repetitions of one call do not count.
     pub attempt: u32,
     /// It is worth nothing after this.
     pub valid_until: Timestamp,
-    /// For the simulator only.
-    #[serde(default, skip_serializing_if = "SimulatorDelays::is_default")]
-    pub simulated: SimulatorDelays,
 }
 
 /// A message that is to be taken back.
@@ -74,7 +71,7 @@ pub struct Recall {
 /// What a carrier says, at once or later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub enum Word {
+pub enum CarrierReply {
     /// It has the message; a receipt will follow.
     Accepted,
     /// The handset has the message.
@@ -104,7 +101,7 @@ pub enum Word {
 
 impl Effect for HandsetCall {
     const PORT: &'static str = "handset";
-    type Reply = Word;
+    type Reply = CarrierReply;
 
     fn lane(&self) -> Option<String> {
         let carrier = match self {
@@ -116,51 +113,54 @@ impl Effect for HandsetCall {
 }
 
 /// The embedded handsets: the recipient's number decides what happens.
-pub fn simulator(call: &HandsetCall, far: &EffectCall<'_>) -> Reaction<Word> {
-    match call {
-        HandsetCall::Submit(submit) => submitted(submit, far),
+pub fn simulator(asked: &HandsetCall, call: &EffectCall<'_>, settings: &RcsSettings) -> Reaction<CarrierReply> {
+    match asked {
+        HandsetCall::Submit(submit) => submitted(submit, call, &settings.simulator),
         HandsetCall::Recall(recall) => recalled(recall),
     }
 }
 
-fn submitted(submit: &Submit, far: &EffectCall<'_>) -> Reaction<Word> {
-    let delays = submit.simulated;
+fn submitted(submit: &Submit, call: &EffectCall<'_>, delays: &SimulatorDelays) -> Reaction<CarrierReply> {
     let rich = submit.channel == Channel::Rcs;
     match submit.to.as_str() {
-        "01000000001" => Reaction::reply(Word::Rejected { reason: "no such subscriber".to_owned() }),
-        "01000000002" if rich => Reaction::reply(Word::NoRcs),
+        "01000000001" => Reaction::reply(CarrierReply::Rejected { reason: "no such subscriber".to_owned() }),
+        "01000000002" if rich => Reaction::reply(CarrierReply::NoRcs),
         "01000000003" => receipt_after(delays.off_ms),
-        "01000000004" if submit.attempt <= 3 => Reaction::reply(Word::Busy { reason: "the carrier throttles".to_owned() }),
+        "01000000004" if submit.attempt <= 3 => {
+            Reaction::reply(CarrierReply::Busy { reason: "the carrier throttles".to_owned() })
+        }
         "01000000005" => {
             let after = Duration::from_millis(delays.receipt_ms);
-            Reaction::reply(Word::Accepted).then(after, Word::Delivered).then(after, Word::Delivered)
+            Reaction::reply(CarrierReply::Accepted).then(after, CarrierReply::Delivered).then(after, CarrierReply::Delivered)
         }
         "01000000006" => receipt_after(delays.late_ms),
-        "01000000007" => Reaction::reply(Word::Accepted),
-        "01000000008" => Reaction::reply(Word::Busy { reason: "temporary error".to_owned() }),
+        "01000000007" => Reaction::reply(CarrierReply::Accepted),
+        "01000000008" => Reaction::reply(CarrierReply::Busy { reason: "temporary error".to_owned() }),
         "01000000010" => {
             let receipt = Duration::from_millis(delays.receipt_ms);
             let read = Duration::from_millis(delays.receipt_ms.saturating_add(delays.read_ms));
-            Reaction::reply(Word::Accepted).then(receipt, Word::Delivered).then(read, Word::Read)
+            Reaction::reply(CarrierReply::Accepted).then(receipt, CarrierReply::Delivered).then(read, CarrierReply::Read)
         }
-        "01000000011" if !far.asking => Reaction::TimedOut,
-        "01000000011" => Reaction::reply(Word::Accepted).then(Duration::from_millis(delays.receipt_ms), Word::Delivered),
+        "01000000011" if !call.asking => Reaction::TimedOut,
+        "01000000011" => {
+            Reaction::reply(CarrierReply::Accepted).then(Duration::from_millis(delays.receipt_ms), CarrierReply::Delivered)
+        }
         _ => receipt_after(delays.receipt_ms),
     }
 }
 
-/// A handset that is on answers in the same breath: acceptance and receipt are one word then.
-fn receipt_after(delay_ms: u64) -> Reaction<Word> {
+/// A handset that is on answers in the same breath: acceptance and receipt are one reply then.
+fn receipt_after(delay_ms: u64) -> Reaction<CarrierReply> {
     match delay_ms {
-        0 => Reaction::reply(Word::Delivered),
-        _ => Reaction::reply(Word::Accepted).then(Duration::from_millis(delay_ms), Word::Delivered),
+        0 => Reaction::reply(CarrierReply::Delivered),
+        _ => Reaction::reply(CarrierReply::Accepted).then(Duration::from_millis(delay_ms), CarrierReply::Delivered),
     }
 }
 
-fn recalled(recall: &Recall) -> Reaction<Word> {
+fn recalled(recall: &Recall) -> Reaction<CarrierReply> {
     match recall.to.as_str() {
-        "01000000009" => Reaction::reply(Word::RecallRefused { reason: "the carrier does not give it back".to_owned() }),
-        "01000000010" => Reaction::reply(Word::RecallRefused { reason: "already read".to_owned() }),
-        _ => Reaction::reply(Word::RecallGranted),
+        "01000000009" => Reaction::reply(CarrierReply::RecallRefused { reason: "the carrier does not give it back".to_owned() }),
+        "01000000010" => Reaction::reply(CarrierReply::RecallRefused { reason: "already read".to_owned() }),
+        _ => Reaction::reply(CarrierReply::RecallGranted),
     }
 }

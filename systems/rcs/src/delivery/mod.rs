@@ -3,7 +3,7 @@
 //! ```text
 //! QUEUED → SUBMITTED → DELIVERED | FAILED | EXPIRED | CANCELED        READ is a separate fact
 //! ```
-//! A word of the carrier that says less than what is known changes nothing.
+//! A reply of the carrier that says less than what is known changes nothing.
 
 pub mod handset;
 mod recall;
@@ -21,7 +21,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::events::{Channel, Read, RecallGranted, RecallRefused, SendFailed, SendSucceed};
 use crate::letter::Letter;
-use handset::{HandsetCall, Word};
+use crate::settings::RcsSettings;
+use handset::{CarrierReply, HandsetCall};
 pub use record::{FellBack, Postponed, Queued, RecallAsked, Retried, Submitted};
 
 /// One message on its way to the handset, keyed by its `messageId`.
@@ -35,7 +36,7 @@ pub struct Delivery {
     pub read: bool,
     /// Rich or plain.
     pub channel: Channel,
-    /// The how-manieth submission on this channel, from 1.
+    /// The attempt number on this channel, from 1.
     pub attempt: u32,
     /// A submission is with the carrier, and its answer has not come.
     pub in_flight: bool,
@@ -83,6 +84,20 @@ pub enum RecallState {
     Refused,
 }
 
+/// What a carrier was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Asked {
+    /// To bring the message to the handset.
+    Submission {
+        /// Rich or plain.
+        channel: Channel,
+        /// The attempt number on this channel, from 1.
+        attempt: u32,
+    },
+    /// To take it back.
+    Recall,
+}
+
 /// What may be asked of a delivery.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub enum Command {
@@ -95,12 +110,10 @@ pub enum Command {
     },
     /// Hear what the carrier says.
     Hear {
-        /// Which submission it speaks of.
-        channel: Channel,
-        /// Which submission it speaks of; 0 for a recall.
-        attempt: u32,
+        /// What it was asked.
+        asked: Asked,
         /// What it says.
-        word: Word,
+        reply: CarrierReply,
     },
     /// Hear that nobody knows whether the carrier has it.
     HearNothing,
@@ -146,20 +159,18 @@ impl Aggregate for Delivery {
     type Event = DeliveryEvent;
     type Effect = HandsetCall;
     type Rejection = Never;
+    type Settings = RcsSettings;
 
-    fn decide(now: Option<&Self>, command: &Command, at: &Context<'_>) -> Result<Decision<Self>, Never> {
+    fn decide(now: Option<&Self>, command: &Command, context: &Context<'_, RcsSettings>) -> Result<Decision<Self>, Never> {
         Ok(match (command, now) {
-            (Command::Deliver(letter), None) => Self::queue(letter, at),
+            (Command::Deliver(letter), None) => Self::queue(letter, context),
             // The cancel came before the message: nothing was sent, and nothing will be.
-            (Command::Recall { id }, None) => Decision::event(RecallGranted { id: *id, message_id: at.key.to_owned() }),
+            (Command::Recall { id }, None) => Decision::event(RecallGranted { id: *id, message_id: context.key.to_owned() }),
             (Command::Recall { .. }, Some(delivery)) => delivery.take_back(),
-            (Command::Hear { channel, attempt, word }, Some(delivery)) => {
-                let current = delivery.in_flight && *attempt == delivery.attempt && *channel == delivery.channel;
-                delivery.hear(word, current, at)
-            }
+            (Command::Hear { asked, reply }, Some(delivery)) => delivery.hear(reply, delivery.awaits(*asked), context),
             (Command::HearNothing, Some(delivery)) => delivery.accepted(),
             (Command::HearWithdrawn, Some(delivery)) => delivery.withdrawn(),
-            (Command::Retry, Some(delivery)) => delivery.retry(at),
+            (Command::Retry, Some(delivery)) => delivery.retry(),
             (Command::Expire, Some(delivery)) => delivery.expire(),
             // A message that is known is not sent a second time; of one that is unknown nobody speaks.
             (Command::Deliver(_), Some(_)) | (_, None) => Decision::nothing(),
@@ -170,35 +181,43 @@ impl Aggregate for Delivery {
         record::evolve(now, event)
     }
 
-    fn answered(effect: HandsetCall, outcome: Outcome<Word>) -> Option<Command> {
+    fn answered(effect: HandsetCall, outcome: Outcome<CarrierReply>) -> Option<Command> {
         Some(match effect {
             HandsetCall::Submit(submit) => {
-                let hear = |word| Command::Hear { channel: submit.channel, attempt: submit.attempt, word };
+                let asked = Asked::Submission { channel: submit.channel, attempt: submit.attempt };
+                let hear = |reply| Command::Hear { asked, reply };
                 match outcome {
-                    Outcome::Reply(word) => hear(word),
-                    Outcome::Unreachable => hear(Word::Busy { reason: "the carrier cannot be reached".to_owned() }),
+                    Outcome::Reply(reply) => hear(reply),
+                    Outcome::Unreachable => hear(CarrierReply::Busy { reason: "the carrier cannot be reached".to_owned() }),
                     Outcome::Unknown => Command::HearNothing,
                     Outcome::Withdrawn => Command::HearWithdrawn,
                 }
             }
-            HandsetCall::Recall(_) => Command::Hear { channel: Channel::Rcs, attempt: 0, word: recall::answer(outcome) },
+            HandsetCall::Recall(_) => Command::Hear { asked: Asked::Recall, reply: recall::answer(outcome) },
         })
     }
 }
 
 impl Delivery {
-    /// What a carrier's word means here; `current` says whether it answers the submission that is in flight.
-    fn hear(&self, word: &Word, current: bool, at: &Context<'_>) -> Decision<Self> {
-        match word {
-            Word::Accepted if current => self.accepted(),
-            Word::Busy { reason } if current => self.busy(reason, at),
-            Word::NoRcs if current => self.without_rcs(at),
-            Word::Rejected { reason } if self.under_way() => self.failed(reason),
-            Word::Delivered => self.delivered(at),
-            Word::Read => self.was_read(at),
-            Word::RecallGranted => self.recall_granted(),
-            Word::RecallRefused { reason } => self.recall_refused(reason),
-            Word::Accepted | Word::Busy { .. } | Word::NoRcs | Word::Rejected { .. } => Decision::nothing(),
+    /// Whether the reply to this is the one that the submission in flight waits for.
+    fn awaits(&self, asked: Asked) -> bool {
+        self.in_flight && asked == Asked::Submission { channel: self.channel, attempt: self.attempt }
+    }
+
+    /// What a carrier's reply means here; `current` says whether it answers the submission that is in flight.
+    fn hear(&self, reply: &CarrierReply, current: bool, context: &Context<'_, RcsSettings>) -> Decision<Self> {
+        match reply {
+            CarrierReply::Accepted if current => self.accepted(),
+            CarrierReply::Busy { reason } if current => self.busy(reason, context),
+            CarrierReply::NoRcs if current => self.without_rcs(),
+            CarrierReply::Rejected { reason } if self.under_way() => self.failed(reason),
+            CarrierReply::Delivered => self.delivered(context),
+            CarrierReply::Read => self.was_read(context),
+            CarrierReply::RecallGranted => self.recall_granted(),
+            CarrierReply::RecallRefused { reason } => self.recall_refused(reason),
+            CarrierReply::Accepted | CarrierReply::Busy { .. } | CarrierReply::NoRcs | CarrierReply::Rejected { .. } => {
+                Decision::nothing()
+            }
         }
     }
 

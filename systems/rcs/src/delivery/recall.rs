@@ -2,7 +2,7 @@
 
 use kernel::{Decision, Outcome};
 
-use super::handset::{HandsetCall, Recall, Word};
+use super::handset::{CarrierReply, HandsetCall, Recall};
 use super::{Delivery, RecallAsked, RecallState, Status};
 use crate::events::{RecallGranted, RecallRefused};
 
@@ -85,10 +85,10 @@ impl Delivery {
 
 /// How a recall ended, in a carrier's words. Where nobody can say, the message counts as not taken back: the sender must not
 /// believe that nobody has it.
-pub(super) fn answer(outcome: Outcome<Word>) -> Word {
+pub(super) fn answer(outcome: Outcome<CarrierReply>) -> CarrierReply {
     match outcome {
-        Outcome::Reply(word) => word,
-        Outcome::Unreachable => Word::RecallRefused { reason: "the carrier cannot be reached".to_owned() },
-        Outcome::Unknown | Outcome::Withdrawn => Word::RecallRefused { reason: "the carrier did not answer".to_owned() },
+        Outcome::Reply(reply) => reply,
+        Outcome::Unreachable => CarrierReply::RecallRefused { reason: "the carrier cannot be reached".to_owned() },
+        Outcome::Unknown | Outcome::Withdrawn => CarrierReply::RecallRefused { reason: "the carrier did not answer".to_owned() },
     }
 }

@@ -51,7 +51,7 @@ pub struct Retried {
     pub id: u64,
     /// The sender's id.
     pub message_id: String,
-    /// The how-manieth submission on this channel.
+    /// The attempt number on this channel, from 1.
     pub attempt: u32,
 }
 

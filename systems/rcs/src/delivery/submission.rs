@@ -18,10 +18,9 @@ pub(super) const VALIDITY: &str = "validity";
 
 impl Delivery {
     /// The message is queued and submitted.
-    pub(super) fn queue(letter: &Letter, at: &Context<'_>) -> Decision<Self> {
-        let settings = at.settings::<RcsSettings>();
-        let valid_until = later(at.now, settings.validity_ms);
-        let submit = submission(letter, Channel::Rcs, 1, valid_until, &settings);
+    pub(super) fn queue(letter: &Letter, context: &Context<'_, RcsSettings>) -> Decision<Self> {
+        let valid_until = later(context.now, context.settings.validity_ms);
+        let submit = submission(letter, Channel::Rcs, 1, valid_until);
         Decision::event(Queued { letter: letter.clone(), valid_until }).effect(submit)
     }
 
@@ -37,16 +36,15 @@ impl Delivery {
     }
 
     /// What may pass is tried again, as often as there are delays; a cancel that waits needs no further try.
-    pub(super) fn busy(&self, reason: &str, at: &Context<'_>) -> Decision<Self> {
+    pub(super) fn busy(&self, reason: &str, context: &Context<'_, RcsSettings>) -> Decision<Self> {
         if self.recall == RecallState::Waiting {
             return self.granted();
         }
-        let settings = at.settings::<RcsSettings>();
         let tried = usize::try_from(self.attempt).unwrap_or(usize::MAX);
-        let Some(delay_ms) = settings.retry_delays_ms.get(tried.saturating_sub(1)) else {
+        let Some(delay_ms) = context.settings.retry_delays_ms.get(tried.saturating_sub(1)) else {
             return self.failed(&format!("retries used up: {reason}"));
         };
-        let until = later(at.now, *delay_ms);
+        let until = later(context.now, *delay_ms);
         let (id, message_id) = self.letter.ids();
         Decision::event(Postponed { id, message_id, reason: reason.to_owned(), until }).timer(RETRY, until, Command::Retry).timer(
             VALIDITY,
@@ -56,11 +54,10 @@ impl Delivery {
     }
 
     /// The next try.
-    pub(super) fn retry(&self, at: &Context<'_>) -> Decision<Self> {
+    pub(super) fn retry(&self) -> Decision<Self> {
         if self.status != Status::Queued || self.in_flight {
             return Decision::nothing();
         }
-        let settings = at.settings::<RcsSettings>();
         let attempt = self.attempt.saturating_add(1);
         let (id, message_id) = self.letter.ids();
         Decision::event(Retried { id, message_id, attempt }).effect(submission(
@@ -68,12 +65,11 @@ impl Delivery {
             self.channel,
             attempt,
             self.valid_until,
-            &settings,
         ))
     }
 
     /// The handset takes no rich messages: a plain one goes out where the sender allowed it.
-    pub(super) fn without_rcs(&self, at: &Context<'_>) -> Decision<Self> {
+    pub(super) fn without_rcs(&self) -> Decision<Self> {
         let Some(fallback) = self.letter.fallback.as_ref().filter(|_| self.channel == Channel::Rcs) else {
             return self.failed("the handset takes no rich messages");
         };
@@ -82,33 +78,27 @@ impl Delivery {
         }
         let channel = plain(fallback);
         let (id, message_id) = self.letter.ids();
-        Decision::event(FellBack { id, message_id, channel }).effect(submission(
-            &self.letter,
-            channel,
-            1,
-            self.valid_until,
-            &at.settings::<RcsSettings>(),
-        ))
+        Decision::event(FellBack { id, message_id, channel }).effect(submission(&self.letter, channel, 1, self.valid_until))
     }
 
     /// The handset has it. A second receipt says nothing new; one after the validity is believed, as it knows better.
-    pub(super) fn delivered(&self, at: &Context<'_>) -> Decision<Self> {
+    pub(super) fn delivered(&self, context: &Context<'_, RcsSettings>) -> Decision<Self> {
         if !self.under_way() && self.status != Status::Expired {
             return Decision::nothing();
         }
-        let decision = Decision::event(self.succeeded(at));
+        let decision = Decision::event(self.succeeded(context));
         self.then_ask_for_recall(self.clear_timers(decision))
     }
 
     /// It was read; what was read was delivered, and is not taken back any more.
-    pub(super) fn was_read(&self, at: &Context<'_>) -> Decision<Self> {
+    pub(super) fn was_read(&self, context: &Context<'_, RcsSettings>) -> Decision<Self> {
         if self.read || matches!(self.status, Status::Canceled | Status::Failed) {
             return Decision::nothing();
         }
         let read = Read { id: self.letter.id, message_id: self.letter.message_id.clone() };
         let decision = match self.status {
             Status::Delivered => Decision::event(read),
-            _ => self.clear_timers(Decision::event(self.succeeded(at)).and(read)),
+            _ => self.clear_timers(Decision::event(self.succeeded(context)).and(read)),
         };
         self.then_refuse_recall(decision, "already read")
     }
@@ -133,8 +123,8 @@ impl Delivery {
         if self.recall == RecallState::Waiting { self.then_refuse_recall(decision, reason) } else { decision }
     }
 
-    fn succeeded(&self, at: &Context<'_>) -> SendSucceed {
-        let prices = at.settings::<RcsSettings>().prices;
+    fn succeeded(&self, context: &Context<'_, RcsSettings>) -> SendSucceed {
+        let prices = &context.settings.prices;
         let price_won = match self.channel {
             Channel::Rcs => Some(prices.of(self.letter.message_type)),
             Channel::Sms => prices.of_fallback(MessageType::Sms),
@@ -150,7 +140,7 @@ impl Delivery {
     }
 }
 
-fn submission(letter: &Letter, channel: Channel, attempt: u32, valid_until: Timestamp, settings: &RcsSettings) -> HandsetCall {
+fn submission(letter: &Letter, channel: Channel, attempt: u32, valid_until: Timestamp) -> HandsetCall {
     let fallback = letter.fallback.as_ref().filter(|_| channel != Channel::Rcs);
     HandsetCall::Submit(Box::new(Submit {
         message_id: letter.message_id.clone(),
@@ -164,7 +154,6 @@ fn submission(letter: &Letter, channel: Channel, attempt: u32, valid_until: Time
         buttons: if fallback.is_some() { Vec::new() } else { letter.buttons.clone() },
         attempt,
         valid_until,
-        simulated: settings.simulator,
     }))
 }
 

@@ -10,6 +10,7 @@ use crate::letter::{Fallback, FallbackType};
 use crate::settings::RcsSettings;
 
 const NOW: &str = "2024-09-23T03:00:00Z";
+const FIRST: Asked = Asked::Submission { channel: Channel::Rcs, attempt: 1 };
 
 fn letter(to: &str) -> Letter {
     Letter {
@@ -53,13 +54,14 @@ impl Play {
     /// Runs what was asked of the handset; what it says later is handed back.
     fn run(mut self) -> (Self, Vec<Command>) {
         let effect = self.effects.remove(0);
-        let hear = |word| Delivery::answered(effect.clone(), Outcome::Reply(word)).unwrap();
-        let call = |asking| simulator(&effect, &EffectCall { id: "call", attempt: 1, asking, version: 1 });
+        let hear = |reply| Delivery::answered(effect.clone(), Outcome::Reply(reply)).unwrap();
+        let call =
+            |asking| simulator(&effect, &EffectCall { id: "call", attempt: 1, asking, version: 1 }, &RcsSettings::default());
         match call(false) {
-            Reaction::Reply { now, later } => (self.then(hear(now)), later.into_iter().map(|word| hear(word.reply)).collect()),
+            Reaction::Reply { now, later } => (self.then(hear(now)), later.into_iter().map(|later| hear(later.reply)).collect()),
             Reaction::TimedOut => {
                 let Reaction::Reply { now, later } = call(true) else { panic!("asked, it must know") };
-                (self.then(hear(now)), later.into_iter().map(|word| hear(word.reply)).collect())
+                (self.then(hear(now)), later.into_iter().map(|later| hear(later.reply)).collect())
             }
             other => panic!("the simulator never says {other:?}"),
         }
@@ -163,7 +165,8 @@ fn number_06_sends_its_receipt_late() {
         HandsetCall::Submit(submit) => (**submit).clone(),
         HandsetCall::Recall(_) => panic!("nothing to recall"),
     }));
-    let Reaction::Reply { later, .. } = simulator(&call, &EffectCall { id: "call", attempt: 1, asking: false, version: 1 })
+    let Reaction::Reply { later, .. } =
+        simulator(&call, &EffectCall { id: "call", attempt: 1, asking: false, version: 1 }, &RcsSettings::default())
     else {
         panic!("no answer")
     };
@@ -210,7 +213,8 @@ fn number_10_is_read_and_a_cancel_after_that_is_refused_without_asking() {
 #[test]
 fn number_11_times_out_is_asked_again_by_the_same_id_and_is_never_sent_twice() {
     let play = Play::of(letter("01000000011"));
-    let call = |asking| simulator(&play.effects[0], &EffectCall { id: "call", attempt: 1, asking, version: 1 });
+    let call =
+        |asking| simulator(&play.effects[0], &EffectCall { id: "call", attempt: 1, asking, version: 1 }, &RcsSettings::default());
     assert_eq!(call(false), Reaction::TimedOut);
     let play = play.played_out();
     assert_eq!(play.names(), ["Queued", "Submitted", "SendSucceed"]);
@@ -224,17 +228,22 @@ fn a_message_that_is_known_is_not_sent_a_second_time() {
 
 #[test]
 fn a_later_weaker_receipt_never_downgrades() {
-    let hear = |word| Command::Hear { channel: Channel::Rcs, attempt: 1, word };
+    let hear = |reply| Command::Hear { asked: FIRST, reply };
     let play = Play::of(letter("01012341234")).played_out();
-    let weaker = [Word::Accepted, Word::NoRcs, Word::Busy { reason: String::new() }, Word::Rejected { reason: String::new() }];
-    let play = weaker.into_iter().fold(play, |play, word| play.then(hear(word)));
+    let weaker = [
+        CarrierReply::Accepted,
+        CarrierReply::NoRcs,
+        CarrierReply::Busy { reason: String::new() },
+        CarrierReply::Rejected { reason: String::new() },
+    ];
+    let play = weaker.into_iter().fold(play, |play, reply| play.then(hear(reply)));
     assert_eq!(play.names(), ["Queued", "SendSucceed"]);
 }
 
 #[test]
 fn a_receipt_after_the_validity_is_believed() {
     let expired = Play::of(letter("01000000007")).played_out().then(Command::Expire);
-    let late = Command::Hear { channel: Channel::Rcs, attempt: 1, word: Word::Delivered };
+    let late = Command::Hear { asked: FIRST, reply: CarrierReply::Delivered };
     assert_eq!(expired.then(late).status(), Status::Delivered);
 }
 
@@ -278,14 +287,14 @@ fn a_cancel_while_the_submission_is_in_flight_takes_it_back_where_it_has_not_gon
 
 #[test]
 fn a_cancel_while_the_submission_is_in_flight_is_decided_when_its_answer_comes() {
-    let hear = |word| Command::Hear { channel: Channel::Rcs, attempt: 1, word };
+    let hear = |reply| Command::Hear { asked: FIRST, reply };
     let waiting = || Play::of(letter("01012341234")).cancel();
-    let delivered = waiting().then(hear(Word::Delivered));
+    let delivered = waiting().then(hear(CarrierReply::Delivered));
     assert_eq!(delivered.names(), ["Queued", "RecallAsked", "SendSucceed", "RecallAsked"]);
     assert_eq!(delivered.played_out().status(), Status::Canceled);
-    let busy = waiting().then(hear(Word::Busy { reason: String::new() }));
+    let busy = waiting().then(hear(CarrierReply::Busy { reason: String::new() }));
     assert_eq!(busy.names(), ["Queued", "RecallAsked", "RecallGranted"]);
-    let rejected = waiting().then(hear(Word::Rejected { reason: "never".into() }));
+    let rejected = waiting().then(hear(CarrierReply::Rejected { reason: "never".into() }));
     assert_eq!(rejected.names(), ["Queued", "RecallAsked", "SendFailed", "RecallRefused"]);
 }
 
@@ -309,7 +318,7 @@ fn a_cancel_of_what_failed_is_refused() {
 #[test]
 fn a_delivery_receipt_after_a_refused_recall_wins() {
     let (play, later) = Play::of(letter("01000000006")).run();
-    let rejected = Command::Hear { channel: Channel::Rcs, attempt: 0, word: Word::RecallRefused { reason: "no".into() } };
+    let rejected = Command::Hear { asked: Asked::Recall, reply: CarrierReply::RecallRefused { reason: "no".into() } };
     let play = play.cancel().then(rejected);
     let play = later.into_iter().fold(play, Play::then);
     assert_eq!(play.state.unwrap().result(), Some("send succeed"));
@@ -324,10 +333,10 @@ fn a_receipt_after_a_granted_recall_changes_nothing() {
 
 #[test]
 fn being_read_while_the_recall_is_asked_is_already_read() {
-    let read = Command::Hear { channel: Channel::Rcs, attempt: 1, word: Word::Read };
+    let read = Command::Hear { asked: FIRST, reply: CarrierReply::Read };
     let play = Play::of(letter("01000000007")).played_out().cancel().then(read);
     assert_eq!(refusal(&play), "already read");
-    let granted = Command::Hear { channel: Channel::Rcs, attempt: 0, word: Word::RecallGranted };
+    let granted = Command::Hear { asked: Asked::Recall, reply: CarrierReply::RecallGranted };
     assert_eq!(play.then(granted).status(), Status::Delivered);
 }
 

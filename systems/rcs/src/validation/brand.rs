@@ -1,7 +1,7 @@
 //! Brands: the companies in whose name chatbots speak.
 
 use kernel::aggregate::Aggregate;
-use kernel::{Context, Decision, New, NoEffect, Rejected, Rejection};
+use kernel::{Context, Decision, New, NoEffect, NoSettings, Rejected, Rejection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +88,7 @@ pub struct BrandRemoved {
 
 /// Why a brand says no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BrandRefusal {
+pub enum BrandRejection {
     /// Another brand has this id.
     Taken,
     /// There is no such brand.
@@ -100,23 +100,24 @@ impl Aggregate for Brand {
     type Command = BrandCommand;
     type Event = BrandEvent;
     type Effect = NoEffect;
-    type Rejection = BrandRefusal;
+    type Rejection = BrandRejection;
+    type Settings = NoSettings;
 
-    fn decide(now: Option<&Self>, command: &BrandCommand, at: &Context<'_>) -> Result<Decision<Self>, BrandRefusal> {
-        let registered = |draft: &BrandDraft| draft.registered(at.id, at.key);
+    fn decide(now: Option<&Self>, command: &BrandCommand, context: &Context<'_>) -> Result<Decision<Self>, BrandRejection> {
+        let registered = |draft: &BrandDraft| draft.registered(context.id, context.key);
         match (command, now) {
             (BrandCommand::Register(draft) | BrandCommand::Change(draft), Some(brand)) if brand.is(&registered(draft)) => {
                 Ok(Decision::nothing())
             }
-            (BrandCommand::Register(_), Some(_)) => Err(BrandRefusal::Taken),
+            (BrandCommand::Register(_), Some(_)) => Err(BrandRejection::Taken),
             (BrandCommand::Register(draft), None) | (BrandCommand::Change(draft), Some(_)) => {
                 Ok(Decision::event(registered(draft)))
             }
             (BrandCommand::Remove, Some(brand)) => {
-                let removed = BrandRemoved { id: at.id, brand_id: brand.brand_id.clone() };
+                let removed = BrandRemoved { id: context.id, brand_id: brand.brand_id.clone() };
                 Ok(Decision::event(removed))
             }
-            (BrandCommand::Change(_) | BrandCommand::Remove, None) => Err(BrandRefusal::Unknown),
+            (BrandCommand::Change(_) | BrandCommand::Remove, None) => Err(BrandRejection::Unknown),
         }
     }
 
@@ -152,7 +153,7 @@ impl Brand {
     }
 }
 
-impl Rejection for BrandRefusal {
+impl Rejection for BrandRejection {
     fn rejected(&self) -> Rejected {
         match self {
             Self::Taken => Rejected::conflict("brand-id-taken", "another brand has this brandId"),
@@ -189,7 +190,7 @@ mod tests {
     #[test]
     fn another_brand_of_the_same_id_is_a_conflict() {
         let other = BrandDraft { name: "Other".into(), ..draft(Standing::Active) };
-        given::<Brand>([registered(Standing::Active)]).when(BrandCommand::Register(other)).rejected(&BrandRefusal::Taken);
+        given::<Brand>([registered(Standing::Active)]).when(BrandCommand::Register(other)).rejected(&BrandRejection::Taken);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Chatbots: the registered sender numbers under which a brand speaks.
 
 use kernel::aggregate::Aggregate;
-use kernel::{Context, Decision, New, NoEffect, Rejected, Rejection};
+use kernel::{Context, Decision, New, NoEffect, NoSettings, Rejected, Rejection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use telecom::SenderNumber;
@@ -87,7 +87,7 @@ pub struct ChatbotRemoved {
 
 /// Why a chatbot says no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChatbotRefusal {
+pub enum ChatbotRejection {
     /// This number is registered otherwise.
     Taken,
     /// Its brand is not registered.
@@ -101,21 +101,22 @@ impl Aggregate for Chatbot {
     type Command = ChatbotCommand;
     type Event = ChatbotEvent;
     type Effect = NoEffect;
-    type Rejection = ChatbotRefusal;
+    type Rejection = ChatbotRejection;
+    type Settings = NoSettings;
 
-    fn decide(now: Option<&Self>, command: &ChatbotCommand, at: &Context<'_>) -> Result<Decision<Self>, ChatbotRefusal> {
+    fn decide(now: Option<&Self>, command: &ChatbotCommand, context: &Context<'_>) -> Result<Decision<Self>, ChatbotRejection> {
         match (command, now) {
             (ChatbotCommand::Register(draft) | ChatbotCommand::Change(draft), Some(bot)) if bot.is(draft) => {
                 Ok(Decision::nothing())
             }
-            (ChatbotCommand::Register(_), Some(_)) => Err(ChatbotRefusal::Taken),
-            (ChatbotCommand::Change(_) | ChatbotCommand::Remove, None) => Err(ChatbotRefusal::Unknown),
+            (ChatbotCommand::Register(_), Some(_)) => Err(ChatbotRejection::Taken),
+            (ChatbotCommand::Change(_) | ChatbotCommand::Remove, None) => Err(ChatbotRejection::Unknown),
             (ChatbotCommand::Register(draft) | ChatbotCommand::Change(draft), _) => {
-                at.find::<Brand>(&draft.brand_id).ok_or(ChatbotRefusal::BrandUnknown)?;
-                Ok(Decision::event(draft.registered(at)))
+                context.find::<Brand>(&draft.brand_id).ok_or(ChatbotRejection::BrandUnknown)?;
+                Ok(Decision::event(draft.registered(context)))
             }
             (ChatbotCommand::Remove, Some(bot)) => {
-                let removed = ChatbotRemoved { id: at.id, chatbot_id: bot.chatbot_id.clone() };
+                let removed = ChatbotRemoved { id: context.id, chatbot_id: bot.chatbot_id.clone() };
                 Ok(Decision::event(removed))
             }
         }
@@ -151,10 +152,10 @@ impl ChatbotDraft {
         SenderNumber::parse(&self.chatbot_id).map_err(|error| Rejected::field("chatbotId", error.code(), error.to_string()))
     }
 
-    fn registered(&self, at: &Context<'_>) -> ChatbotRegistered {
+    fn registered(&self, context: &Context<'_>) -> ChatbotRegistered {
         ChatbotRegistered {
-            id: at.id,
-            chatbot_id: at.key.to_owned(),
+            id: context.id,
+            chatbot_id: context.key.to_owned(),
             brand_id: self.brand_id.clone(),
             name: self.name.clone().unwrap_or_default(),
             status: self.status.unwrap_or_default(),
@@ -169,7 +170,7 @@ impl Chatbot {
     }
 }
 
-impl Rejection for ChatbotRefusal {
+impl Rejection for ChatbotRejection {
     fn rejected(&self) -> Rejected {
         match self {
             Self::Taken => Rejected::conflict("chatbot-id-taken", "this chatbotId is registered with other content"),
@@ -198,7 +199,7 @@ mod tests {
         let register = ChatbotCommand::Register(draft("0801234567"));
         let then = given::<Chatbot>([]).named("0801234567", 1).with("pabal", brand()).when(register.clone());
         assert_eq!(then.after.unwrap().status, Standing::Active);
-        given::<Chatbot>([]).when(register).rejected(&ChatbotRefusal::BrandUnknown);
+        given::<Chatbot>([]).when(register).rejected(&ChatbotRejection::BrandUnknown);
     }
 
     #[test]

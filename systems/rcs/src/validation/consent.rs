@@ -1,7 +1,7 @@
 //! Consents to advertising: who agreed, to what, since when and where that was said. No change is ever forgotten.
 
 use kernel::aggregate::Aggregate;
-use kernel::{Context, Decision, New, NoEffect, Rejected, Rejection, Timestamp};
+use kernel::{Context, Decision, New, NoEffect, NoSettings, Rejected, Rejection, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use telecom::MobileNumber;
@@ -77,7 +77,7 @@ pub struct ConsentChanged {
 
 /// Why a consent says no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ConsentRefusal {
+pub enum ConsentRejection {
     /// Nothing is known of this number.
     Unknown,
 }
@@ -87,20 +87,21 @@ impl Aggregate for Consent {
     type Command = ConsentCommand;
     type Event = ConsentEvent;
     type Effect = NoEffect;
-    type Rejection = ConsentRefusal;
+    type Rejection = ConsentRejection;
+    type Settings = NoSettings;
 
-    fn decide(now: Option<&Self>, command: &ConsentCommand, at: &Context<'_>) -> Result<Decision<Self>, ConsentRefusal> {
+    fn decide(now: Option<&Self>, command: &ConsentCommand, context: &Context<'_>) -> Result<Decision<Self>, ConsentRejection> {
         let change = match (command, now) {
-            (ConsentCommand::Note(draft), _) => draft.change(at.now),
+            (ConsentCommand::Note(draft), _) => draft.change(context.now),
             (ConsentCommand::Withdraw, Some(_)) => {
-                Change { ad: false, night: false, source: format!("withdrawn by {}", at.actor), at: at.now }
+                Change { ad: false, night: false, source: format!("withdrawn by {}", context.actor), at: context.now }
             }
-            (ConsentCommand::Withdraw, None) => return Err(ConsentRefusal::Unknown),
+            (ConsentCommand::Withdraw, None) => return Err(ConsentRejection::Unknown),
         };
         if now.is_some_and(|consent| consent.ad() == change.ad && consent.night() == change.night) {
             return Ok(Decision::nothing());
         }
-        let changed = ConsentChanged { id: at.id, user_contact: at.key.to_owned(), change };
+        let changed = ConsentChanged { id: context.id, user_contact: context.key.to_owned(), change };
         Ok(Decision::event(changed))
     }
 
@@ -149,7 +150,7 @@ pub(super) fn number(text: &str) -> Result<String, Rejected> {
     MobileNumber::parse(text).map(String::from).map_err(fault)
 }
 
-impl Rejection for ConsentRefusal {
+impl Rejection for ConsentRejection {
     fn rejected(&self) -> Rejected {
         Rejected::absent("consent-unknown", "nothing is known of this number")
     }

@@ -66,7 +66,7 @@ pub enum Command {
     /// An operator lets it pass.
     Release,
     /// An operator refuses it.
-    Refuse(Objection),
+    Refuse(RejectRequest),
     /// Say nothing more about it, it was canceled.
     Stop {
         /// The message's id.
@@ -77,7 +77,7 @@ pub enum Command {
 /// An operator's reason.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Objection {
+pub struct RejectRequest {
     /// Why it is refused.
     #[schemars(length(max = 200))]
     pub reason: Option<String>,
@@ -101,7 +101,7 @@ kernel::events! {
 
 /// Why a validation says no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValidationRefusal {
+pub enum ValidationRejection {
     /// It does not wait for anybody.
     NotHeld,
     /// There is no such validation.
@@ -113,21 +113,26 @@ impl Aggregate for Validation {
     type Command = Command;
     type Event = ValidationEvent;
     type Effect = NoEffect;
-    type Rejection = ValidationRefusal;
+    type Rejection = ValidationRejection;
+    type Settings = RcsSettings;
 
-    fn decide(now: Option<&Self>, command: &Command, at: &Context<'_>) -> Result<Decision<Self>, ValidationRefusal> {
+    fn decide(
+        now: Option<&Self>,
+        command: &Command,
+        context: &Context<'_, RcsSettings>,
+    ) -> Result<Decision<Self>, ValidationRejection> {
         match (command, now) {
-            (Command::Check(letter), None) => Ok(judge(letter, false, at)),
-            (Command::CheckAgain, Some(it)) if it.waits_for_time() => Ok(judge(&it.letter, it.released, at)),
-            (Command::Release, Some(it)) if it.waits_for_operator() => Ok(judge(&it.letter, true, at)),
-            (Command::Refuse(objection), Some(it)) if it.is_held() => Ok(it.refuse(objection, at)),
+            (Command::Check(letter), None) => Ok(judge(letter, false, context)),
+            (Command::CheckAgain, Some(it)) if it.waits_for_time() => Ok(judge(&it.letter, it.released, context)),
+            (Command::Release, Some(it)) if it.waits_for_operator() => Ok(judge(&it.letter, true, context)),
+            (Command::Refuse(request), Some(it)) if it.is_held() => Ok(it.refuse(request, context)),
             (Command::Stop { .. }, Some(it)) if it.is_held() || it.waits_for_time() => {
                 Ok(stop(it.letter.id, &it.letter.message_id).clear(AGAIN))
             }
             // The cancel came before the message, from another producer: what comes then is not checked any more.
-            (Command::Stop { id }, None) => Ok(stop(*id, at.key)),
-            (Command::Release | Command::Refuse(_), Some(_)) => Err(ValidationRefusal::NotHeld),
-            (Command::Release | Command::Refuse(_), None) => Err(ValidationRefusal::Unknown),
+            (Command::Stop { id }, None) => Ok(stop(*id, context.key)),
+            (Command::Release | Command::Refuse(_), Some(_)) => Err(ValidationRejection::NotHeld),
+            (Command::Release | Command::Refuse(_), None) => Err(ValidationRejection::Unknown),
             (Command::Check(_) | Command::CheckAgain | Command::Stop { .. }, _) => Ok(Decision::nothing()),
         }
     }
@@ -184,10 +189,10 @@ impl Validation {
         }
     }
 
-    fn refuse(&self, objection: &Objection, at: &Context<'_>) -> Decision<Self> {
-        let reason = objection.reason.as_deref().unwrap_or("no reason given");
+    fn refuse(&self, request: &RejectRequest, context: &Context<'_, RcsSettings>) -> Decision<Self> {
+        let reason = request.reason.as_deref().unwrap_or("no reason given");
         let mut findings = self.findings.clone();
-        findings.push(Finding::new("operator-refused", "messageId", format!("{} refused it: {reason}", at.actor)));
+        findings.push(Finding::new("operator-refused", "messageId", format!("{} refused it: {reason}", context.actor)));
         let policy_info = in_words("refused", &findings);
         let failed = ValidateFailed { letter: self.letter.clone(), policy_info, findings };
         Decision::event(failed).clear(AGAIN)
@@ -201,10 +206,9 @@ const AGAIN: &str = "again";
 const POLICY_INFO_CHARS: usize = 250;
 
 /// Asks all rules, as of the time when it would be sent, and says how the message stands.
-fn judge(letter: &Letter, released: bool, at: &Context<'_>) -> Decision<Validation> {
-    let reserved = send_time::still_to_come(letter.send_time.as_deref(), at);
-    let settings = at.settings::<RcsSettings>();
-    let case = Case { letter, when: reserved.unwrap_or(at.now), released, at, settings: &settings };
+fn judge(letter: &Letter, released: bool, context: &Context<'_, RcsSettings>) -> Decision<Validation> {
+    let reserved = send_time::still_to_come(letter.send_time.as_deref(), context);
+    let case = Case { letter, when: reserved.unwrap_or(context.now), released, context };
     let found = rules::check(&case);
     let gravest = found.iter().map(|found| found.then).max().unwrap_or(Consequence::Noted);
     let (letter, findings) = (letter.clone(), found.into_iter().map(Found::into_finding).collect::<Vec<_>>());
@@ -253,7 +257,7 @@ impl Found {
     }
 }
 
-impl Rejection for ValidationRefusal {
+impl Rejection for ValidationRejection {
     fn rejected(&self) -> Rejected {
         match self {
             Self::NotHeld => Rejected::conflict("not-held", "the message does not wait for an operator"),

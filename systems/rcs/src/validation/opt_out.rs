@@ -1,7 +1,7 @@
 //! Opt-outs: recipients who want no advertising any more, whatever they agreed to before.
 
 use kernel::aggregate::Aggregate;
-use kernel::{Context, Decision, New, NoEffect, Rejected, Rejection, Timestamp};
+use kernel::{Context, Decision, New, NoEffect, NoSettings, Rejected, Rejection, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -74,7 +74,7 @@ pub struct OptOutChanged {
 
 /// Why an opt-out says no.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OptOutRefusal {
+pub enum OptOutRejection {
     /// Nothing is known of this number.
     Unknown,
 }
@@ -84,20 +84,21 @@ impl Aggregate for OptOut {
     type Command = OptOutCommand;
     type Event = OptOutEvent;
     type Effect = NoEffect;
-    type Rejection = OptOutRefusal;
+    type Rejection = OptOutRejection;
+    type Settings = NoSettings;
 
-    fn decide(now: Option<&Self>, command: &OptOutCommand, at: &Context<'_>) -> Result<Decision<Self>, OptOutRefusal> {
+    fn decide(now: Option<&Self>, command: &OptOutCommand, context: &Context<'_>) -> Result<Decision<Self>, OptOutRejection> {
         let change = match (command, now) {
-            (OptOutCommand::Note(draft), _) => draft.change(at.now),
+            (OptOutCommand::Note(draft), _) => draft.change(context.now),
             (OptOutCommand::TakeBack, Some(_)) => {
-                Change { active: false, source: format!("taken back by {}", at.actor), at: at.now }
+                Change { active: false, source: format!("taken back by {}", context.actor), at: context.now }
             }
-            (OptOutCommand::TakeBack, None) => return Err(OptOutRefusal::Unknown),
+            (OptOutCommand::TakeBack, None) => return Err(OptOutRejection::Unknown),
         };
         if now.is_some_and(|opt_out| opt_out.active() == change.active) {
             return Ok(Decision::nothing());
         }
-        let changed = OptOutChanged { id: at.id, user_contact: at.key.to_owned(), change };
+        let changed = OptOutChanged { id: context.id, user_contact: context.key.to_owned(), change };
         Ok(Decision::event(changed))
     }
 
@@ -134,7 +135,7 @@ impl OptOutDraft {
     }
 }
 
-impl Rejection for OptOutRefusal {
+impl Rejection for OptOutRejection {
     fn rejected(&self) -> Rejected {
         Rejected::absent("opt-out-unknown", "nothing is known of this number")
     }

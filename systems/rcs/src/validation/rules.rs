@@ -19,10 +19,8 @@ pub struct Case<'a> {
     pub when: Timestamp,
     /// An operator has let it pass although it looks like an advertisement.
     pub released: bool,
-    /// The registers, the directory and the zone.
-    pub at: &'a Context<'a>,
-    /// What the installation decided.
-    pub settings: &'a RcsSettings,
+    /// The registers, the directory, the zone, and what the installation decided.
+    pub context: &'a Context<'a, RcsSettings>,
 }
 
 /// A rule: its name for people and how it is checked.
@@ -74,11 +72,11 @@ pub fn check(case: &Case<'_>) -> Vec<Found> {
 }
 
 fn chatbot_is_active(case: &Case<'_>) -> Vec<Found> {
-    let Some(chatbot) = case.at.find::<Chatbot>(&case.letter.chatbot_id) else {
+    let Some(chatbot) = case.context.find::<Chatbot>(&case.letter.chatbot_id) else {
         return vec![rejected("chatbot-unknown", "chatbotId", "the chatbot is not registered")];
     };
     let mut found = Vec::new();
-    match case.at.find::<Brand>(&chatbot.brand_id) {
+    match case.context.find::<Brand>(&chatbot.brand_id) {
         Some(brand) if brand.status == Standing::Active => {}
         Some(_) => found.push(rejected("brand-inactive", "chatbotId", "the brand of this chatbot is not active")),
         None => found.push(rejected("brand-unknown", "chatbotId", "the brand of this chatbot is not registered")),
@@ -104,7 +102,7 @@ fn carrier_agrees(case: &Case<'_>) -> Vec<Found> {
     // Who carries what is no number cannot be asked.
     let carried = MobileNumber::parse(&letter.user_contact).ok().and_then(|number| {
         let question = CarrierOf { number: number.into() };
-        case.at.ask(&question)
+        case.context.ask(&question)
     });
     let fault = match (letter.mno.as_deref(), letter.carrier(), carried) {
         (None, _, None) => Some(rejected("carrier-missing", "mno", "no carrier is named, and the directory knows none")),
@@ -139,7 +137,7 @@ fn recipient_has_consented(case: &Case<'_>) -> Vec<Found> {
 }
 
 fn recipient_has_not_opted_out(case: &Case<'_>) -> Vec<Found> {
-    let opted_out = || case.at.find::<OptOut>(&case.letter.user_contact).is_some_and(|opt_out| opt_out.active());
+    let opted_out = || case.context.find::<OptOut>(&case.letter.user_contact).is_some_and(|opt_out| opt_out.active());
     if !case.is_ad() || !opted_out() {
         return Vec::new();
     }
@@ -147,13 +145,13 @@ fn recipient_has_not_opted_out(case: &Case<'_>) -> Vec<Found> {
 }
 
 fn night_needs_consent(case: &Case<'_>) -> Vec<Found> {
-    let Some(morning) = case.settings.night_window.hold_until(case.when, case.at.zone) else {
+    let Some(morning) = case.context.settings.night_window.hold_until(case.when, case.context.zone) else {
         return Vec::new();
     };
     if !case.is_ad() || case.consent(Consent::night) {
         return Vec::new();
     }
-    let then = match case.settings.night {
+    let then = match case.context.settings.night {
         Night::Hold => Consequence::HeldUntil(morning),
         Night::Refuse => Consequence::Rejected,
     };
@@ -169,7 +167,7 @@ fn no_ad_in_disguise(case: &Case<'_>) -> Vec<Found> {
     if !judgement.advertising {
         return Vec::new();
     }
-    let then = match case.settings.unmarked_ad {
+    let then = match case.context.settings.unmarked_ad {
         _ if case.released => Consequence::Noted,
         UnmarkedAd::LetThrough => Consequence::Noted,
         UnmarkedAd::Hold => Consequence::HeldForOperator,
@@ -185,7 +183,7 @@ impl Case<'_> {
     }
 
     fn consent(&self, given: fn(&Consent) -> bool) -> bool {
-        self.at.find::<Consent>(&self.letter.user_contact).is_some_and(|consent| given(&consent))
+        self.context.find::<Consent>(&self.letter.user_contact).is_some_and(|consent| given(&consent))
     }
 }
 

@@ -226,12 +226,12 @@ fn held(send_time: &str) -> Vec<ValidationEvent> {
 fn an_operator_releases_or_refuses_a_held_message() {
     let released = after(held("2024-09-23"), NOON).settings(hold()).when(Command::Release);
     assert_eq!(stands(&released), Verdict::Succeeded);
-    let objection = Command::Refuse(Objection { reason: Some("no".into()) });
-    let rejected = after(held("2024-09-23"), NOON).actor("kim").when(objection);
+    let request = Command::Refuse(RejectRequest { reason: Some("no".into()) });
+    let rejected = after(held("2024-09-23"), NOON).actor("kim").when(request);
     assert_eq!(codes(&rejected), ["advert-unmarked", "operator-refused"]);
     let passed = after(vec![], NOON).when(check(letter())).decision().events;
-    after(passed, NOON).when(Command::Release).rejected(&ValidationRefusal::NotHeld);
-    after(vec![], NOON).when(Command::Release).rejected(&ValidationRefusal::Unknown);
+    after(passed, NOON).when(Command::Release).rejected(&ValidationRejection::NotHeld);
+    after(vec![], NOON).when(Command::Release).rejected(&ValidationRejection::Unknown);
 }
 
 #[test]

@@ -17,7 +17,7 @@ use crate::validation::{Validation, Verdict};
 /// A message, as its sender sees it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ShownMessage {
+pub struct MessageBody {
     /// What was handed in.
     #[serde(flatten)]
     letter: Letter,
@@ -33,7 +33,7 @@ pub struct ShownMessage {
 /// A validation.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ShownValidation {
+pub struct ValidationBody {
     /// The message; `id` is the validation's own.
     #[serde(flatten)]
     letter: Letter,
@@ -51,7 +51,7 @@ pub struct ShownValidation {
 /// A delivery.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ShownDelivery {
+pub struct DeliveryBody {
     /// The message; `id` is the delivery's own.
     #[serde(flatten)]
     letter: Letter,
@@ -64,7 +64,7 @@ pub struct ShownDelivery {
     read: bool,
     /// Rich or plain.
     channel: Channel,
-    /// The how-manieth submission on this channel.
+    /// The attempt number on this channel, from 1.
     attempt: u32,
     /// What became of a cancel.
     recall: RecallState,
@@ -79,7 +79,7 @@ pub struct ShownDelivery {
 /// A brand.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ShownBrand {
+pub struct BrandBody {
     /// Its id in the resource.
     id: u64,
     /// Its own id.
@@ -93,7 +93,7 @@ pub struct ShownBrand {
 /// A chatbot.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ShownChatbot {
+pub struct ChatbotBody {
     /// Its id in the resource.
     id: u64,
     /// Its number.
@@ -109,7 +109,7 @@ pub struct ShownChatbot {
 /// A consent.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ShownConsent {
+pub struct ConsentBody {
     /// Its id in the resource.
     id: u64,
     /// The recipient.
@@ -125,7 +125,7 @@ pub struct ShownConsent {
 /// An opt-out.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ShownOptOut {
+pub struct OptOutBody {
     /// Its id in the resource.
     id: u64,
     /// The recipient.
@@ -137,13 +137,13 @@ pub struct ShownOptOut {
 }
 
 /// Shows a message.
-pub fn message(it: &Message, id: u64) -> ShownMessage {
-    ShownMessage { letter: own(&it.letter, id), status: it.status, read: it.read, too_late: it.too_late.clone() }
+pub fn message(it: &Message, id: u64) -> MessageBody {
+    MessageBody { letter: own(&it.letter, id), status: it.status, read: it.read, too_late: it.too_late.clone() }
 }
 
 /// Shows a validation.
-pub fn validation(it: &Validation, id: u64) -> ShownValidation {
-    ShownValidation {
+pub fn validation(it: &Validation, id: u64) -> ValidationBody {
+    ValidationBody {
         letter: own(&it.letter, id),
         status: it.outcome,
         policy_info: it.policy_info.clone(),
@@ -153,8 +153,8 @@ pub fn validation(it: &Validation, id: u64) -> ShownValidation {
 }
 
 /// Shows a delivery.
-pub fn delivery(it: &Delivery, id: u64) -> ShownDelivery {
-    ShownDelivery {
+pub fn delivery(it: &Delivery, id: u64) -> DeliveryBody {
+    DeliveryBody {
         letter: own(&it.letter, id),
         result: it.result(),
         status: it.status,
@@ -168,25 +168,25 @@ pub fn delivery(it: &Delivery, id: u64) -> ShownDelivery {
 }
 
 /// Shows a brand.
-pub fn brand(it: &Brand, id: u64) -> ShownBrand {
-    ShownBrand { id, brand_id: it.brand_id.clone(), name: it.name.clone(), status: it.status }
+pub fn brand(it: &Brand, id: u64) -> BrandBody {
+    BrandBody { id, brand_id: it.brand_id.clone(), name: it.name.clone(), status: it.status }
 }
 
 /// Shows a chatbot.
-pub fn chatbot(it: &Chatbot, id: u64) -> ShownChatbot {
+pub fn chatbot(it: &Chatbot, id: u64) -> ChatbotBody {
     let Chatbot { chatbot_id, brand_id, name, status } = it.clone();
-    ShownChatbot { id, chatbot_id, brand_id, name, status }
+    ChatbotBody { id, chatbot_id, brand_id, name, status }
 }
 
 /// Shows a consent.
-pub fn consent(it: &Consent, id: u64) -> ShownConsent {
+pub fn consent(it: &Consent, id: u64) -> ConsentBody {
     let (ad, night) = (it.ad(), it.night());
-    ShownConsent { id, user_contact: it.user_contact.clone(), ad, night, history: it.history.clone() }
+    ConsentBody { id, user_contact: it.user_contact.clone(), ad, night, history: it.history.clone() }
 }
 
 /// Shows an opt-out.
-pub fn opt_out(it: &OptOut, id: u64) -> ShownOptOut {
-    ShownOptOut { id, user_contact: it.user_contact.clone(), active: it.active(), history: it.history.clone() }
+pub fn opt_out(it: &OptOut, id: u64) -> OptOutBody {
+    OptOutBody { id, user_contact: it.user_contact.clone(), active: it.active(), history: it.history.clone() }
 }
 
 /// Each resource has ids of its own: the letter is shown under that of the row it stands in.
