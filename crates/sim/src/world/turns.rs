@@ -163,7 +163,7 @@ impl World {
 fn describe(reaction: &Reaction<Vec<u8>>) -> String {
     match reaction {
         Reaction::Reply { now, later } => format!("{} +{}", String::from_utf8_lossy(now), later.len()),
-        Reaction::UnknownId => "unheard".to_owned(),
+        Reaction::UnknownId => "unknown id".to_owned(),
         Reaction::TimedOut => "timed out".to_owned(),
         Reaction::Unreachable => "unreachable".to_owned(),
     }
