@@ -1,4 +1,4 @@
-//! What all clients have in common: how they get in, what they log, and how their errors read.
+//! What all clients have in common: settings, logging, and how their errors read.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -10,36 +10,36 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers, Message};
 
+use crate::auth_failure::{self, AuthFailure, ReportsAuthFailure, in_terms_of_settings, is_auth_failure};
 use crate::config::Options;
-use crate::refusal::{self, Ears, Refusal, in_our_words, is_refusal};
+use crate::log_throttle::LogThrottle;
 use crate::security;
-use crate::seldom::Seldom;
 use crate::wire::Arrived;
 
-/// A client that has nothing to be asked about but why it is not let in.
+/// A client context that logs, and records authentication failures.
 #[derive(Debug, Default)]
-pub struct Quiet(Refusal);
+pub struct LoggingContext(AuthFailure);
 
-impl ClientContext for Quiet {
+impl ClientContext for LoggingContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.0.heard(&error, reason);
-        trouble(&error, reason);
+        self.0.record(&error, reason);
+        log_error(&error, reason);
     }
 }
 
-impl ConsumerContext for Quiet {}
+impl ConsumerContext for LoggingContext {}
 
-impl Ears for Quiet {
-    fn refusal(&self) -> &Refusal {
+impl ReportsAuthFailure for LoggingContext {
+    fn auth_failure(&self) -> &AuthFailure {
         &self.0
     }
 }
 
-/// The client's own lines. While a broker is away each connection has one: they are for those who look closely.
+/// The client library's log. While a broker is down each connection has a line: those are at debug level.
 pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
@@ -52,20 +52,20 @@ pub fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     }
 }
 
-/// What the client says about its connections. It goes on by itself.
-pub fn trouble(error: &KafkaError, reason: &str) {
-    // Each connection of each client says so, several times a second for as long as it lasts.
-    static DOWN: Mutex<Seldom> = Mutex::new(Seldom::new());
+/// An error of a connection. The client retries by itself.
+pub fn log_error(error: &KafkaError, reason: &str) {
+    // Each connection of each client reports it, several times a second for as long as it lasts.
+    static DOWN: Mutex<LogThrottle> = Mutex::new(LogThrottle::new());
     if error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF) {
-        return; // no trouble at all: there is nothing more to read
+        return; // not an error: the end of a partition
     }
     metrics::counter!("pabal_kafka_errors_total").increment(1);
     match error.rdkafka_error_code() {
-        _ if is_refusal(error, reason) => {
-            tracing::warn!(target: "kafka", reason = in_our_words(reason), "there is no way in to a broker");
+        _ if is_auth_failure(error, reason) => {
+            tracing::warn!(target: "kafka", reason = in_terms_of_settings(reason), "a broker refuses this client");
         }
         Some(RDKafkaErrorCode::AllBrokersDown) => {
-            if let Some(times) = DOWN.lock().unwrap_or_else(PoisonError::into_inner).now() {
+            if let Some(times) = DOWN.lock().unwrap_or_else(PoisonError::into_inner).allow() {
                 tracing::warn!(target: "kafka", times, "no broker answers");
             }
         }
@@ -82,9 +82,9 @@ pub fn config(options: &Options) -> Result<ClientConfig, BrokerError> {
     config.set("bootstrap.servers", &options.bootstrap);
     config.set("client.id", &options.client_id);
     config.set("socket.keepalive.enable", "true");
-    // Requests are small, and each is waited for.
+    // Requests are small, and latency counts.
     config.set("socket.nagle.disable", "true");
-    // A broker that comes back is found within a second.
+    // A broker that is up again is reconnected within a second.
     config.set("reconnect.backoff.ms", "50");
     config.set("reconnect.backoff.max.ms", "1000");
     config.set("topic.metadata.refresh.interval.ms", options.times.metadata_ms.to_string());
@@ -92,7 +92,7 @@ pub fn config(options: &Options) -> Result<ClientConfig, BrokerError> {
     Ok(config)
 }
 
-/// Settings of a client that reads. It has a group's name because the client asks for one; it never joins or commits.
+/// Settings of a client that reads. It has a group id because the library requires one; it never joins or commits.
 pub fn reading(options: &Options) -> Result<ClientConfig, BrokerError> {
     let mut config = config(options)?;
     config.set("group.id", &options.client_id);
@@ -103,43 +103,47 @@ pub fn reading(options: &Options) -> Result<ClientConfig, BrokerError> {
     Ok(config)
 }
 
-/// Makes a client.
+/// Creates a client.
 pub fn create<C, T: FromClientConfigAndContext<C>>(config: &ClientConfig, context: C) -> Result<T, BrokerError>
 where
     C: ClientContext,
 {
-    config.create_with_context(context).map_err(|error| failed("the client cannot be made", &error))
+    config.create_with_context(context).map_err(|error| failed("the client cannot be created", &error))
 }
 
 /// An error as one sentence. A setting's value is left out: it may be a secret.
 pub fn failed(what: &str, error: &KafkaError) -> BrokerError {
     match error {
         KafkaError::ClientConfig(_, description, key, _) => BrokerError(format!("{what}: {key}: {description}")),
-        KafkaError::ClientCreation(why) => BrokerError(format!("{what}: {}", in_our_words(why))),
+        KafkaError::ClientCreation(why) => BrokerError(format!("{what}: {}", in_terms_of_settings(why))),
         error => BrokerError(format!("{what}: {error}")),
     }
 }
 
-/// What became of a question to a broker; where nothing did, with why the client was not let in.
-pub fn answered<C: Ears, T>(
+/// The outcome of a request to a broker; its error names an authentication failure, if there is one.
+pub fn answered<C: ReportsAuthFailure, T>(
     consumer: &BaseConsumer<C>,
     asked: impl FnOnce() -> String,
     answer: Result<T, KafkaError>,
 ) -> Result<T, BrokerError> {
     match answer {
         Ok(answer) => {
-            consumer.context().refusal().is_over();
+            consumer.context().auth_failure().clear();
             Ok(answer)
         }
         Err(error) => {
-            refusal::listen(consumer);
-            Err(consumer.context().refusal().explain(failed(&asked(), &error)))
+            auth_failure::serve_events(consumer);
+            Err(consumer.context().auth_failure().explain(failed(&asked(), &error)))
         }
     }
 }
 
 /// The numbers of a topic's partitions; none where there is no such topic.
-pub fn partitions<C: Ears>(consumer: &BaseConsumer<C>, topic: &str, within: Duration) -> Result<Option<Vec<i32>>, BrokerError> {
+pub fn partitions<C: ReportsAuthFailure>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    within: Duration,
+) -> Result<Option<Vec<i32>>, BrokerError> {
     let asked = || format!("partitions of {topic}");
     let metadata = answered(consumer, asked, consumer.fetch_metadata(Some(topic), within))?;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else { return Ok(None) };
@@ -158,7 +162,7 @@ pub fn is_unknown(code: RDKafkaErrorCode) -> bool {
     )
 }
 
-/// A partition's number as the client has it. One beyond its range does not exist, and the broker will say so.
+/// A partition's number as the client has it. One beyond its range does not exist, as the broker will report.
 pub fn signed(partition: u32) -> i32 {
     i32::try_from(partition).unwrap_or(i32::MAX)
 }
@@ -178,7 +182,7 @@ pub fn number(partition: i32) -> u32 {
     u32::try_from(partition).unwrap_or(0)
 }
 
-/// A message in the words of the wire.
+/// A message as [`crate::wire`] takes it.
 pub fn arrived<'a>(message: &'a BorrowedMessage<'_>) -> Arrived<'a> {
     let headers = message.headers().map(|headers| {
         let values = headers.iter().map(|header| (header.key, header.value.unwrap_or_default()));
@@ -203,7 +207,7 @@ mod tests {
     fn an_error_does_not_tell_a_settings_value() {
         let mut config = ClientConfig::new();
         config.set("sasl.pasword", "s3cr3t");
-        let error = create::<_, BaseConsumer<Quiet>>(&config, Quiet::default()).err().unwrap();
+        let error = create::<_, BaseConsumer<LoggingContext>>(&config, LoggingContext::default()).err().unwrap();
         assert!(error.0.contains("sasl.pasword") && !error.0.contains("s3cr3t"), "{error}");
     }
 }

@@ -13,15 +13,15 @@ use serde::{Deserialize, Serialize};
 pub struct Options {
     /// Some brokers, `host:port`, separated by commas; they name the others.
     pub bootstrap: String,
-    /// What the broker calls this program in its logs and quotas. The reading client also names its position-less group so.
+    /// What the broker calls this program in its logs and quotas; also the group id of the reading client, which never joins.
     pub client_id: String,
-    /// How to get in.
+    /// Encryption and authentication.
     pub security: Security,
     /// The topics.
     pub topics: Topics,
     /// Time-outs and rhythms.
     pub times: Times,
-    /// Records of a partition that are fetched ahead, at most.
+    /// Records of a partition that are prefetched, at most.
     pub prefetch_records: u32,
     /// The same in kilobytes.
     pub prefetch_kb: u32,
@@ -35,7 +35,7 @@ pub struct Options {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Security {
-    /// Encrypted or not, with a name or without.
+    /// Whether connections are encrypted and authenticated.
     pub protocol: Protocol,
     /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
     pub mechanism: String,
@@ -57,12 +57,12 @@ pub struct Security {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protocol {
-    /// Neither encrypted nor with a name.
+    /// Neither encrypted nor authenticated.
     #[default]
     Plaintext,
     /// Encrypted.
     Ssl,
-    /// With a name.
+    /// Authenticated.
     SaslPlaintext,
     /// Both.
     SaslSsl,
@@ -92,9 +92,9 @@ impl Protocol {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Topics {
-    /// Partitions of a topic that is made; 0 = one.
+    /// Partitions of a topic that is created; 0 = one.
     pub partitions: u32,
-    /// Copies of a topic that is made; 0 = as the broker has it.
+    /// Replication factor of a topic that is created; 0 = the broker's default.
     pub replication: u16,
     /// Which generation of existing services lives on a topic; the new one where nothing is said.
     pub generation: BTreeMap<String, Generation>,
@@ -121,19 +121,19 @@ pub enum Generation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Times {
-    /// A question to the broker is given up.
+    /// A request to the broker times out.
     pub request_ms: u64,
     /// A record that is not acknowledged within this time has failed.
     pub delivery_ms: u64,
-    /// Records wait so long for others to travel with.
+    /// How long a record waits for others of its batch.
     pub linger_ms: u64,
-    /// A member that is not heard of for so long has left its group.
+    /// The session time-out of a group's member.
     pub session_ms: u64,
-    /// It is heard of so often.
+    /// The interval of its heartbeats.
     pub heartbeat_ms: u64,
-    /// Positions are reported to the broker so often.
+    /// The interval at which a group's offsets are committed to the broker.
     pub commit_ms: u64,
-    /// New topics and partitions are looked for so often.
+    /// The interval at which metadata (topics and partitions) is refreshed.
     pub metadata_ms: u64,
 }
 

@@ -6,23 +6,23 @@
 //! outbox ─▶ relay ─▶ KafkaPublisher    idempotent: acknowledged by all replicas, in order for each key
 //!                        │  wire::write
 //!                        ▼
-//!                    the topic        existing services write and read here, too
+//!                    the topic        external services write and read here, too
 //!                        │  wire::read
 //!                        ▼
 //! core ◀─ driver ◀─ KafkaBroker       one client reads whatever partition is asked for, from whatever position;
-//!                                     one more client for each group only shares the partitions out
+//!                                     one more client for each group is only its member
 //! ```
 //!
 //! A position is an offset plus one: the number of the next record to read, which is what Kafka's tools show of a group.
 
 mod admin;
+mod auth_failure;
 mod client;
 mod config;
 mod consumer;
+mod log_throttle;
 mod publisher;
-mod refusal;
 mod security;
-mod seldom;
 pub mod wire;
 
 pub use admin::{Admin, HandoverError, Lag, TopicState};

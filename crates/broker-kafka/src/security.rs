@@ -1,11 +1,11 @@
-//! How a client gets in: encrypted or not, with a name or a certificate or without.
+//! Encryption and authentication of a client: the settings of the client library, and their checks.
 
 use ports::BrokerError;
 use rdkafka::config::ClientConfig;
 
 use crate::config::{Protocol, Security};
 
-/// Tells a client how to get in.
+/// Sets a client's encryption and authentication.
 pub fn secure(config: &mut ClientConfig, security: &Security) -> Result<(), BrokerError> {
     check(security).map_err(BrokerError)?;
     config.set("security.protocol", security.protocol.name());
@@ -30,7 +30,7 @@ pub fn secure(config: &mut ClientConfig, security: &Security) -> Result<(), Brok
     Ok(())
 }
 
-/// What the client would take for something else, or pass over: above all nobody who has asked for protection goes without.
+/// Rejects settings that the client library would misread or ignore: above all none that ask for protection and would not get it.
 fn check(security: &Security) -> Result<(), String> {
     let Security { protocol, mechanism, .. } = security;
     let named = !security.username.is_empty() || !security.password.expose().is_empty();

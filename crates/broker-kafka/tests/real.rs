@@ -25,7 +25,7 @@ use support::ledger::{Ledger, Process};
 use support::outbox::ListOutbox;
 use support::{PATIENCE, fresh, kafka, partition, publish, record, records, topic, until};
 
-/// While the broker is killed, nobody else works with it.
+/// Held for writing while the broker is down, so that no other test uses it.
 static ALIVE: RwLock<()> = RwLock::new(());
 
 macro_rules! real {
@@ -124,7 +124,7 @@ fn order_is_kept_per_key_over_partitions_as_javas_producers_choose_them() {
 
 #[test]
 #[ignore = "needs Apache Kafka: scripts/test-distributed"]
-fn a_second_member_takes_over_what_the_first_has_let_go() {
+fn a_second_member_is_assigned_what_the_first_has_released() {
     let (options, _alive) = real!("rebalance");
     let topic = topic(&options, "rebalance", 4);
     let group = fresh("group");
@@ -160,7 +160,7 @@ fn a_second_member_takes_over_what_the_first_has_let_go() {
 
 #[test]
 #[ignore = "needs Apache Kafka: scripts/test-distributed"]
-fn a_member_that_starts_again_goes_on() {
+fn a_restarted_member_continues() {
     let (options, _alive) = real!("restart");
     let topic = topic(&options, "restart", 2);
     let group = fresh("group");
@@ -196,14 +196,14 @@ fn publish_until_killed(options: &Options, topic: &str) {
 
 #[test]
 #[ignore = "needs Apache Kafka: scripts/test-distributed"]
-fn what_a_killed_relay_has_published_is_found() {
+fn records_that_a_killed_relay_has_published_are_found() {
     let (options, _alive) = real!("killed");
     if let Ok(topic) = std::env::var(CHILD_TOPIC) {
         return publish_until_killed(&options, &topic);
     }
     let topic = topic(&options, "killed", 3);
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "what_a_killed_relay_has_published_is_found", "--ignored", "--nocapture"])
+        .args(["--exact", "records_that_a_killed_relay_has_published_are_found", "--ignored", "--nocapture"])
         .env(CHILD_TOPIC, &topic)
         .stdout(Stdio::piped())
         .spawn()
@@ -244,7 +244,7 @@ fn what_a_killed_relay_has_published_is_found() {
 
 #[test]
 #[ignore = "needs Apache Kafka: scripts/test-distributed"]
-fn what_is_no_event_stops_nobody() {
+fn messages_that_are_not_events_are_skipped() {
     let (options, _alive) = real!("garbage");
     let topic = topic(&options, "garbage", 1);
     let producer = plain(&options);
@@ -276,7 +276,7 @@ fn what_is_no_event_stops_nobody() {
 
 #[test]
 #[ignore = "needs Apache Kafka: scripts/test-distributed"]
-fn what_retention_has_removed_is_passed_over() {
+fn records_that_retention_has_removed_are_skipped() {
     let (options, _alive) = real!("retention");
     let topic = topic(&options, "retention", 1);
     publish(&options, &topic, &records("o", 1, 1_001, 3));
@@ -294,7 +294,7 @@ fn what_retention_has_removed_is_passed_over() {
 
 #[test]
 #[ignore = "needs Apache Kafka: scripts/test-distributed"]
-fn a_reader_that_takes_its_time_loses_nothing() {
+fn a_slow_reader_loses_nothing() {
     let (mut options, _alive) = real!("slow");
     options.prefetch_records = 50;
     options.prefetch_kb = 16;
@@ -307,10 +307,10 @@ fn a_reader_that_takes_its_time_loses_nothing() {
     process.stop();
 }
 
-/// Says that it was given something.
-struct Given(Mutex<Sender<()>>);
+/// Signals its first assignment.
+struct Assigned(Mutex<Sender<()>>);
 
-impl GroupMember for Given {
+impl GroupMember for Assigned {
     fn assigned(&self, _: Vec<Partition>) {
         self.0.lock().unwrap().send(()).unwrap();
     }
@@ -320,16 +320,16 @@ impl GroupMember for Given {
 
 #[test]
 #[ignore = "needs Apache Kafka: scripts/test-distributed"]
-fn followers_at_different_places_both_get_everything() {
+fn subscriptions_at_different_positions_all_get_every_record() {
     let (options, _alive) = real!("places");
     let topic = topic(&options, "places", 1);
     publish(&options, &topic, &records("o", 1, 20_001, 13));
     let place = partition(&topic, 0);
     let broker = KafkaBroker::new(&options).unwrap();
     let (given, got) = channel();
-    broker.join(&fresh("group"), std::slice::from_ref(&topic), Box::new(Given(Mutex::new(given)))).unwrap();
+    broker.join(&fresh("group"), std::slice::from_ref(&topic), Box::new(Assigned(Mutex::new(given)))).unwrap();
     got.recv_timeout(PATIENCE).unwrap();
-    // Near each other, and then one far behind: as it came, without a gap.
+    // Two near each other, one far ahead: each in order, without a gap.
     let mut places = [0_u64, 700, 15_000];
     let began = Instant::now();
     let deadline = Instant::now() + PATIENCE;
@@ -343,12 +343,12 @@ fn followers_at_different_places_both_get_everything() {
         }
         assert!(Instant::now() < deadline, "{places:?}");
     }
-    println!("three followers, 44300 records: {} ms", began.elapsed().as_millis());
+    println!("three subscriptions, 44300 records: {} ms", began.elapsed().as_millis());
 }
 
 #[test]
 #[ignore = "needs Apache Kafka: scripts/test-distributed"]
-fn a_topic_is_made_once_and_its_oddities_are_told() {
+fn a_topic_is_created_once_and_warnings_are_returned() {
     let (options, _alive) = real!("ensure");
     let name = fresh("ensure");
     let with = |partitions| Options { topics: Topics { partitions, ..Topics::default() }, ..options.clone() };
@@ -367,14 +367,14 @@ fn a_topic_is_made_once_and_its_oddities_are_told() {
 
 #[test]
 #[ignore = "needs Apache Kafka: scripts/test-distributed"]
-fn a_group_begins_where_another_one_stands() {
+fn a_group_begins_at_the_offsets_of_another() {
     let (options, _alive) = real!("handover");
     let topic = topic(&options, "handover", 3);
     let topics = std::slice::from_ref(&topic);
     let (from, to) = (fresh("java"), fresh("rcs.validator"));
     publish(&options, &topic, &records("o", 1, 301, 20));
     let admin = Admin::new(&options).unwrap();
-    assert!(matches!(admin.handover(&from, &to, topics), Err(HandoverError::Nowhere(group)) if group == from));
+    assert!(matches!(admin.handover(&from, &to, topics), Err(HandoverError::NoOffsets(group)) if group == from));
     let ledger = Arc::new(Ledger::default());
     let process = Process::start(&options, &from, &topic, 1, &ledger);
     until("all are handled", || ledger.len() >= 300);
@@ -469,7 +469,7 @@ fn a_broker_that_is_killed_under_load_loses_nothing_and_changes_no_order() {
 
 #[test]
 #[ignore = "needs Apache Kafka: scripts/test-distributed"]
-fn nobody_waits_for_ever_for_a_broker_that_hangs() {
+fn requests_to_a_broker_that_hangs_time_out() {
     let mut options = kafka("hang");
     assert!(is_ours(&options), "the broker is not the one of scripts/infra, which could stop it");
     let _alone = ALIVE.write().unwrap_or_else(PoisonError::into_inner);
@@ -509,7 +509,7 @@ fn nobody_waits_for_ever_for_a_broker_that_hangs() {
     publisher.publish(&topic, &missing).unwrap();
     let broker = KafkaBroker::new(&options).unwrap();
     let found = broker.fetch(&partition(&topic, 0), 0, 1_000).unwrap();
-    // What lay in the broker's sockets may come after the look: readers know it by its number.
+    // Requests in the broker's sockets may be handled after the look: consumers recognise the records by their numbers.
     let mut numbers: Vec<u64> = Vec::new();
     for delivery in &found {
         let number = delivery.stamp.as_ref().unwrap().number;

@@ -1,10 +1,8 @@
 //! One partition, read in order from a position.
 //!
-//! The client fetches ahead into a bounded queue of the partition's own; records are taken out of it when they are asked
-//! for, so that nothing has to be paused. What was given stays a while: followers of one partition stand at slightly
-//! different places, and the slower one should not send the client back.
+//! The client prefetches into a bounded queue of the partition's own; records are taken out of it when they are asked for, so
+//! that nothing has to be paused. A position far from the last one is a seek.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,73 +10,66 @@ use ports::{BrokerError, Delivery, Partition};
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::reader::Ear;
+use super::arrival::Arrival;
+use super::context::ReaderContext;
 use super::waker::Waker;
+use super::window::{KEPT, Window};
 use crate::client;
-use crate::seldom::Seldom;
-use crate::wire;
+use crate::log_throttle::LogThrottle;
 
-/// Records that were given and are kept, at most, and their bytes.
-const KEPT: usize = 2_048;
-const KEPT_BYTES: usize = 8 << 20;
-
-/// So far ahead is read to rather than sought.
+/// A position at most so far ahead is read up to, without a seek.
 const NEAR: u64 = 1_024;
 
-/// A seek is acknowledged by the client's own thread, within microseconds, unless the partition is not under way yet.
+/// A seek is acknowledged by the client's own thread, within microseconds, unless the partition is not being fetched yet.
 const SEEK: Duration = Duration::from_millis(250);
 
-/// Whoever has sent the client elsewhere gets something from there before the next one does, unless it takes this long.
-/// Followers that stand far apart would else send it back and forth, and none would get anything.
-const HOLD: Duration = Duration::from_millis(500);
+/// After a seek, how long the next one waits for the first record from there. Without that, subscriptions whose positions are
+/// far apart would seek back and forth, and none would read anything.
+const SEEK_HOLD: Duration = Duration::from_millis(500);
 
-/// So many seeks may fail before the partition is given to the client anew.
+/// After so many failed seeks the partition is assigned to the client anew.
 const SEEKS: u32 = 8;
 
 /// The reader of one partition.
 pub struct Cursor {
-    consumer: Arc<BaseConsumer<Ear>>,
+    consumer: Arc<BaseConsumer<ReaderContext>>,
     waker: Arc<Waker>,
     partition: Partition,
     topic: Arc<str>,
-    queue: PartitionQueue<Ear>,
+    queue: PartitionQueue<ReaderContext>,
     /// Records behind `from`, up to `next`.
-    window: VecDeque<Delivery>,
-    bytes: usize,
+    window: Window,
     from: u64,
     next: u64,
-    place: Place,
-    /// Sent elsewhere, and nothing was given from there yet.
-    held: Option<Instant>,
+    state: State,
+    /// When it was sent elsewhere, as long as nothing was read from there.
+    sought_at: Option<Instant>,
     /// The end was met, and nothing since.
     at_end: bool,
-    /// The last number of each outbox, to see what was sent twice.
-    numbers: BTreeMap<String, u64>,
-    skipped: Seldom,
-    errors: Seldom,
+    skipped: LogThrottle,
+    errors: LogThrottle,
     keyless: bool,
 }
 
-/// Whether what comes out of the queue belongs to where the cursor stands.
+/// Whether the records in the queue follow the cursor's position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// The client must be sent there first; so many attempts have failed.
-    Lost(u32),
-    /// The first record has not come yet: it tells whether the place still exists.
-    New,
-    /// Under way.
-    Known,
-    /// The topic ends before this place: all that comes is behind the reader.
-    Beyond,
+enum State {
+    /// A seek is due; so many have failed.
+    SeekDue(u32),
+    /// The first record has not come yet: it tells whether the position still exists.
+    Sought,
+    /// Records follow the position.
+    Reading,
+    /// The topic ends before the position: all records are below it.
+    PastEnd,
 }
 
 impl Cursor {
-    /// Begins at a position. What was read before, by an earlier cursor, may still lie in the queue: a seek tells it apart.
+    /// Begins at a position. Records that were fetched for an earlier cursor may still be in the queue: a seek outdates them.
     pub fn open(
-        consumer: &Arc<BaseConsumer<Ear>>,
+        consumer: &Arc<BaseConsumer<ReaderContext>>,
         waker: &Arc<Waker>,
         partition: &Partition,
         after: u64,
@@ -96,40 +87,39 @@ impl Cursor {
             partition: partition.clone(),
             topic,
             queue,
-            window: VecDeque::new(),
-            bytes: 0,
+            window: Window::default(),
             from: after,
             next: after,
-            place: if again { Place::Lost(0) } else { Place::New },
-            held: None,
+            state: if again { State::SeekDue(0) } else { State::Sought },
+            sought_at: None,
             at_end: false,
-            numbers: BTreeMap::new(),
-            skipped: Seldom::default(),
-            errors: Seldom::default(),
+            skipped: LogThrottle::default(),
+            errors: LogThrottle::default(),
             keyless: false,
         };
         cursor.assign()?;
         Ok(cursor)
     }
 
-    /// Records behind a position that are there already.
+    /// Records behind a position that have been prefetched.
     pub fn take(&mut self, after: u64, limit: usize) -> Result<Vec<Delivery>, BrokerError> {
         if after < self.from || after > self.next.saturating_add(NEAR) {
-            if self.held.is_some_and(|since| since.elapsed() < HOLD) {
+            if self.sought_at.is_some_and(|since| since.elapsed() < SEEK_HOLD) {
                 self.waker.later(&self.topic);
                 return Ok(Vec::new());
             }
-            self.go_to(after);
+            self.move_to(after);
         }
-        if let Place::Lost(attempts) = self.place {
+        if let State::SeekDue(attempts) = self.state {
             self.seek(attempts)?;
         }
-        self.trim(after);
-        let fatal = if matches!(self.place, Place::Lost(_)) { None } else { self.fill(after, limit) };
-        let behind = self.window.partition_point(|delivery| delivery.record.seq <= after);
-        let found: Vec<Delivery> = self.window.iter().skip(behind).take(limit).cloned().collect();
+        if let Some(dropped) = self.window.trim(after) {
+            self.from = dropped;
+        }
+        let fatal = if matches!(self.state, State::SeekDue(_)) { None } else { self.fill(after, limit) };
+        let found = self.window.after(after, limit);
         if !found.is_empty() || self.at_end {
-            self.held = None;
+            self.sought_at = None;
         }
         match fatal {
             Some(error) if found.is_empty() => Err(error),
@@ -139,15 +129,15 @@ impl Cursor {
 
     /// Everything before this offset was seen, or the end was met.
     pub fn has_reached(&self, end: u64) -> bool {
-        !matches!(self.place, Place::Lost(_)) && (self.next >= end || self.at_end)
+        !matches!(self.state, State::SeekDue(_)) && (self.next >= end || self.at_end)
     }
 
-    /// The client need not fetch it any more.
-    pub fn leave(&mut self) {
+    /// The client need not fetch the partition any more.
+    pub fn close(&mut self) {
         if let Ok(list) = self.list(Offset::Invalid)
             && let Err(error) = self.consumer.incremental_unassign(&list)
         {
-            tracing::warn!(partition = %self.partition, %error, "it goes on being fetched for nobody");
+            tracing::warn!(partition = %self.partition, %error, "the partition goes on being fetched though no reader needs it");
         }
     }
 
@@ -164,25 +154,23 @@ impl Cursor {
         assigned.map_err(|error| client::failed(&format!("{} cannot be read", self.partition), &error))
     }
 
-    fn go_to(&mut self, after: u64) {
-        tracing::debug!(partition = %self.partition, from = self.from, next = self.next, after, "reads elsewhere");
+    fn move_to(&mut self, after: u64) {
+        tracing::debug!(partition = %self.partition, from = self.from, next = self.next, after, "seeks");
         self.window.clear();
-        self.numbers.clear();
-        self.bytes = 0;
         (self.from, self.next) = (after, after);
-        (self.place, self.held, self.at_end) = (Place::Lost(0), Some(Instant::now()), false);
+        (self.state, self.sought_at, self.at_end) = (State::SeekDue(0), Some(Instant::now()), false);
     }
 
-    /// What is in the queue by now is outdated by the call itself, whether the client succeeds or not.
+    /// The call outdates the records in the queue, whether the client succeeds or not.
     fn seek(&mut self, attempts: u32) -> Result<(), BrokerError> {
         let offset = Offset::Offset(client::offset(self.next));
         match self.consumer.seek(&self.partition.topic, client::signed(self.partition.number), offset, SEEK) {
-            Ok(()) => self.place = Place::New,
+            Ok(()) => self.state = State::Sought,
             Err(error) => {
-                self.place = Place::Lost(attempts + 1);
+                self.state = State::SeekDue(attempts + 1);
                 if (attempts + 1).is_multiple_of(SEEKS) {
-                    tracing::warn!(partition = %self.partition, %error, "not under way yet; it is begun anew");
-                    self.leave();
+                    tracing::warn!(partition = %self.partition, %error, "the partition is not being fetched yet; it is assigned anew");
+                    self.close();
                     self.assign()?;
                 }
                 self.waker.later(&self.topic);
@@ -191,20 +179,10 @@ impl Cursor {
         Ok(())
     }
 
-    /// Forgets what has been given long ago.
-    fn trim(&mut self, after: u64) {
-        while self.window.len() > KEPT || self.bytes > KEPT_BYTES {
-            let Some(seq) = self.window.front().map(|delivery| delivery.record.seq).filter(|seq| *seq <= after) else { return };
-            self.bytes -= self.window.pop_front().map_or(0, |delivery| size(&delivery));
-            self.from = seq;
-        }
-    }
-
     /// Takes from the queue until there are so many records behind a position.
     fn fill(&mut self, after: u64, limit: usize) -> Option<BrokerError> {
-        let passed = self.window.partition_point(|delivery| delivery.record.seq <= after);
-        let mut found = self.window.len() - passed;
-        // Messages that are no events do not count; but they must not keep the caller for long, either.
+        let mut found = self.window.len_after(after);
+        // Messages that are not events do not count; but the work per call stays bounded.
         for _ in 0..limit.saturating_mul(4).max(KEPT) {
             if found >= limit {
                 return None;
@@ -212,7 +190,7 @@ impl Cursor {
             match self.polled()? {
                 Ok(arrival) => found += usize::from(self.arrived(arrival) && self.next > after),
                 Err(KafkaError::PartitionEOF(_)) => self.at_end = true,
-                Err(error) => return Some(self.troubled(&error)),
+                Err(error) => return Some(self.note_error(&error)),
             }
         }
         self.waker.later(&self.topic);
@@ -221,38 +199,38 @@ impl Cursor {
 
     fn polled(&self) -> Option<Result<Arrival, KafkaError>> {
         let polled = self.queue.poll(Duration::ZERO)?;
-        Some(polled.map(|message| Arrival::of(&message)))
+        Some(polled.map(|message| Arrival::read(&message)))
     }
 
     /// True if there is one more in the window.
     fn arrived(&mut self, arrival: Arrival) -> bool {
         self.at_end = false;
-        if self.place == Place::New {
-            self.place = Place::Known;
+        if self.state == State::Sought {
+            self.state = State::Reading;
             if arrival.offset > self.next {
                 self.check_gap(arrival.offset);
             }
         }
         if arrival.offset < self.next {
-            if self.place != Place::Beyond {
-                self.place = Place::Beyond;
+            if self.state != State::PastEnd {
+                self.state = State::PastEnd;
                 metrics::counter!("pabal_kafka_out_of_range_total", "topic" => self.partition.topic.clone()).increment(1);
                 tracing::error!(partition = %self.partition, position = self.next, offset = arrival.offset,
-                    "the topic ends before the position that was reached: it was made anew or has lost records; what it has is passed");
+                    "the topic ends before the position that was reached: it was recreated or has lost records; its records are skipped");
             }
             return false;
         }
         self.next = arrival.offset + 1;
-        match arrival.read {
+        match arrival.event {
             Ok(delivery) => {
                 self.keep(delivery, arrival.keyless);
                 return true;
             }
-            Err(garbage) => {
-                let (topic, reason) = (self.partition.topic.clone(), garbage.label());
+            Err(not_an_event) => {
+                let (topic, reason) = (self.partition.topic.clone(), not_an_event.label());
                 metrics::counter!("pabal_kafka_skipped_total", "topic" => topic, "reason" => reason).increment(1);
-                if let Some(times) = self.skipped.now() {
-                    tracing::warn!(partition = %self.partition, offset = arrival.offset, times, reason = %garbage, "a message is no event and was skipped");
+                if let Some(times) = self.skipped.allow() {
+                    tracing::warn!(partition = %self.partition, offset = arrival.offset, times, reason = %not_an_event, "a message is no event and was skipped");
                 }
             }
         }
@@ -263,20 +241,14 @@ impl Cursor {
         if keyless && !self.keyless && self.partition.number > 0 {
             self.keyless = true;
             tracing::warn!(partition = %self.partition,
-                "somebody writes without keys to a topic of several partitions: their order is not kept");
+                "a producer writes records without keys to a topic of several partitions: their order is not kept");
         }
-        if let Some(stamp) = &delivery.stamp {
-            let last = self.numbers.entry(stamp.outbox.clone()).or_default();
-            if stamp.number <= *last {
-                metrics::counter!("pabal_kafka_republished_total", "topic" => self.partition.topic.clone()).increment(1);
-            }
-            *last = stamp.number.max(*last);
+        if self.window.push(delivery) {
+            metrics::counter!("pabal_kafka_republished_total", "topic" => self.partition.topic.clone()).increment(1);
         }
-        self.bytes += size(&delivery);
-        self.window.push_back(delivery);
     }
 
-    /// Offsets may have gaps; but records that retention took before they were read are lost to this reader.
+    /// Offsets may have gaps; but records that retention removed before they were read are lost to this reader.
     fn check_gap(&self, first: u64) {
         let (topic, number) = (&self.partition.topic, client::signed(self.partition.number));
         match self.consumer.fetch_watermarks(topic, number, Duration::from_secs(1)) {
@@ -290,31 +262,13 @@ impl Cursor {
         }
     }
 
-    /// The client tries again by itself, unless it cannot.
-    fn troubled(&mut self, error: &KafkaError) -> BrokerError {
+    /// The client retries by itself, unless the error is fatal.
+    fn note_error(&mut self, error: &KafkaError) -> BrokerError {
         metrics::counter!("pabal_kafka_errors_total").increment(1);
-        if let Some(times) = self.errors.now() {
+        if let Some(times) = self.errors.allow() {
             tracing::warn!(partition = %self.partition, %error, times, "cannot be read at the moment");
         }
         self.waker.later(&self.topic);
         client::failed(&self.partition.to_string(), error)
     }
-}
-
-/// A message out of the queue.
-struct Arrival {
-    offset: u64,
-    keyless: bool,
-    read: Result<Delivery, wire::Garbage>,
-}
-
-impl Arrival {
-    fn of(message: &BorrowedMessage<'_>) -> Self {
-        let offset = client::unsigned(message.offset());
-        Self { offset, keyless: message.key().is_none(), read: wire::read(&client::arrived(message)) }
-    }
-}
-
-fn size(delivery: &Delivery) -> usize {
-    delivery.record.data.len() + 400
 }

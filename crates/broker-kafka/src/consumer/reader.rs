@@ -1,72 +1,31 @@
-//! The client that fetches, and a cursor for each partition that somebody reads.
+//! The client that fetches, and a cursor for each partition that is read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use ports::{BrokerError, Delivery, Partition};
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
-use rdkafka::statistics::Statistics;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 
+use super::context::ReaderContext;
 use super::cursor::Cursor;
 use super::lock;
 use super::waker::Waker;
+use crate::auth_failure::ReportsAuthFailure;
 use crate::client;
 use crate::config::Options;
-use crate::refusal::{Ears, Refusal};
 
-/// How often the client counts what it is behind.
+/// How often the client reports statistics, from which the lag is measured.
 const STATISTICS_MS: u64 = 10_000;
-
-/// What the reading client tells.
-#[derive(Debug, Default)]
-pub struct Ear {
-    ends: Mutex<BTreeMap<Partition, u64>>,
-    refusal: Refusal,
-}
-
-impl ClientContext for Ear {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        client::log(level, facility, message);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.refusal.heard(&error, reason);
-        client::trouble(&error, reason);
-    }
-
-    fn stats(&self, statistics: Statistics) {
-        let mut ends = lock(&self.ends);
-        for (topic, of_topic) in statistics.topics {
-            for (number, partition) in of_topic.partitions {
-                if number >= 0 && partition.hi_offset >= 0 {
-                    let number = client::number(number);
-                    ends.insert(Partition { topic: topic.clone(), number }, client::unsigned(partition.hi_offset));
-                }
-            }
-        }
-    }
-}
-
-impl ConsumerContext for Ear {}
-
-impl Ears for Ear {
-    fn refusal(&self) -> &Refusal {
-        &self.refusal
-    }
-}
 
 /// Reads partitions from wherever it is asked to.
 pub struct Reader {
     /// First, so that their queues are gone before the client.
     cursors: Mutex<BTreeMap<Partition, Arc<Mutex<Cursor>>>>,
-    consumer: Arc<BaseConsumer<Ear>>,
+    consumer: Arc<BaseConsumer<ReaderContext>>,
     waker: Arc<Waker>,
     request: Duration,
-    /// Partitions that have been read before: what was fetched then may still lie in the client's queue.
+    /// Partitions that have been read before: records of that time may still be in the client's queue.
     read_before: Mutex<BTreeSet<Partition>>,
 }
 
@@ -76,17 +35,17 @@ impl Reader {
         config.set("isolation.level", "read_committed");
         config.set("queued.min.messages", options.prefetch_records.max(1).to_string());
         config.set("queued.max.messages.kbytes", options.prefetch_kb.max(1).to_string());
-        // A full queue is looked at again soon: by default a reader who has caught up waits a second.
+        // A full queue is checked again soon: by default a reader that has caught up waits a second.
         config.set("fetch.queue.backoff.ms", "10");
-        // A partition that is new to the client waits for the fetch that is under way: not for half a second.
+        // A partition that is new to the client waits for the fetch in flight: 100 ms, in place of half a second.
         config.set("fetch.wait.max.ms", "100");
         config.set("statistics.interval.ms", STATISTICS_MS.to_string());
-        let consumer = client::create(&config, Ear::default())?;
+        let consumer = client::create(&config, ReaderContext::default())?;
         let (cursors, read_before) = (Mutex::default(), Mutex::default());
         Ok(Self { consumer: Arc::new(consumer), waker, request: options.request(), cursors, read_before })
     }
 
-    /// Serves the client's own events, and says how far behind its end each partition stands.
+    /// Serves the client's events, and updates the lag of each partition.
     pub fn serve(&self, positions: &BTreeMap<Partition, u64>) {
         while let Some(event) = self.consumer.poll(Duration::ZERO) {
             if let Err(error) = event {
@@ -103,7 +62,7 @@ impl Reader {
         }
     }
 
-    /// What has been fetched already; who asks is woken when there is more.
+    /// What has been prefetched; the watchers are woken when there is more.
     pub fn ready(&self, partition: &Partition, after: u64, limit: usize) -> Result<Vec<Delivery>, BrokerError> {
         let cursor = self.cursor(partition, after)?;
         let mut cursor = lock(&cursor);
@@ -132,11 +91,11 @@ impl Reader {
         }
     }
 
-    /// Nobody here reads these any more.
+    /// Closes the cursors of partitions that were revoked.
     pub fn forget(&self, partitions: &[Partition]) {
         let gone: Vec<_> = partitions.iter().filter_map(|partition| lock(&self.cursors).remove(partition)).collect();
         for cursor in gone {
-            lock(&cursor).leave();
+            lock(&cursor).close();
         }
     }
 
@@ -144,7 +103,7 @@ impl Reader {
     pub fn watermarks(&self, partition: &Partition, exists: bool) -> Result<(u64, u64), BrokerError> {
         match self.consumer.fetch_watermarks(&partition.topic, client::signed(partition.number), self.request) {
             Ok((low, high)) => {
-                self.consumer.context().refusal.is_over();
+                self.consumer.context().auth_failure().clear();
                 Ok((client::unsigned(low), client::unsigned(high)))
             }
             Err(error)

@@ -1,5 +1,5 @@
-//! Wakes those who watch topics, on a thread of its own: the client says that there is more while it holds its own locks,
-//! and who is woken may fetch at once.
+//! Wakes the watchers of topics, on a thread of its own: the client signals new records while it holds its own locks, and a
+//! watcher may fetch at once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -11,10 +11,10 @@ use super::lock;
 
 type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// How often the client's own events are served, and those are woken whom nobody tells.
+/// How often the client's events are served, and watchers are woken whose topics have no signals.
 const TICK: Duration = Duration::from_millis(200);
 
-/// Who watches what, and what there is to be told.
+/// The watchers, and the signals for them.
 #[derive(Default)]
 pub struct Waker {
     watchers: Mutex<BTreeMap<String, Vec<Wake>>>,
@@ -28,8 +28,8 @@ struct Signals {
     topics: BTreeSet<Arc<str>>,
     /// At the next tick.
     later: BTreeSet<Arc<str>>,
-    /// Topics whose partitions say themselves when they have more.
-    told: BTreeSet<String>,
+    /// Topics whose partitions signal new records.
+    signalling: BTreeSet<String>,
     stopped: bool,
 }
 
@@ -43,19 +43,19 @@ impl Waker {
         Ok(waker)
     }
 
-    /// Done with each tick.
+    /// Called with each tick.
     pub fn each_tick(&self, tick: Box<dyn Fn() + Send + Sync>) {
         *lock(&self.tick) = Some(tick);
     }
 
-    /// Who wants to know that a topic may have more.
+    /// Adds a watcher of a topic.
     pub fn watch(&self, topic: &str, wake: Box<dyn Fn() + Send + Sync>) {
         lock(&self.watchers).entry(topic.to_owned()).or_default().push(Arc::from(wake));
     }
 
-    /// From now on signals tell of this topic.
-    pub fn told(&self, topic: &str) {
-        lock(&self.signals).told.insert(topic.to_owned());
+    /// From now on this topic is signalled.
+    pub fn set_signalling(&self, topic: &str) {
+        lock(&self.signals).signalling.insert(topic.to_owned());
     }
 
     /// A topic has more. Called by the client, with its locks held.
@@ -93,9 +93,9 @@ impl Waker {
             let is_tick = Instant::now() >= next;
             if is_tick {
                 topics.extend(std::mem::take(&mut signals.later).iter().map(ToString::to_string));
-                let untold =
-                    lock(&self.watchers).keys().filter(|topic| !signals.told.contains(*topic)).cloned().collect::<Vec<_>>();
-                topics.extend(untold);
+                let unsignalled =
+                    lock(&self.watchers).keys().filter(|topic| !signals.signalling.contains(*topic)).cloned().collect::<Vec<_>>();
+                topics.extend(unsignalled);
                 next = Instant::now() + TICK;
             }
             drop(signals);
@@ -106,7 +106,7 @@ impl Waker {
         }
     }
 
-    /// Without holding the lock: who is woken may watch more.
+    /// Without holding the lock: a watcher may add another.
     fn wake(&self, topics: &BTreeSet<String>) {
         let watchers = lock(&self.watchers);
         let woken: Vec<Wake> = topics.iter().filter_map(|topic| watchers.get(topic)).flatten().cloned().collect();

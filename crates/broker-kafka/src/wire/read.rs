@@ -21,7 +21,7 @@ pub struct Arrived<'a> {
     pub topic: &'a str,
     /// The partition's number.
     pub partition: u32,
-    /// Where it stands there, from 0.
+    /// Its offset there, from 0.
     pub offset: u64,
     /// When it was written, by the producer's clock or the broker's.
     pub time_ms: Option<i64>,
@@ -33,9 +33,9 @@ pub struct Arrived<'a> {
     pub value: Option<&'a [u8]>,
 }
 
-/// Why a message is no event. It is nobody's: every reader passes it, and counts it.
+/// Why a message is not an event. Every reader skips and counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum Garbage {
+pub enum NotAnEvent {
     /// A tombstone, or nothing at all.
     #[error("it has no value")]
     NoValue,
@@ -53,7 +53,7 @@ pub enum Garbage {
     NoEventType,
 }
 
-impl Garbage {
+impl NotAnEvent {
     /// As a metric's label.
     pub fn label(self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ impl Arrived<'_> {
     }
 }
 
-/// What stands in a value beside the business. Of a field that stands there twice the last counts, as for Java's readers.
+/// The envelope's fields in a value. Of a repeated field the last counts, as for Java's readers.
 #[derive(Default)]
 struct Head {
     event_type: Option<Value>,
@@ -114,8 +114,8 @@ impl<'de> Visitor<'de> for Fields {
 }
 
 /// The record that a message is; its `seq` is its offset plus one.
-pub fn read(arrived: &Arrived<'_>) -> Result<Delivery, Garbage> {
-    let value = arrived.value.filter(|value| !value.is_empty()).ok_or(Garbage::NoValue)?;
+pub fn read(arrived: &Arrived<'_>) -> Result<Delivery, NotAnEvent> {
+    let value = arrived.value.filter(|value| !value.is_empty()).ok_or(NotAnEvent::NoValue)?;
     let (event_type, timestamp) = head(value)?;
     let ours = arrived.header(CE_ID);
     let time_ms = arrived.header(CE_TIME).filter(|_| ours.is_some()).and_then(|text| time::of_rfc3339(&text));
@@ -138,20 +138,20 @@ pub fn read(arrived: &Arrived<'_>) -> Result<Delivery, Garbage> {
     Ok(Delivery { record, stamp: stamp(arrived) })
 }
 
-fn head(value: &[u8]) -> Result<(String, Option<Value>), Garbage> {
-    let text = std::str::from_utf8(value).map_err(|_| Garbage::NotText)?;
+fn head(value: &[u8]) -> Result<(String, Option<Value>), NotAnEvent> {
+    let text = std::str::from_utf8(value).map_err(|_| NotAnEvent::NotText)?;
     if !text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
         let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
-        return Err(if is_json { Garbage::NotAnObject } else { Garbage::NotJson });
+        return Err(if is_json { NotAnEvent::NotAnObject } else { NotAnEvent::NotJson });
     }
-    let head: Head = serde_json::from_str(text).map_err(|_| Garbage::NotJson)?;
+    let head: Head = serde_json::from_str(text).map_err(|_| NotAnEvent::NotJson)?;
     match head.event_type {
         Some(Value::String(name)) if !name.is_empty() => Ok((name, head.timestamp)),
-        _ => Err(Garbage::NoEventType),
+        _ => Err(NotAnEvent::NoEventType),
     }
 }
 
-/// Without the time that the writer has put into the value.
+/// Without the time that the writer has inserted into the value.
 fn untimed(value: &[u8], event_type: &str, time_ms: i64) -> Vec<u8> {
     let (timed, head) = timed_head(event_type, time_ms);
     match behind_time(value, &timed) {
@@ -171,7 +171,7 @@ fn cause(arrived: &Arrived<'_>) -> Cause {
     }
 }
 
-/// The stamp alone, for those who look for what a relay has sent.
+/// The stamp alone, for looking back at what a relay has published.
 pub(crate) fn stamp(arrived: &Arrived<'_>) -> Option<Stamp> {
     let outbox = arrived.header(OUTBOX)?.into_owned();
     let number = arrived.header(NUMBER)?.parse().ok()?;

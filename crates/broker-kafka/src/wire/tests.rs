@@ -226,24 +226,24 @@ fn of_a_field_that_stands_there_twice_the_last_counts() {
 
 #[test]
 fn what_is_no_event_is_told_apart() {
-    let cases: [(&[u8], Garbage); 11] = [
-        (b"", Garbage::NoValue),
-        (b"\xff{}", Garbage::NotText),
-        (b"hello", Garbage::NotJson),
-        (br#"{"eventType":"Sent""#, Garbage::NotJson),
-        (br#"{"eventType":"Sent"} {}"#, Garbage::NotJson),
-        (b"[]", Garbage::NotAnObject),
-        (br#"["Sent"]"#, Garbage::NotAnObject),
-        (br#""Sent""#, Garbage::NotAnObject),
-        (b"{}", Garbage::NoEventType),
-        (br#"{"eventType":null}"#, Garbage::NoEventType),
-        (br#"{"eventType":""}"#, Garbage::NoEventType),
+    let cases: [(&[u8], NotAnEvent); 11] = [
+        (b"", NotAnEvent::NoValue),
+        (b"\xff{}", NotAnEvent::NotText),
+        (b"hello", NotAnEvent::NotJson),
+        (br#"{"eventType":"Sent""#, NotAnEvent::NotJson),
+        (br#"{"eventType":"Sent"} {}"#, NotAnEvent::NotJson),
+        (b"[]", NotAnEvent::NotAnObject),
+        (br#"["Sent"]"#, NotAnEvent::NotAnObject),
+        (br#""Sent""#, NotAnEvent::NotAnObject),
+        (b"{}", NotAnEvent::NoEventType),
+        (br#"{"eventType":null}"#, NotAnEvent::NoEventType),
+        (br#"{"eventType":""}"#, NotAnEvent::NoEventType),
     ];
-    for (value, garbage) in cases {
+    for (value, not_an_event) in cases {
         let with_headers = vec![("type", &b"Sent"[..]), ("ce_id", &b"1"[..])];
-        assert_eq!(read(&bare(value, with_headers)), Err(garbage), "{}", String::from_utf8_lossy(value));
+        assert_eq!(read(&bare(value, with_headers)), Err(not_an_event), "{}", String::from_utf8_lossy(value));
     }
-    assert_eq!(read(&Arrived { value: None, ..bare(b"", vec![]) }), Err(Garbage::NoValue));
+    assert_eq!(read(&Arrived { value: None, ..bare(b"", vec![]) }), Err(NotAnEvent::NoValue));
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub fn write<'a>(stamp: Option<&'a Stamp>, record: &'a Record, generation: Gener
     Message { key: Some(record.key.as_str()).filter(|key| !key.is_empty()), value, headers }
 }
 
-/// What Spring Cloud Stream looks at. A header that is declared as text and is none in JSON makes the old one log an error.
+/// The headers that Spring Cloud Stream reads. One that is declared as text and is not JSON text makes the old one log an error.
 fn for_spring<'a>(headers: &mut Vec<(&'static str, Cow<'a, str>)>, record: &'a Record, generation: Generation) {
     headers.push((CONTENT_TYPE, "\"application/json\"".into()));
     let types = match generation {

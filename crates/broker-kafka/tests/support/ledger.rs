@@ -22,7 +22,7 @@ pub struct Inner {
     pub owners: BTreeMap<Partition, usize>,
     /// How often a partition went from one member to another.
     pub moves: usize,
-    /// What must not happen.
+    /// Violations.
     pub faults: Vec<String>,
     /// The last number of each outbox in each partition.
     pub numbers: BTreeMap<(Partition, String), u64>,
@@ -66,18 +66,18 @@ impl Ledger {
     }
 }
 
-struct Seat {
+struct LedgerMember {
     me: usize,
     ledger: Arc<Ledger>,
     mine: Arc<Mutex<BTreeSet<Partition>>>,
 }
 
-impl GroupMember for Seat {
+impl GroupMember for LedgerMember {
     fn assigned(&self, partitions: Vec<Partition>) {
         let mut inner = self.ledger.inner.lock().unwrap();
         for partition in partitions {
             if let Some(owner) = inner.owners.insert(partition.clone(), self.me) {
-                inner.faults.push(format!("{partition} was given to {} while {owner} had it", self.me));
+                inner.faults.push(format!("{partition} was assigned to {} while {owner} had it", self.me));
             }
             inner.moves += 1;
             self.mine.lock().unwrap().insert(partition);
@@ -88,7 +88,7 @@ impl GroupMember for Seat {
         let mut inner = self.ledger.inner.lock().unwrap();
         for partition in partitions {
             if inner.owners.remove(&partition) != Some(self.me) {
-                inner.faults.push(format!("{partition} was taken from {}, who did not have it", self.me));
+                inner.faults.push(format!("{partition} was revoked from {}, which did not have it", self.me));
             }
             self.mine.lock().unwrap().remove(&partition);
         }
@@ -114,8 +114,8 @@ impl Process {
             waking.1.notify_one();
         };
         broker.watch(topic, Box::new(wake));
-        let seat = Seat { me, ledger: ledger.clone(), mine: mine.clone() };
-        broker.join(group, &[topic.to_owned()], Box::new(seat)).unwrap();
+        let member = LedgerMember { me, ledger: ledger.clone(), mine: mine.clone() };
+        broker.join(group, &[topic.to_owned()], Box::new(member)).unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let worker = {
             let (broker, mine, stop, ledger, group) =
@@ -158,7 +158,7 @@ fn handle(broker: &KafkaBroker, ledger: &Ledger, group: &str, me: usize, partiti
     let after = ledger.inner.lock().unwrap().positions.get(partition).copied().unwrap_or(0);
     let Ok(deliveries) = broker.fetch(partition, after, 500) else { return 0 };
     let mut inner = ledger.inner.lock().unwrap();
-    // The fence: neither taken away meanwhile, nor moved by somebody else.
+    // The fence: neither revoked meanwhile, nor moved by another member.
     if inner.owners.get(partition) != Some(&me) || inner.positions.get(partition).copied().unwrap_or(0) != after {
         return 0;
     }

@@ -63,7 +63,7 @@ pub fn record(number: u64, key: &str) -> Record {
             "{{\"eventType\":\"SendSuccess\",\"id\":{number},\"messageId\":\"{key}\",\"text\":\"안녕하세요 {number}\"}}"
         )
         .into_bytes(),
-        cause: Cause { actor: "somebody".into(), request: format!("r-{number}"), ..Cause::default() },
+        cause: Cause { actor: "a person".into(), request: format!("r-{number}"), ..Cause::default() },
     }
 }
 
@@ -81,7 +81,7 @@ pub fn publish(options: &Options, topic: &str, records: &[(Stamp, Record)]) {
 pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !holds() {
-        assert!(Instant::now() < deadline, "in vain: {what}");
+        assert!(Instant::now() < deadline, "timed out: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

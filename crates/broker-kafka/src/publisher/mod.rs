@@ -1,11 +1,11 @@
 //! The writing side: one idempotent producer for each relay.
 //!
-//! The producer keeps the order of what it is given, writes nothing twice over a broken connection, and stops for good
-//! rather than leave a gap: what fails takes everything behind it with it. Then it is made anew, and the relay first looks
-//! for what has arrived.
+//! The producer keeps the order of records, writes none twice over a broken connection, and fails for good rather than leave a
+//! gap: a record that fails takes all later ones with it. Then a new producer is created, and the relay first looks for the
+//! records that have arrived.
 
-mod acks;
-mod back;
+mod acknowledgements;
+mod look_back;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -16,38 +16,38 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, Producer, ThreadedProducer};
 
-use self::acks::{Acks, Batch};
+use self::acknowledgements::{Batch, ProducerEvents};
 use crate::client;
 use crate::config::Options;
 use crate::wire;
 
-/// The client gives a record up by itself; this long after that it is not believed any more.
-const GRACE: Duration = Duration::from_secs(5);
+/// The client fails a record at its delivery time-out; so long after that its callback is no longer waited for.
+const DELIVERY_GRACE: Duration = Duration::from_secs(5);
 
-/// The client's own queue is full: so long until it is tried again, unless something is acknowledged before.
-const FULL: Duration = Duration::from_millis(20);
+/// The client's queue is full: the time to the next try, unless a record is acknowledged before.
+const QUEUE_FULL_RETRY: Duration = Duration::from_millis(20);
 
 /// Publishes an outbox.
 pub struct KafkaPublisher {
     options: Options,
-    producer: Option<ThreadedProducer<Acks>>,
-    /// Records were given up that may still lie in a socket of the broker.
-    unsure: bool,
+    producer: Option<ThreadedProducer<ProducerEvents>>,
+    /// Records have timed out that may still be in a socket of the broker.
+    in_doubt: bool,
 }
 
-/// A broker that hung works off what lies in its sockets within such a time, mostly. What comes later stands in the topic
-/// twice; our own readers know it by its number.
-const LATE: Duration = Duration::from_millis(500);
+/// A broker that hung handles the requests in its sockets within such a time, mostly. A record that arrives later is in the
+/// topic twice; our own consumers recognise it by its number.
+const LATE_ARRIVAL: Duration = Duration::from_millis(500);
 
 impl KafkaPublisher {
     /// A publisher; the broker need not answer yet. Fails over settings only.
     pub fn new(options: &Options) -> Result<Self, BrokerError> {
-        let mut publisher = Self { options: options.clone(), producer: None, unsure: false };
+        let mut publisher = Self { options: options.clone(), producer: None, in_doubt: false };
         publisher.producer()?;
         Ok(publisher)
     }
 
-    fn producer(&mut self) -> Result<&ThreadedProducer<Acks>, BrokerError> {
+    fn producer(&mut self) -> Result<&ThreadedProducer<ProducerEvents>, BrokerError> {
         let producer = match self.producer.take() {
             Some(producer) => producer,
             None => produce(&self.options)?,
@@ -57,7 +57,7 @@ impl KafkaPublisher {
 
     fn send(&mut self, topic: &str, records: &[(Stamp, Record)]) -> Result<(), BrokerError> {
         let generation = self.options.topics.generation(topic);
-        let within = Duration::from_millis(self.options.times.delivery_ms) + GRACE;
+        let within = Duration::from_millis(self.options.times.delivery_ms) + DELIVERY_GRACE;
         let request = self.options.request();
         let producer = self.producer()?;
         let deadline = Instant::now() + within;
@@ -76,26 +76,26 @@ impl KafkaPublisher {
                 let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
                 if !full || Instant::now() >= deadline || batch.failure().is_some() {
                     batch.unsent();
-                    return Err(batch.failure().unwrap_or_else(|| refused(topic, &error)));
+                    return Err(batch.failure().unwrap_or_else(|| not_accepted(topic, &error)));
                 }
-                batch.wait(FULL);
+                batch.wait(QUEUE_FULL_RETRY);
                 out = back;
             }
         }
-        let refusal = &producer.client().context().refusal;
-        // Whoever was never let in need not wait for as long as somebody whose record may be under way.
+        let auth_failure = &producer.client().context().auth_failure;
+        // A client that was never accepted need not wait for the delivery time-out: none of its records can be in flight.
         batch.wait(request);
-        let outcome = if batch.is_open() && !producer.client().context().was_let_in() && refusal.now().is_some() {
-            Err(batch.unanswered())
+        let outcome = if batch.is_open() && !producer.client().context().has_delivered() && auth_failure.recent().is_some() {
+            Err(batch.timed_out())
         } else {
             batch.done(deadline)
         };
         match outcome {
             Ok(()) => {
-                refusal.is_over();
+                auth_failure.clear();
                 Ok(())
             }
-            Err(error) => Err(refusal.explain(BrokerError(format!("{topic}: {}", error.0)))),
+            Err(error) => Err(auth_failure.explain(BrokerError(format!("{topic}: {}", error.0)))),
         }
     }
 }
@@ -109,20 +109,20 @@ impl Publisher for KafkaPublisher {
             }
             Err(error) => {
                 metrics::counter!("pabal_kafka_publish_failures_total", "topic" => topic.to_owned()).increment(1);
-                tracing::error!(topic, records = records.len(), %error, "records were not acknowledged; the producer is made anew");
-                // Whatever it still holds is thrown away: it must not arrive behind what comes next.
-                (self.producer, self.unsure) = (None, true);
+                tracing::error!(topic, records = records.len(), %error, "records were not acknowledged; a new producer is created");
+                // The records that it still holds are dropped: they must not arrive behind later ones.
+                (self.producer, self.in_doubt) = (None, true);
             }
         }
         outcome
     }
 
     fn published(&mut self, topic: &str, outbox: &str, after: u64) -> Result<BTreeSet<u64>, BrokerError> {
-        let mut found = back::look_back(&self.options, topic, outbox, after)?;
-        if self.unsure {
-            std::thread::sleep(LATE);
-            found = back::look_back(&self.options, topic, outbox, after)?;
-            self.unsure = false;
+        let mut found = look_back::look_back(&self.options, topic, outbox, after)?;
+        if self.in_doubt {
+            std::thread::sleep(LATE_ARRIVAL);
+            found = look_back::look_back(&self.options, topic, outbox, after)?;
+            self.in_doubt = false;
         }
         if !found.is_empty() {
             metrics::counter!("pabal_kafka_found_total", "topic" => topic.to_owned()).increment(found.len() as u64);
@@ -138,21 +138,21 @@ impl Publisher for KafkaPublisher {
     }
 }
 
-fn refused(topic: &str, error: &KafkaError) -> BrokerError {
-    client::failed(&format!("{topic}: the producer takes no more"), error)
+fn not_accepted(topic: &str, error: &KafkaError) -> BrokerError {
+    client::failed(&format!("{topic}: the producer accepts no records"), error)
 }
 
-fn produce(options: &Options) -> Result<ThreadedProducer<Acks>, BrokerError> {
+fn produce(options: &Options) -> Result<ThreadedProducer<ProducerEvents>, BrokerError> {
     let mut config = client::config(options)?;
     config.set("acks", "all");
     config.set("enable.idempotence", "true");
     config.set("enable.gapless.guarantee", "true");
-    // As Java's clients and the services beside us do it: one key, one partition, whoever writes.
+    // As Java's clients and the external services do: one key, one partition, whichever producer writes.
     config.set("partitioner", "murmur2_random");
     config.set("message.timeout.ms", options.times.delivery_ms.to_string());
     config.set("linger.ms", options.times.linger_ms.to_string());
     config.set("compression.codec", &options.compression);
     config.set("queue.buffering.max.messages", "100000");
     config.set("queue.buffering.max.kbytes", "65536");
-    client::create(&config, Acks::default())
+    client::create(&config, ProducerEvents::default())
 }

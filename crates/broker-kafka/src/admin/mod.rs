@@ -1,4 +1,4 @@
-//! What has to be there, and where groups stand.
+//! Topics, and the offsets of groups.
 
 mod wait;
 
@@ -11,10 +11,10 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use crate::client::{self, Quiet};
+use crate::client::{self, LoggingContext};
 use crate::config::Options;
 
-/// What a position is marked with that was handed over: a group's own reports carry no mark, and wipe it out.
+/// The metadata of an offset that was handed over: a group's own commits carry none, and overwrite it.
 const HANDED: &str = "handed over";
 
 /// How a topic was found.
@@ -22,18 +22,18 @@ const HANDED: &str = "handed over";
 pub struct TopicState {
     /// Its name.
     pub topic: String,
-    /// It was made now.
+    /// It was created now.
     pub made: bool,
     /// Partitions that it has.
     pub partitions: u32,
     /// Partitions that it should have, by the configuration. They are never added: the keys would move.
     pub wanted: u32,
-    /// Somebody has lately written without keys, so that with several partitions order is not kept.
+    /// Recent records have no keys, so that with several partitions their order is not kept.
     pub keyless: bool,
 }
 
 impl TopicState {
-    /// What people should know, if anything.
+    /// A warning for the operator, if there is one.
     pub fn warning(&self) -> Option<String> {
         let Self { topic, partitions, wanted, .. } = self;
         if self.keyless && *partitions > 1 {
@@ -48,18 +48,18 @@ impl TopicState {
 pub struct Lag {
     /// The partition.
     pub partition: Partition,
-    /// Where the group says that it stands; none if it never said.
+    /// The group's committed offset; none if it has never committed.
     pub position: Option<u64>,
-    /// The last position that there is.
+    /// The end of the partition.
     pub end: u64,
-    /// Records that are still there and not read.
+    /// Records that are retained and not read.
     pub behind: u64,
 }
 
-/// A handover did not take place.
+/// Why a handover was refused or failed.
 #[derive(Debug, thiserror::Error)]
 pub enum HandoverError {
-    /// Both at once would do everything twice.
+    /// Two groups at work at once would handle every event twice.
     #[error("the group {group} still has {members} members: stop them first")]
     Busy {
         /// The group.
@@ -67,10 +67,10 @@ pub enum HandoverError {
         /// How many.
         members: usize,
     },
-    /// Nothing to begin from.
-    #[error("the group {0} has no positions there")]
-    Nowhere(String),
-    /// No answer.
+    /// The group has no offsets to begin from.
+    #[error("the group {0} has committed no offsets")]
+    NoOffsets(String),
+    /// The broker does not answer.
     #[error(transparent)]
     Broker(#[from] BrokerError),
 }
@@ -78,17 +78,17 @@ pub enum HandoverError {
 /// Topics and groups of a cluster.
 pub struct Admin {
     options: Options,
-    client: BaseConsumer<Quiet>,
+    client: BaseConsumer<LoggingContext>,
 }
 
 impl Admin {
     /// The cluster need not answer yet. Fails over settings only.
     pub fn new(options: &Options) -> Result<Self, BrokerError> {
-        let client = client::create(&client::config(options)?, Quiet::default())?;
+        let client = client::create(&client::config(options)?, LoggingContext::default())?;
         Ok(Self { options: options.clone(), client })
     }
 
-    /// Makes the topics that are missing, and says how the others are. Existing ones are left as they are.
+    /// Creates the missing topics, and returns the state of all. Existing ones are not changed.
     pub fn ensure(&self, topics: &[String]) -> Result<Vec<TopicState>, BrokerError> {
         topics.iter().map(|topic| self.ensure_one(topic)).collect()
     }
@@ -100,7 +100,7 @@ impl Admin {
         let found = loop {
             match client::partitions(&self.client, topic, self.options.request())? {
                 Some(found) if !found.is_empty() => break found,
-                _ if Instant::now() >= deadline => return Err(BrokerError(format!("{topic} was made and does not appear"))),
+                _ if Instant::now() >= deadline => return Err(BrokerError(format!("{topic} was created and does not appear"))),
                 _ if !made => made = self.make(topic, wanted)?,
                 _ => std::thread::sleep(std::time::Duration::from_millis(50)),
             }
@@ -114,9 +114,9 @@ impl Admin {
         Ok(state)
     }
 
-    /// True even if another process was faster.
+    /// True even if another process has created it first.
     fn make(&self, topic: &str, partitions: u32) -> Result<bool, BrokerError> {
-        let admin: AdminClient<Quiet> = client::create(&client::config(&self.options)?, Quiet::default())?;
+        let admin: AdminClient<LoggingContext> = client::create(&client::config(&self.options)?, LoggingContext::default())?;
         let replication = match i32::from(self.options.topics.replication) {
             0 => TopicReplication::Fixed(-1),
             copies => TopicReplication::Fixed(copies),
@@ -124,12 +124,12 @@ impl Admin {
         let new = NewTopic::new(topic, client::signed(partitions), replication);
         let within =
             AdminOptions::new().operation_timeout(Some(self.options.request())).request_timeout(Some(self.options.request()));
-        let failed = |error: &KafkaError| client::failed(&format!("{topic} cannot be made"), error);
+        let failed = |error: &KafkaError| client::failed(&format!("{topic} cannot be created"), error);
         let made = wait::within(self.options.request() * 2, admin.create_topics([&new], &within));
-        let made = made.ok_or_else(|| BrokerError(format!("{topic}: whether it was made is not known")))?;
+        let made = made.ok_or_else(|| BrokerError(format!("{topic}: whether it was created is in doubt")))?;
         for outcome in made.map_err(|error| failed(&error))? {
             match outcome {
-                Ok(_) => tracing::info!(topic, partitions, "topic made"),
+                Ok(_) => tracing::info!(topic, partitions, "topic created"),
                 Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
                 Err((_, code)) => return Err(failed(&KafkaError::AdminOp(code))),
             }
@@ -143,7 +143,7 @@ impl Admin {
         if partitions.len() < 2 {
             return Ok(false);
         }
-        let consumer: BaseConsumer<Quiet> = client::create(&client::reading(&self.options)?, Quiet::default())?;
+        let consumer: BaseConsumer<LoggingContext> = client::create(&client::reading(&self.options)?, LoggingContext::default())?;
         let mut list = TopicPartitionList::new();
         for partition in partitions {
             let (low, high) = self.watermarks(topic, *partition)?;
@@ -165,7 +165,7 @@ impl Admin {
         Ok(false)
     }
 
-    /// Where a group says that it stands: the next offset that it would read.
+    /// The committed offsets of a group: the next records that it would read.
     pub fn positions(&self, group: &str, topics: &[String]) -> Result<BTreeMap<Partition, u64>, BrokerError> {
         let asked = format!("positions of {group}");
         let mut list = TopicPartitionList::new();
@@ -177,8 +177,8 @@ impl Admin {
         if list.count() == 0 {
             return Ok(BTreeMap::new());
         }
-        let speaker = self.of_group(group)?;
-        let found = client::answered(&speaker, || asked.clone(), speaker.committed_offsets(list, self.options.request()))?;
+        let client = self.client_of_group(group)?;
+        let found = client::answered(&client, || asked.clone(), client.committed_offsets(list, self.options.request()))?;
         let mut positions = BTreeMap::new();
         for element in found.elements() {
             element.error().map_err(|error| client::failed(&asked, &error))?;
@@ -190,13 +190,13 @@ impl Admin {
         Ok(positions)
     }
 
-    /// Where a group is to go on by a handover that it has not taken note of yet, if there is one for that partition.
+    /// The offset that was handed over to a group in a partition, as long as the group has not committed one itself.
     pub fn handed(&self, group: &str, partition: &Partition) -> Result<Option<u64>, BrokerError> {
         let asked = format!("handover to {group}");
         let mut list = TopicPartitionList::new();
         list.add_partition(&partition.topic, client::signed(partition.number));
-        let speaker = self.of_group(group)?;
-        let found = client::answered(&speaker, || asked.clone(), speaker.committed_offsets(list, self.options.request()))?;
+        let client = self.client_of_group(group)?;
+        let found = client::answered(&client, || asked.clone(), client.committed_offsets(list, self.options.request()))?;
         let handed = found.elements().into_iter().find(|element| element.metadata() == HANDED);
         Ok(handed.and_then(|element| match element.offset() {
             Offset::Offset(offset) => Some(client::unsigned(offset)),
@@ -212,13 +212,13 @@ impl Admin {
         Ok(found.map(|info| if matches!(info.state(), "Dead" | "Empty") { 0 } else { info.members().len().max(1) }).sum())
     }
 
-    /// A group begins where another one stands. Neither may be at work, before and after: the two never run at once.
+    /// Commits the offsets of one group for another. Neither may have members, before and after: they never run at once.
     pub fn handover(&self, from: &str, to: &str, topics: &[String]) -> Result<BTreeMap<Partition, u64>, HandoverError> {
         self.idle(from)?;
         self.idle(to)?;
         let positions = self.positions(from, topics)?;
         if positions.is_empty() {
-            return Err(HandoverError::Nowhere(from.to_owned()));
+            return Err(HandoverError::NoOffsets(from.to_owned()));
         }
         let asked = format!("positions of {to}");
         let mut list = TopicPartitionList::new();
@@ -231,7 +231,7 @@ impl Admin {
             element.set_metadata(HANDED);
         }
         // The broker refuses this while the group has members.
-        let committed = self.of_group(to)?.commit(&list, CommitMode::Sync);
+        let committed = self.client_of_group(to)?.commit(&list, CommitMode::Sync);
         committed.map_err(|error| client::failed(&asked, &error))?;
         self.idle(from)?;
         Ok(positions)
@@ -266,11 +266,11 @@ impl Admin {
         client::answered(&self.client, || format!("the end of {topic}/{partition}"), answer)
     }
 
-    /// A client that may ask and speak for a group, without being a member.
-    fn of_group(&self, group: &str) -> Result<BaseConsumer<Quiet>, BrokerError> {
+    /// A client that reads and commits offsets of a group, without being a member.
+    fn client_of_group(&self, group: &str) -> Result<BaseConsumer<LoggingContext>, BrokerError> {
         let mut config = client::config(&self.options)?;
         config.set("group.id", group);
         config.set("enable.auto.commit", "false");
-        client::create(&config, Quiet::default())
+        client::create(&config, LoggingContext::default())
     }
 }

@@ -1,28 +1,32 @@
 //! The reading side.
 //!
-//! Membership and reading are two clients. The one of a group only learns which partitions are this process's, tells the
-//! member, and reports positions; it never fetches. The reader fetches any partition from any position: where to begin is
-//! known to the store, not to the group. Its queues are bounded for each partition, so that one that nobody asks for does
-//! not fill memory, and it stops nothing but itself.
+//! Membership and reading are two clients. The one of a group only learns its assignment, tells the member, and commits
+//! offsets; it never fetches. The reader fetches any partition from any position: where to begin is known to the store, not
+//! to the group. Its queues are bounded for each partition, so that one that is not read does not fill memory, and blocks no
+//! other partition.
 
+mod arrival;
+mod context;
 mod cursor;
-mod group;
+mod membership;
 mod reader;
+mod rebalance;
 mod waker;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ports::{Broker, BrokerError, Delivery, GroupMember, Partition};
 
-use self::group::Membership;
+use self::membership::Membership;
 use self::reader::Reader;
 use self::waker::Waker;
 use crate::admin::Admin;
 use crate::config::Options;
 
 /// The topics of a Kafka cluster, for one engine or one tool. An engine whose group reads a partition that another group
-/// of the same process reads, too, has a broker of its own: one reader of a partition stands at one place.
+/// of the same process reads, too, has a broker of its own: a reader has one position in a partition.
 pub struct KafkaBroker {
     options: Options,
     shared: Arc<Shared>,
@@ -33,10 +37,10 @@ pub struct KafkaBroker {
 struct Shared {
     reader: Reader,
     waker: Arc<Waker>,
-    /// Topics that a group was joined for: only what is assigned is read of them.
+    /// Topics of the groups that were joined: only their assigned partitions are read.
     joined: Mutex<BTreeSet<String>>,
     assigned: Mutex<BTreeSet<Partition>>,
-    /// Where each group stands.
+    /// The offsets of each group.
     reached: Mutex<BTreeMap<String, BTreeMap<Partition, u64>>>,
 }
 
@@ -61,7 +65,7 @@ impl KafkaBroker {
         Ok(Self { options: options.clone(), shared, memberships: Mutex::default() })
     }
 
-    /// Leaves all groups, which tells their members; then nobody is woken any more. Dropping does the same.
+    /// Leaves all groups, which revokes their partitions, and wakes no watcher any more. Dropping does the same.
     pub fn close(&self) {
         lock(&self.memberships).clear();
         self.shared.waker.stop();
@@ -79,8 +83,8 @@ impl Shared {
         let reached = lock(&self.reached);
         let mut least: BTreeMap<Partition, u64> = BTreeMap::new();
         for (partition, position) in reached.values().flatten() {
-            let place = least.entry(partition.clone()).or_insert(*position);
-            *place = (*place).min(*position);
+            let lowest = least.entry(partition.clone()).or_insert(*position);
+            *lowest = (*lowest).min(*position);
         }
         least
     }
@@ -93,13 +97,13 @@ impl Broker for KafkaBroker {
             return shared.reader.ready(partition, after, limit);
         }
         if lock(&shared.joined).contains(&partition.topic) {
-            return Ok(Vec::new()); // another member's
+            return Ok(Vec::new()); // assigned to another member
         }
         shared.reader.waited_for(partition, after, limit)
     }
 
     fn end(&self, partition: &Partition) -> Result<u64, BrokerError> {
-        // A partition that was assigned exists: who says that it does not has not heard of it yet.
+        // A partition that was assigned exists: a broker that denies it has outdated metadata.
         let exists = lock(&self.shared.assigned).contains(partition);
         let (_, end) = self.shared.reader.watermarks(partition, exists)?;
         Ok(end)
@@ -115,7 +119,7 @@ impl Broker for KafkaBroker {
         }
         lock(&self.shared.joined).extend(topics.iter().cloned());
         for topic in topics {
-            self.shared.waker.told(topic);
+            self.shared.waker.set_signalling(topic);
         }
         let membership = Membership::start(&self.options, group, topics, member, self.shared.clone())?;
         lock(&self.memberships).push(membership);
@@ -132,7 +136,7 @@ impl Broker for KafkaBroker {
     }
 }
 
-/// Takes a lock whatever happened to its last holder.
+/// Takes a lock, also if its last holder panicked.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,8 +12,8 @@
 //! | `pabal_outbox`, `pabal_number` | the stamp that survives the relay | the same |
 //! | `pabal_timed` | only where a reader could not tell that the value's time is the event's own field | the same |
 //!
-//! A record without `ce_id` is a *foreign* one: its `source` is empty, its id is `topic/partition/offset`, its key may be
-//! empty, and its data are the value as it stands, time and unknown fields included.
+//! A record without `ce_id` is an *external* one: its `source` is empty, its id is `topic/partition/offset`, its key may be
+//! empty, and its data are the unchanged value, time and unknown fields included.
 
 mod read;
 mod time;
@@ -21,7 +21,7 @@ mod trace;
 mod write;
 
 pub(crate) use read::stamp;
-pub use read::{Arrived, Garbage, read};
+pub use read::{Arrived, NotAnEvent, read};
 pub use write::{Message, write};
 
 const TYPE: &str = "type";

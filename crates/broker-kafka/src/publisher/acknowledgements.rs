@@ -10,57 +10,57 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
 
+use crate::auth_failure::AuthFailure;
 use crate::client;
-use crate::refusal::Refusal;
 
-/// The producer's ear.
+/// The callbacks of the producer.
 #[derive(Debug, Default)]
-pub struct Acks {
-    /// Why it is not let in.
-    pub refusal: Refusal,
-    let_in: AtomicBool,
+pub struct ProducerEvents {
+    /// Why the broker refuses it.
+    pub auth_failure: AuthFailure,
+    delivered: AtomicBool,
 }
 
-impl Acks {
-    /// Something was acknowledged: what refuses it now is one broker of several, or passes.
-    pub fn was_let_in(&self) -> bool {
-        self.let_in.load(Ordering::Relaxed)
+impl ProducerEvents {
+    /// A record was acknowledged: a refusal after that is one broker of several, or passes.
+    pub fn has_delivered(&self) -> bool {
+        self.delivered.load(Ordering::Relaxed)
     }
 }
 
-impl ClientContext for Acks {
+impl ClientContext for ProducerEvents {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         client::log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        self.refusal.heard(&error, reason);
-        client::trouble(&error, reason);
+        self.auth_failure.record(&error, reason);
+        client::log_error(&error, reason);
     }
 }
 
-impl ProducerContext for Acks {
+impl ProducerContext for ProducerEvents {
     type DeliveryOpaque = Arc<Batch>;
 
     fn delivery(&self, outcome: &DeliveryResult<'_>, batch: Arc<Batch>) {
         if outcome.is_ok() {
-            self.let_in.store(true, Ordering::Relaxed);
+            self.delivered.store(true, Ordering::Relaxed);
         }
-        batch.heard(outcome.as_ref().err().map(|(error, _)| error.to_string()));
+        batch.acknowledge(outcome.as_ref().err().map(|(error, _)| error.to_string()));
     }
 }
 
-/// Records that are under way together.
+/// Records that are in flight together.
 #[derive(Debug, Default)]
 pub struct Batch {
     state: Mutex<State>,
-    heard: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Debug, Default)]
 struct State {
     missing: usize,
-    /// The first one: those behind it fail because of it.
+    /// The first one: later ones follow from it.
     failure: Option<String>,
 }
 
@@ -69,24 +69,24 @@ impl Batch {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more is under way.
+    /// One more is in flight.
     pub fn sent(&self) {
         self.state().missing += 1;
     }
 
-    /// One was not taken after all.
+    /// One was not accepted by the client after all.
     pub fn unsent(&self) {
         self.state().missing -= 1;
     }
 
-    fn heard(&self, failure: Option<String>) {
+    fn acknowledge(&self, failure: Option<String>) {
         let mut state = self.state();
         state.missing = state.missing.saturating_sub(1);
         if state.failure.is_none() {
             state.failure = failure;
         }
         if state.missing == 0 || state.failure.is_some() {
-            self.heard.notify_all();
+            self.changed.notify_all();
         }
     }
 
@@ -95,19 +95,19 @@ impl Batch {
         self.state().failure.clone().map(BrokerError)
     }
 
-    /// Whether some are still without an answer, and none has failed.
+    /// Whether acknowledgements are missing, and none has failed.
     pub fn is_open(&self) -> bool {
         let state = self.state();
         state.missing > 0 && state.failure.is_none()
     }
 
-    /// Sleeps for so long, or until everything or a failure is heard of.
+    /// Waits until all are acknowledged or one has failed, at most `within`.
     pub fn wait(&self, within: Duration) {
         let state = self.state();
-        drop(self.heard.wait_timeout_while(state, within, |state| state.missing > 0 && state.failure.is_none()));
+        drop(self.changed.wait_timeout_while(state, within, |state| state.missing > 0 && state.failure.is_none()));
     }
 
-    /// All are acknowledged; an error as soon as one has failed, or when it is too late.
+    /// Waits until all are acknowledged; an error as soon as one has failed, or at the deadline.
     pub fn done(&self, deadline: Instant) -> Result<(), BrokerError> {
         self.wait(deadline.saturating_duration_since(Instant::now()));
         let state = self.state();
@@ -116,13 +116,13 @@ impl Batch {
             None if state.missing == 0 => Ok(()),
             None => {
                 drop(state);
-                Err(self.unanswered())
+                Err(self.timed_out())
             }
         }
     }
 
-    /// There was no answer.
-    pub fn unanswered(&self) -> BrokerError {
-        BrokerError(format!("{} records without an answer", self.state().missing))
+    /// The error of a time-out.
+    pub fn timed_out(&self) -> BrokerError {
+        BrokerError(format!("{} records without an acknowledgement", self.state().missing))
     }
 }
