@@ -83,7 +83,7 @@ fn with(field: &str, value: Value) -> String {
 }
 
 #[tokio::test]
-async fn what_is_no_json_object_is_refused_as_such() {
+async fn a_body_that_is_no_json_object_is_rejected() {
     let empty = Empty::start();
     for body in ["{\"messageId\":", "{]", "nonsense", "1e999", "{\"a\":01}", "{} {}", "\u{feff}", "{\"a\":1,}", "NaN"] {
         let answer = empty.refused(400, body).await;
@@ -139,7 +139,7 @@ async fn a_body_that_breaks_off_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn only_media_types_that_are_read_are_taken() {
+async fn only_supported_media_types_are_accepted() {
     let empty = Empty::start();
     for wrong in [
         "text/plain",
@@ -152,7 +152,7 @@ async fn only_media_types_that_are_read_are_taken() {
         let answer = answered(posted).await.unwrap();
         assert!(answer.is_problem(415), "{wrong}: {answer:?}");
     }
-    // Whatever somebody would rather have, there is one form, and it says which.
+    // Accept is not negotiated: there is one representation, and its media type is named.
     let asked = empty.running.request(Method::GET, "/messages").header(ACCEPT, "image/png");
     let answer = answered(asked).await.unwrap();
     assert_eq!((answer.status, answer.header("content-type")), (200, "application/hal+json"));
@@ -160,7 +160,7 @@ async fn only_media_types_that_are_read_are_taken() {
 }
 
 #[tokio::test]
-async fn an_id_that_can_be_nobodys_finds_nobody() {
+async fn an_id_of_no_row_is_answered_as_not_found() {
     let empty = Empty::start();
     let ids = [
         "0",
@@ -181,14 +181,14 @@ async fn an_id_that_can_be_nobodys_finds_nobody() {
             let path = format!("/messages/{id}");
             let asked = empty.running.request(method.clone(), &path).json(&message("msg-1"));
             let answer = answered(asked).await.unwrap();
-            assert!(answer.is_problem(404) || answer.is_problem(400), "{method} {path}: {answer:?}");
+            assert!(answer.is_problem(404), "{method} {path}: {answer:?}");
         }
     }
     empty.stays_empty().await;
 }
 
 #[tokio::test]
-async fn what_is_not_offered_is_not_there_and_what_is_not_allowed_says_what_is() {
+async fn unknown_paths_are_404_and_other_methods_are_405_with_allow() {
     let empty = Empty::start();
     for path in [
         "/nothing",
@@ -222,7 +222,8 @@ async fn what_is_not_offered_is_not_there_and_what_is_not_allowed_says_what_is()
         let answer = empty.ask(method.clone(), path).await;
         assert!(answer.is_problem(405), "{method} {path}: {answer:?}");
         let allow = answer.header(ALLOW.as_str()).to_owned();
-        assert!(allow.contains("GET") || allow.contains("POST"), "{method} {path}: {allow}");
+        let first = if path == "/admin/dead-letters/redrive" { "POST, " } else { "GET, " };
+        assert!(allow.starts_with(first), "{method} {path}: {allow}");
         assert!(!allow.split(", ").any(|allowed| allowed == method.as_str()), "{method} {path}: {allow}");
     }
     let odd = empty.ask(Method::from_bytes(b"BREW").unwrap(), "/messages").await;
@@ -231,7 +232,7 @@ async fn what_is_not_offered_is_not_there_and_what_is_not_allowed_says_what_is()
 }
 
 #[tokio::test]
-async fn lists_are_asked_for_in_words_that_they_know() {
+async fn invalid_query_parameters_of_lists_are_named() {
     let empty = Empty::start();
     let wrong = [
         "sort=nothing",
@@ -254,7 +255,7 @@ async fn lists_are_asked_for_in_words_that_they_know() {
         assert!(answer.is_problem(400), "{query}: {answer:?}");
         assert!(!answer.fields().is_empty(), "{query}: {answer:?}");
     }
-    // Too many at once is as many as there may be; what nobody knows is nobody's.
+    // A size beyond the limit is the limit; an unknown parameter is ignored.
     for (query, size) in [("size=999999999", 1000), ("size=1000", 1000), ("unknown=1", 20), ("", 20), ("page=&size=", 20)] {
         let answer = empty.ask(Method::GET, &format!("/myMessages?{query}")).await;
         assert_eq!((answer.status, &answer.body["page"]["size"]), (200, &json!(size)), "{query}");
@@ -263,7 +264,7 @@ async fn lists_are_asked_for_in_words_that_they_know() {
 }
 
 #[tokio::test]
-async fn what_is_no_http_at_all_disturbs_nobody() {
+async fn bytes_that_are_no_http_disturb_no_other_request() {
     let empty = Empty::start();
     let nonsense: [&[u8]; 5] = [
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
@@ -277,13 +278,16 @@ async fn what_is_no_http_at_all_disturbs_nobody() {
         raw.write_all(bytes).await.unwrap();
         raw.shutdown().await.unwrap();
         let mut answer = Vec::new();
-        // A reset is an answer, too.
+        // A reset ends the reading, too.
         let _ = raw.read_to_end(&mut answer).await;
-        assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"), "{}", String::from_utf8_lossy(&answer));
+        assert!(answer.starts_with(b"HTTP/1.1 400"), "{}", String::from_utf8_lossy(&answer));
     }
     let long = format!("/messages?{}", "a".repeat(100_000));
-    if let Ok(answer) = answered(empty.running.request(Method::GET, &long)).await {
-        assert!((400..500).contains(&answer.status), "{answer:?}");
-    }
+    // Not by the client library, which sends no URI of this length.
+    let mut raw = TcpStream::connect(empty.running.url.trim_start_matches("http://")).await.unwrap();
+    raw.write_all(format!("GET {long} HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    raw.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 431");
     empty.stays_empty().await;
 }

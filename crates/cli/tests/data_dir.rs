@@ -1,4 +1,4 @@
-//! Data directories that cannot be used: said in one sentence with what to do, and left as they are.
+//! Data directories that cannot be used: the error names the fault and its remedy, and the files stay as they are.
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod binary;
@@ -36,7 +36,7 @@ fn refused(dir: &Path, file: &Path, words: &str) {
 }
 
 #[tokio::test]
-async fn a_second_process_is_told_who_has_the_directory_and_does_not_disturb_it() {
+async fn a_second_process_names_the_owner_of_the_directory_and_does_not_disturb_it() {
     let dir = tempfile::tempdir().unwrap();
     let first = Running::start(dir.path());
     for second in [run(dir.path()), said(dir.path(), &["run", "rcs", "--data", "pabal-data"])] {
@@ -51,7 +51,7 @@ async fn a_second_process_is_told_who_has_the_directory_and_does_not_disturb_it(
 }
 
 #[tokio::test]
-async fn a_lock_that_a_killed_process_left_holds_nobody_up() {
+async fn the_lock_of_a_killed_process_does_not_prevent_a_start() {
     let dir = tempfile::tempdir().unwrap();
     let running = Running::start(dir.path());
     assert_eq!(running.post("/messages", &message("msg-1")).await.status, 201);
@@ -73,20 +73,34 @@ fn a_file_is_no_directory() {
 
 #[cfg(unix)]
 #[test]
-fn a_directory_that_may_only_be_read_is_said_to_be_so() {
+fn a_directory_without_write_permission_is_named() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("pabal-data");
     std::fs::create_dir(&data).unwrap();
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o555)).unwrap();
-    if std::fs::write(data.join("probe"), "").is_ok() {
-        println!("skipped: this user may write everywhere");
-        return;
-    }
-    let run = run(dir.path());
+    let run = unprivileged(dir.path(), &["run", "--port", "0"]);
     assert!(run.code == 3 && run.err.contains("the data directory pabal-data cannot be written"), "{run:?}");
-    let doctor = said(dir.path(), &["doctor", "--port", "0"]);
+    let doctor = unprivileged(dir.path(), &["doctor", "--port", "0"]);
     assert!(doctor.code == 1 && doctor.out.contains("cannot be written"), "{doctor:?}");
+}
+
+/// Runs a command as a user whom permissions bind: root runs a copy of the binary as `nobody`.
+#[cfg(unix)]
+fn unprivileged(dir: &Path, args: &[&str]) -> Said {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    const NOBODY: u32 = 65_534;
+    let mut command = pabal(dir, args);
+    if std::fs::metadata(dir).unwrap().uid() == 0 {
+        // The binary may be below a directory that only root may enter.
+        let copy = dir.join("pabal");
+        std::fs::copy(command.get_program(), &copy).unwrap();
+        std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+        command = std::process::Command::new(copy);
+        command.current_dir(dir).args(args).env_remove("RUST_LOG").gid(NOBODY).uid(NOBODY);
+    }
+    command.output().unwrap().into()
 }
 
 #[test]
@@ -107,7 +121,7 @@ fn a_text_file_is_no_store() {
 }
 
 #[test]
-fn another_programs_database_is_left_to_it() {
+fn the_database_of_another_program_is_not_touched() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("pabal-data/rcs.db");
     std::fs::create_dir(dir.path().join("pabal-data")).unwrap();
@@ -116,7 +130,7 @@ fn another_programs_database_is_left_to_it() {
 }
 
 #[tokio::test]
-async fn a_later_versions_store_is_not_taken_back() {
+async fn a_store_of_a_later_version_is_not_opened() {
     let (dir, file) = used().await;
     Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
     refused(dir.path(), &file, "has schema 99 and this version knows");
@@ -125,7 +139,7 @@ async fn a_later_versions_store_is_not_taken_back() {
 }
 
 #[tokio::test]
-async fn a_store_that_was_cut_off_or_overwritten_is_damaged() {
+async fn a_truncated_or_overwritten_store_is_reported_as_damaged() {
     let (dir, file) = used().await;
     let whole = std::fs::read(&file).unwrap();
     std::fs::write(&file, &whole[..whole.len() / 2]).unwrap();
@@ -142,7 +156,7 @@ async fn a_store_that_was_cut_off_or_overwritten_is_damaged() {
 }
 
 #[tokio::test]
-async fn what_was_left_in_order_may_be_carried_away_as_one_file() {
+async fn after_an_orderly_stop_the_store_is_one_file_that_can_be_moved() {
     let (dir, file) = used().await;
     let elsewhere = tempfile::tempdir().unwrap();
     std::fs::create_dir(elsewhere.path().join("pabal-data")).unwrap();
@@ -154,7 +168,7 @@ async fn what_was_left_in_order_may_be_carried_away_as_one_file() {
 }
 
 #[test]
-fn a_directory_that_was_named_is_made_with_those_above_it() {
+fn a_missing_data_directory_is_created_with_its_parents() {
     let dir = tempfile::tempdir().unwrap();
     let running = Running::of(pabal(dir.path(), &["run", "--port", "0", "--data", "a/b/c"]));
     assert!(dir.path().join("a/b/c/rcs.db").exists());

@@ -1,4 +1,4 @@
-//! An event that nobody can handle: set aside with its cause, in nobody's way, redriven when it can be handled again.
+//! An event that cannot be handled is parked with its cause, does not block other keys, and is redriven or discarded.
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod binary;
@@ -16,7 +16,7 @@ fn spoil(dir: &Path, data: &[u8]) -> Vec<u8> {
     before
 }
 
-/// An instance that soon gives up.
+/// An instance with a short backoff, so that an event is soon a dead letter.
 fn start(dir: &Path) -> Running {
     let mut command = pabal(dir, &["run", "--port", "0"]);
     command.env("PABAL_LIMITS__EVENT_RETRIES_MS", "1,1");
@@ -28,7 +28,7 @@ fn letters(dir: &Path, running: &Running, args: &[&str]) -> Said {
 }
 
 #[tokio::test]
-async fn what_cannot_be_handled_is_a_dead_letter_until_it_can_be() {
+async fn an_event_that_cannot_be_handled_is_a_dead_letter_until_it_is_redriven() {
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path());
     assert_eq!(running.post("/messages", &message("msg-1")).await.status, 201);
@@ -48,17 +48,17 @@ async fn what_cannot_be_handled_is_a_dead_letter_until_it_can_be() {
     let shown = letters(dir.path(), &running, &["list"]);
     assert!(["rcs.device", "msg-1", "Canceled", "dead"].iter().all(|word| shown.out.contains(word)), "{shown:?}");
 
-    // It is in nobody else's way.
+    // It does not block other keys.
     assert_eq!(running.post("/messages", &message("msg-2")).await.status, 201);
     running.until("/myMessages?messageId=msg-2", |answer| answer.to_string().contains("send succeed")).await;
     assert_eq!(running.get("/readyz").await["status"], "UP");
 
     let unknown = letters(dir.path(), &running, &["redrive", "rcs.device", "no-such"]);
-    assert!(unknown.code == 1 && unknown.err.contains("nothing of rcs.device waits under the key no-such"), "{unknown:?}");
+    assert!(unknown.code == 1 && unknown.err.contains("no event of rcs.device is parked under the key no-such"), "{unknown:?}");
     let place = letter["place"].as_u64().unwrap();
     assert_eq!(running.terminate(), 0);
 
-    // It outlives the process, and is handled once that is possible.
+    // It outlives the process, and is handled once its row can be read.
     spoil(dir.path(), &sound);
     let running = start(dir.path());
     assert_eq!(letters(dir.path(), &running, &["list", "--json"]).json()[0]["place"], place);
@@ -68,11 +68,11 @@ async fn what_cannot_be_handled_is_a_dead_letter_until_it_can_be() {
     running
         .until("/admin/dead-letters?parked=true", |answer| answer["_embedded"]["deadLetters"].as_array().unwrap().is_empty())
         .await;
-    assert_eq!(letters(dir.path(), &running, &["list", "--all"]).out, "nothing is dead, and nothing waits");
+    assert_eq!(letters(dir.path(), &running, &["list", "--all"]).out, "no events are parked");
 }
 
 #[tokio::test]
-async fn what_is_given_up_is_gone_and_changes_nothing() {
+async fn a_discarded_event_is_gone_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let running = start(dir.path());
     assert_eq!(running.post("/messages", &message("msg-1")).await.status, 201);
@@ -83,8 +83,8 @@ async fn what_is_given_up_is_gone_and_changes_nothing() {
     assert_eq!(running.delete("/messages/1").await.status, 204);
     running.until("/admin/dead-letters", |answer| !answer["_embedded"]["deadLetters"].as_array().unwrap().is_empty()).await;
     let place = letters(dir.path(), &running, &["list", "--json"]).json()[0]["place"].to_string();
-    let given_up = letters(dir.path(), &running, &["discard", "rcs.device", "msg-1", &place]);
-    assert_eq!(given_up.code, 0, "{given_up:?}");
+    let discarded = letters(dir.path(), &running, &["discard", "rcs.device", "msg-1", &place]);
+    assert_eq!(discarded.code, 0, "{discarded:?}");
     running.until("/admin/dead-letters", |answer| answer["_embedded"]["deadLetters"].as_array().unwrap().is_empty()).await;
     assert_eq!(running.terminate(), 0);
     spoil(dir.path(), &sound);

@@ -1,7 +1,7 @@
-//! A full disk under load: refused with a reason and a time to come again, read on, and nothing lost when there is room.
+//! A full disk under load: writes are rejected with a reason and Retry-After, reads go on, and nothing is lost.
 //!
 //! The limit on the size of a file stands for the disk: like a full disk it fails a write in the middle of the work, and
-//! anybody may set it.
+//! it needs no privilege.
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
@@ -17,19 +17,19 @@ use binary::{Answer, Running, answered, message};
 use reqwest::Method;
 use tokio::task::JoinSet;
 
-/// Refusals after which it is clear what is answered.
+/// Rejections after which the disk counts as full.
 const ENOUGH: usize = 30;
 
 /// An instance none of whose files can grow beyond so many kilobytes.
 fn limited(dir: &Path, kilobytes: u32) -> Running {
-    // Blocks of 512 bytes, as the standard says. Who ignores the signal gets an error instead.
+    // Blocks of 512 bytes, as the standard says. A process that ignores the signal gets an error instead.
     let script = format!("trap '' XFSZ; ulimit -S -f {}; exec \"$0\" \"$@\"", 2 * kilobytes);
     let mut command = Command::new("sh");
     command.current_dir(dir).env_remove("RUST_LOG").args(["-c", &script, env!("CARGO_BIN_EXE_pabal"), "run", "--port", "0"]);
     Running::of(command)
 }
 
-/// Load until the disk is full, and as long as it takes to see what everybody is told.
+/// Load until the disk is full, and until every kind of request was answered on a full disk.
 async fn fill(running: &Running, seed: u64) -> Ledger {
     let (ledger, mut chance) = (Shared::default(), Chance::new(seed));
     let mut clients = JoinSet::new();
@@ -45,12 +45,12 @@ async fn fill(running: &Running, seed: u64) -> Ledger {
         ));
     }
     while ledger.lock().unwrap().refused.len() < ENOUGH {
-        assert!(clients.try_join_next().is_none(), "a client has given up: {:?}", running.log().last());
+        assert!(clients.try_join_next().is_none(), "a client has ended: {:?}", running.log().last());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let known = ledger.lock().unwrap().clone();
     says_so(running, &known).await;
-    // What is under way may still be answered, and nobody hears it: of those it is only known that they were sent.
+    // Requests in flight may be answered after their clients are gone: of those only the sending is known.
     clients.shutdown().await;
     ledger.lock().unwrap().clone()
 }
@@ -59,7 +59,7 @@ async fn ask(running: &Running, method: Method, path: &str) -> Answer {
     answered(running.request(method, path)).await.unwrap()
 }
 
-/// Full, it says so to everybody who asks, and shows what there is.
+/// On a full disk readiness fails with a reason, and reads go on.
 async fn says_so(running: &Running, ledger: &Ledger) {
     let ready = running.until("/readyz", |answer| answer["status"] == "DOWN").await;
     assert!(!ready["reasons"][0].as_str().unwrap().is_empty(), "{ready}");
@@ -108,12 +108,9 @@ async fn killed_while_the_disk_is_full_it_has_lost_nothing() {
     everything_is_there(dir.path(), &running, &ledger).await;
 }
 
+#[cfg_attr(not(target_os = "linux"), ignore = "only Linux has prlimit, which raises a limit of a running process")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn as_soon_as_there_is_room_it_goes_on_by_itself() {
-    if Command::new("prlimit").arg("--version").output().is_err() {
-        println!("skipped: nothing here takes a limit back from a process that runs");
-        return;
-    }
     let dir = tempfile::tempdir().unwrap();
     let running = limited(dir.path(), 1_500);
     let ledger = fill(&running, 10).await;

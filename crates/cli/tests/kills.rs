@@ -112,7 +112,7 @@ async fn a_process_that_is_held_up_goes_on_where_it_was() {
     }
     running.settled().await;
     let ledger = ledger.lock().unwrap().clone();
-    assert_eq!(ledger.accepted.len(), ledger.sent.len(), "nobody was refused");
+    assert_eq!(ledger.accepted.len(), ledger.sent.len(), "a request was refused");
     agree(&running, &ledger).await;
     assert_eq!(running.terminate(), 0);
     happened_once(dir.path(), ledger.sent.len());

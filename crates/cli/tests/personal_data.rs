@@ -1,4 +1,4 @@
-//! Numbers and texts of people are in nobody's logs, however much is logged and whatever goes wrong.
+//! Personal data is in no log, at any level and after any fault.
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod binary;
@@ -31,16 +31,16 @@ async fn traffic(running: &Running) {
     let put = running.request(Method::PUT, "/messages/1").json(&other);
     assert_eq!(answered(put).await.unwrap().status, 409);
     assert_eq!(running.post("/consents", &json!({"userContact": "01056781234"})).await.status, 201);
-    assert_eq!(running.post("/consents", &json!({"userContact": "01056781234x"})).await.status / 100, 4);
-    for path in [
-        "/consents/search/findByUserContact?userContact=01056781234",
-        "/myMessages?userContact=01056781234",
-        "/messages/01056781234",
-        "/01056781234",
-        "/messages/1/01056781234",
-        "/admin/events?key=01056781234",
+    assert_eq!(running.post("/consents", &json!({"userContact": "01056781234x"})).await.status, 400);
+    for (path, status) in [
+        ("/consents/search/findByUserContact?userContact=01056781234", 200),
+        ("/myMessages?userContact=01056781234", 200),
+        ("/messages/01056781234", 404),
+        ("/01056781234", 404),
+        ("/messages/1/01056781234", 404),
+        ("/admin/events?key=01056781234", 200),
     ] {
-        assert!(answered(running.request(Method::GET, path)).await.unwrap().status < 500, "{path}");
+        assert_eq!(answered(running.request(Method::GET, path)).await.unwrap().status, status, "{path}");
     }
     assert_eq!(running.delete("/messages/1").await.status, 204);
     running.settled().await;
@@ -58,25 +58,25 @@ async fn logged(level: &str) -> Vec<String> {
 
 fn says_nothing(log: &[String]) {
     assert!(log.len() > 10, "{log:?}");
-    let told: Vec<_> =
+    let leaked: Vec<_> =
         log.iter().filter(|line| line.contains(TEXT) || NUMBER.iter().any(|number| line.contains(number))).collect();
-    assert!(told.is_empty(), "{told:#?}");
+    assert!(leaked.is_empty(), "{leaked:#?}");
 }
 
 #[tokio::test]
-async fn ordinary_logs_tell_neither_numbers_nor_texts() {
+async fn the_log_at_its_default_level_has_no_personal_data() {
     says_nothing(&logged("info").await);
 }
 
 #[tokio::test]
-async fn talkative_logs_tell_neither_numbers_nor_texts() {
+async fn the_log_at_its_finest_level_has_no_personal_data() {
     says_nothing(&logged("debug").await);
     says_nothing(&logged("trace").await);
 }
 
-/// What is in a row that cannot be read: an error that quotes it would tell it to everybody who reads logs.
+/// An error about a row that cannot be read must not quote the row.
 #[tokio::test]
-async fn a_fault_that_is_logged_does_not_quote_what_it_stumbled_over() {
+async fn a_logged_fault_does_not_quote_the_row() {
     let dir = tempfile::tempdir().unwrap();
     let running = Running::start(dir.path());
     traffic(&running).await;
@@ -90,9 +90,13 @@ async fn a_fault_that_is_logged_does_not_quote_what_it_stumbled_over() {
     let mut command = pabal(dir.path(), &["run", "--port", "0"]);
     command.env("PABAL_LIMITS__EVENT_RETRIES_MS", "1");
     let running = Running::of(command);
-    for path in ["/devices/1", "/validators/1", "/messages/1", "/myMessages/1", "/myMessages"] {
+    // A row of a view is shown as it is stored.
+    for path in ["/myMessages/1", "/myMessages"] {
+        assert_eq!(answered(running.request(Method::GET, path)).await.unwrap().status, 200, "{path}");
+    }
+    for path in ["/devices/1", "/validators/1", "/messages/1"] {
         let answer = answered(running.request(Method::GET, path)).await.unwrap();
-        assert!(!answer.is_problem(500) || !answer.body.to_string().contains(TEXT), "{answer:?}");
+        assert!(answer.is_problem(500) && !answer.body.to_string().contains(TEXT), "{path}: {answer:?}");
     }
     for id in 1..=4 {
         running.delete(&format!("/messages/{id}")).await;

@@ -1,4 +1,4 @@
-//! Told to stop: what was taken is answered, what was answered is kept, and it ends in time.
+//! Shutdown by a signal: accepted requests are answered, answered ones are kept, and the process ends in time.
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod binary;
@@ -14,7 +14,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
-async fn told_under_load(signal: &str) {
+async fn signalled_under_load(signal: &str) {
     let dir = tempfile::tempdir().unwrap();
     let (ledger, mut chance) = (Shared::default(), Chance::new(3));
     let running = Running::start(dir.path());
@@ -33,10 +33,10 @@ async fn told_under_load(signal: &str) {
     while ledger.lock().unwrap().accepted.len() < 200 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let told = Instant::now();
+    let signalled = Instant::now();
     running.signal(signal);
     assert_eq!(running.ended(), 0);
-    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(5), "{:?}", signalled.elapsed());
     clients.join_all().await;
     let running = Running::start(dir.path());
     running.settled().await;
@@ -48,13 +48,13 @@ async fn told_under_load(signal: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_orchestrator_loses_no_request_that_was_answered() {
-    told_under_load("TERM").await;
+async fn sigterm_loses_no_answered_request() {
+    signalled_under_load("TERM").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_person_at_the_keyboard_loses_none_either() {
-    told_under_load("INT").await;
+async fn sigint_loses_no_answered_request() {
+    signalled_under_load("INT").await;
 }
 
 fn with(dir: &Path, settings: &[(&str, &str)]) -> Running {
@@ -74,7 +74,7 @@ impl Take for std::process::Command {
 }
 
 #[tokio::test]
-async fn somebody_who_never_finishes_a_request_does_not_keep_it_from_ending() {
+async fn an_unfinished_request_does_not_prevent_the_shutdown() {
     let dir = tempfile::tempdir().unwrap();
     let running = with(dir.path(), &[("PABAL_GATEWAY__GRACE_PERIOD_MS", "300")]);
     let mut slow = TcpStream::connect(running.url.trim_start_matches("http://")).await.unwrap();
@@ -82,13 +82,13 @@ async fn somebody_who_never_finishes_a_request_does_not_keep_it_from_ending() {
         .await
         .unwrap();
     assert_eq!(running.post("/messages", &message("msg-1")).await.status, 201);
-    let told = Instant::now();
+    let signalled = Instant::now();
     assert_eq!(running.terminate(), 0);
-    assert!(told.elapsed() < Duration::from_secs(4), "{:?}", told.elapsed());
+    assert!(signalled.elapsed() < Duration::from_secs(4), "{:?}", signalled.elapsed());
 }
 
 #[tokio::test]
-async fn it_is_not_ready_at_once_and_still_answers_until_everybody_has_heard() {
+async fn it_is_unready_at_once_and_answers_while_it_drains() {
     let dir = tempfile::tempdir().unwrap();
     let running = with(dir.path(), &[("PABAL_GATEWAY__DRAIN_MS", "1500")]);
     assert_eq!(running.get("/readyz").await["status"], "UP");

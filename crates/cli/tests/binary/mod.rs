@@ -114,7 +114,7 @@ pub struct Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.put_down();
+        self.end_process();
     }
 }
 
@@ -205,7 +205,7 @@ impl Running {
 
     /// SIGKILL, and gone.
     pub fn kill(mut self) {
-        self.put_down();
+        self.end_process();
     }
 
     /// SIGTERM, and how it ended.
@@ -226,7 +226,7 @@ impl Running {
         }
     }
 
-    fn put_down(&mut self) {
+    fn end_process(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -257,7 +257,7 @@ impl Starting {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let (kept, (sender, ports)) = (Arc::clone(&log), channel());
-        // It ends with the process. A log that nobody reads would stop who writes it.
+        // It ends with the process. A full pipe would block the process.
         std::thread::spawn(move || {
             for line in lines.map_while(Result::ok) {
                 let said: Value = serde_json::from_str(&line).unwrap_or_default();

@@ -68,7 +68,7 @@ fn note(ledger: &Shared, id: &str, answer: &Answer) {
         200 | 201 => drop(ledger.accepted.insert(id.to_owned(), answer.body["id"].as_u64().unwrap())),
         503 => {
             assert!(answer.is_problem(503) && !answer.header("retry-after").is_empty(), "{answer:?}");
-            // Of one that was under way at the end nobody may say that nothing has changed.
+            // A request that was in flight at the end may or may not have changed something.
             if answer.body["type"] == "/problems/unavailable" || answer.body["type"] == "/problems/overloaded" {
                 ledger.refused.insert(id.to_owned());
             }
@@ -78,7 +78,7 @@ fn note(ledger: &Shared, id: &str, answer: &Answer) {
 }
 
 impl Running {
-    /// Waits until nothing is under way any more: what is told must be later than all that was asked for.
+    /// Waits until nothing is in flight: the status must be newer than all requests so far.
     pub async fn settled(&self) {
         let asked_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
         self.until("/admin/followers", |answer| {
@@ -105,7 +105,7 @@ pub async fn agree(running: &Running, ledger: &Ledger) {
         assert!(!ledger.refused.contains(id), "{id} was refused because nothing could change, and is there");
         one_agrees(sent, message, &view[id]);
         let canceled = message["status"] == "CANCELED";
-        assert!(!canceled || ledger.canceling.contains(id), "{id} was canceled and nobody asked for it");
+        assert!(!canceled || ledger.canceling.contains(id), "{id} was canceled without a request");
         let given_back = canceled || message["tooLate"].is_string();
         assert!(given_back || !ledger.canceled.contains(id), "the cancel of {id} was answered with 204 and is lost: {message}");
     }

@@ -1,4 +1,4 @@
-//! The sums that must agree: counted from the databases and from the far side's own record.
+//! The sums that must agree: counted from the databases and from the carrier's ledger.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -77,7 +77,7 @@ fn find(row: &Value, name: &str) -> Option<String> {
     }
 }
 
-/// One submission per message and attempt, as the far side saw it.
+/// One submission per message and attempt, by the ledger.
 fn each_was_submitted_once(cluster: &Cluster, accepted: &BTreeMap<String, u64>) {
     let mut submitted: BTreeMap<(String, String, u64), u32> = BTreeMap::new();
     for line in std::fs::read_to_string(&cluster.ledger).unwrap().lines() {
@@ -90,7 +90,7 @@ fn each_was_submitted_once(cluster: &Cluster, accepted: &BTreeMap<String, u64>) 
     }
     let twice: Vec<_> = submitted.iter().filter(|(_, times)| **times > 1).collect();
     assert!(twice.is_empty(), "submitted twice: {twice:?}");
-    // Each that arrived went out: a far side with a ledger says yes only to what stands in it.
+    // Each delivered message was submitted: the carrier confirms only ids of its ledger.
     let reached: BTreeSet<&str> = submitted.keys().map(|(id, _, _)| id.as_str()).collect();
     let missing: Vec<_> = accepted.keys().filter(|id| !reached.contains(id.as_str())).collect();
     assert!(missing.is_empty(), "never submitted: {missing:?}");

@@ -1,4 +1,4 @@
-//! rcs with a Java service in `validator`'s place, of each generation in turn; then ours takes its place by a handover.
+//! rcs with a Java service instead of `validator`, of each generation in turn; then ours replaces it by a handover.
 //!
 //! Needs what `tests/distributed` needs, and what `tests/interop/build` builds.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test says what it expects")]
@@ -45,8 +45,8 @@ impl Java {
     }
 
     fn end(mut self) {
-        let told = Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
-        assert!(told.success());
+        let sent = Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
+        assert!(sent.success());
         self.0.wait().unwrap();
     }
 }
@@ -77,7 +77,7 @@ async fn send(cluster: &Cluster, name: &str, messages: usize) {
     }
 }
 
-/// What the services of others read must be what they can read.
+/// A consumer that knows nothing of ours reads every record.
 fn a_plain_consumer_reads_everything() {
     let python = home().join("target/venv/bin/python");
     let kafka = std::env::var("KAFKA").unwrap();
@@ -97,7 +97,7 @@ fn validations(cluster: &Cluster, name: &str) -> Vec<String> {
 
 #[ignore = "needs Kafka, PostgreSQL and the Java services: make test-distributed"]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn services_of_both_generations_take_our_validators_place_and_give_it_back() {
+async fn a_validator_of_each_generation_works_beside_us_and_is_replaced_by_a_handover() {
     let mut cluster = Cluster::of(&["message", "device", "dashboard"]).await;
     for (generation, port) in [("boot23", 18_083), ("boot21", 18_084)] {
         let java = Java::start(generation, port).await;
