@@ -1,4 +1,4 @@
-//! A running instance, asked over HTTP.
+//! Requests to the admin API of a running instance.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::args::Instance;
 use crate::failed::Failed;
 
-/// Longer than an instance needs, shorter than a person's patience.
+/// Of one request.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A running instance.
@@ -17,7 +17,7 @@ pub struct Admin {
     url: String,
 }
 
-/// What it answered.
+/// An answer.
 pub struct Answer {
     /// The status.
     pub status: u16,
@@ -26,7 +26,7 @@ pub struct Answer {
 }
 
 impl Admin {
-    /// Nothing is asked yet.
+    /// Nothing is sent yet.
     pub fn of(instance: &Instance) -> Result<Self, Failed> {
         let url = instance.url.trim_end_matches('/').to_owned();
         if url.starts_with("https:") {
@@ -38,7 +38,7 @@ impl Admin {
         Ok(Self { client, url })
     }
 
-    /// Asks, whatever the answer.
+    /// Sends a request, whatever the status of the answer.
     pub async fn ask(&self, method: Method, path: &str, query: &[(&str, &str)], body: Option<&Value>) -> Result<Answer, Failed> {
         let asking = self.client.request(method, format!("{}{path}", self.url)).query(query);
         let asking = if let Some(body) = body { asking.json(body) } else { asking };
@@ -48,7 +48,7 @@ impl Admin {
         Ok(Answer { status, body: serde_json::from_str(&text).unwrap_or_default() })
     }
 
-    /// Asks, and takes only a yes.
+    /// Sends a request; any other status than 2xx is an error.
     pub async fn demand(
         &self,
         method: Method,

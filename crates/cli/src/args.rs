@@ -10,7 +10,7 @@ use crate::config::Flags;
 #[derive(Debug, Parser)]
 #[command(version, propagate_version = true)]
 pub struct Cli {
-    /// The settings' file [default: pabal.toml, if there is one]
+    /// The settings' file [default: pabal.toml, if it exists]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// What to do
@@ -26,22 +26,22 @@ pub enum Command {
     /// Run services of a cluster in this process, with Apache Kafka and PostgreSQL
     #[cfg(feature = "cluster")]
     Serve(Serve),
-    /// Copy a group's positions to another one: before ours takes an existing service's place, or gives it back
+    /// Copy consumer offsets between groups, when a service replaces an existing one on its topic
     #[cfg(feature = "cluster")]
     Handover(Handover),
     /// Draw the event-storming board of what runs
     Map(Map),
     /// Read the log of events
     Events(Events),
-    /// Look after events that nobody could handle
+    /// List, redrive or discard parked events
     DeadLetters(DeadLetters),
-    /// Build a view anew from the events, while the old one serves
+    /// Rebuild a view from the log, while the old one serves
     Replay(Replay),
-    /// Show what is set, and where
+    /// Show the configuration in effect, and where each value comes from
     Config(Config),
-    /// Check what running needs
+    /// Check data directory, disk, ports, clock and zone
     Doctor(Doctor),
-    /// Ask a running instance how it is; the exit code tells
+    /// Probe a running instance; the exit code is the answer
     Health(Health),
     /// Print completions for a shell
     Completions {
@@ -56,10 +56,10 @@ pub struct Settings {
     /// Where the data is
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// The door's port
+    /// The gateway's port; 0 takes any free one
     #[arg(long)]
     pub port: Option<u16>,
-    /// The address to listen at
+    /// The address to listen on
     #[arg(long)]
     pub host: Option<String>,
     /// Development mode
@@ -68,7 +68,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// As the configuration reads them.
+    /// For the configuration.
     pub fn flags(&self, file: Option<&Path>) -> Flags {
         Flags { file: file.map(Path::to_owned), data: self.data.clone(), host: self.host.clone(), port: self.port, dev: self.dev }
     }
@@ -77,7 +77,7 @@ impl Settings {
 /// `run`
 #[derive(Debug, Args)]
 pub struct Run {
-    /// Which systems; one that is named alone also opens each service on its own port [default: all]
+    /// Which systems; of a single one, each service also listens on its own port [default: all]
     #[arg(value_name = "SYSTEM")]
     pub systems: Vec<String>,
     /// What is set
@@ -89,7 +89,7 @@ pub struct Run {
 #[cfg(feature = "cluster")]
 #[derive(Debug, Args)]
 pub struct Serve {
-    /// Which services, e.g. rcs/message; and `gateway`, which has the others behind it
+    /// Which services, e.g. rcs/message; `gateway` forwards to those in other processes
     #[arg(value_name = "SYSTEM/SERVICE", required = true)]
     pub services: Vec<String>,
     /// What is set
@@ -144,10 +144,10 @@ pub enum Format {
 #[derive(Debug, Args)]
 #[allow(clippy::struct_excessive_bools)] // each is a flag of its own on the command line
 pub struct Events {
-    /// Of one topic, printed as its consumers see it: one value a line
+    /// Of one topic, as its consumers read it: one record value a line
     #[arg(long)]
     pub topic: Option<String>,
-    /// From the first there is [default: the last 50, or with a filter all that match]
+    /// From the first event [default: the last 50; with a filter, all that match]
     #[arg(long)]
     pub from_beginning: bool,
     /// Wait for more
@@ -162,16 +162,16 @@ pub struct Events {
     /// Caused by this request (X-Request-Id)
     #[arg(long)]
     pub request: Option<String>,
-    /// Not before: an instant, a date, or how long ago (10m)
+    /// From this time on: an instant, a date, or how long ago (10m)
     #[arg(long, value_name = "TIME")]
     pub since: Option<String>,
-    /// Before: an instant, a date, or how long ago
+    /// Before this time: an instant, a date, or how long ago
     #[arg(long, value_name = "TIME")]
     pub until: Option<String>,
     /// At most so many
     #[arg(long, value_name = "N")]
     pub limit: Option<usize>,
-    /// With everything that is known about each, one object a line
+    /// With all metadata, one JSON object a line
     #[arg(long)]
     pub json: bool,
     /// Where the data is
@@ -189,7 +189,7 @@ impl Events {
 /// Which running instance.
 #[derive(Debug, Clone, Args)]
 pub struct Instance {
-    /// Its door
+    /// Its URL
     #[arg(long, env = "PABAL_URL", default_value = "http://127.0.0.1:8088")]
     pub url: String,
 }
@@ -207,17 +207,17 @@ pub struct DeadLetters {
 pub enum LetterAction {
     /// Show them
     List {
-        /// Also what only waits to be tried again, or behind another
+        /// Also parked events that are still retried, or that wait behind another
         #[arg(long)]
         all: bool,
-        /// For machines
+        /// As JSON
         #[arg(long)]
         json: bool,
         /// Which instance
         #[command(flatten)]
         instance: Instance,
     },
-    /// Try one again, and what waits behind it
+    /// Retry one now, then the events that are parked behind it
     Redrive {
         /// Which one
         #[command(flatten)]
@@ -226,7 +226,7 @@ pub enum LetterAction {
         #[command(flatten)]
         instance: Instance,
     },
-    /// Give one up; what waits behind it goes on
+    /// Discard one; the events that are parked behind it go on
     Discard {
         /// Which one
         #[command(flatten)]
@@ -242,7 +242,7 @@ pub enum LetterAction {
 /// A dead letter, as the list names it.
 #[derive(Debug, Clone, Args)]
 pub struct Letter {
-    /// Who could not handle it, e.g. rcs.device
+    /// The subscription, e.g. rcs.device
     pub subscription: String,
     /// Its key
     pub key: String,
@@ -261,7 +261,7 @@ pub struct Replay {
 /// `config`
 #[derive(Debug, Args)]
 pub struct Config {
-    /// For machines
+    /// As JSON
     #[arg(long)]
     pub json: bool,
     /// What is set
@@ -272,7 +272,7 @@ pub struct Config {
 /// `doctor`
 #[derive(Debug, Args)]
 pub struct Doctor {
-    /// For machines
+    /// As JSON
     #[arg(long)]
     pub json: bool,
     /// What is set
@@ -293,7 +293,7 @@ pub struct Health {
 /// What a probe asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Probe {
-    /// Does it make progress? If not, start it anew
+    /// Does it make progress? If not, restart it
     Live,
     /// Can it take requests?
     Ready,

@@ -1,4 +1,4 @@
-//! How a command fails: one clear sentence, and an exit code that scripts can tell apart.
+//! How a command fails: a sentence for a person, an exit code for a script.
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -10,25 +10,25 @@ pub struct Failed {
     pub code: u8,
 }
 
-/// The answer is no (a check failed, nothing was found), or something went wrong while running.
+/// The answer is no (a check failed, nothing was found), or the command failed.
 pub const NO: u8 = 1;
-/// The command line or the settings are wrong. Also what the argument parser exits with.
+/// The command line or the settings are invalid. The argument parser exits with the same.
 pub const USAGE: u8 = 2;
-/// Something needed is not there: a port, the data directory, a running instance.
+/// Something needed is unavailable: a port, the data directory, a running instance.
 pub const UNAVAILABLE: u8 = 3;
 
 impl Failed {
-    /// It went wrong.
+    /// The command failed.
     pub fn no(sentence: impl Into<String>) -> Self {
         Self { sentence: sentence.into(), code: NO }
     }
 
-    /// The settings are wrong.
+    /// The settings are invalid.
     pub fn config(sentence: impl Into<String>) -> Self {
         Self { sentence: sentence.into(), code: USAGE }
     }
 
-    /// Something needed is not there.
+    /// Something needed is unavailable.
     pub fn unavailable(sentence: impl Into<String>) -> Self {
         Self { sentence: sentence.into(), code: UNAVAILABLE }
     }

@@ -1,4 +1,4 @@
-//! The log of a system's file, read beside whoever writes it.
+//! The event log in a system's file, read while another process may write it.
 
 use std::path::Path;
 
@@ -25,9 +25,9 @@ impl LogFile {
         Ok(Some(Self { reader }))
     }
 
-    /// The next records that meet the query, and how far was looked.
+    /// The next records that match the query, and the position up to which the log was read.
     pub fn records(&self, query: &LogQuery) -> Result<(Vec<Record>, u64), Failed> {
-        // Asked first: what comes while the log is searched is looked at next time.
+        // Read first: records that are appended during the query are found by the next one.
         let end = self.end()?;
         if end <= query.after {
             return Ok((Vec::new(), query.after));

@@ -1,4 +1,4 @@
-//! Logs: readable on a terminal, one JSON object a line elsewhere. What runs has no other output, so they are its output.
+//! Logs on the standard output: readable on a terminal, one JSON object a line elsewhere.
 
 use std::io::IsTerminal;
 
@@ -25,7 +25,7 @@ pub fn start(log: &Log) -> Result<(), Failed> {
     } else {
         logs.json().flatten_event(true).with_current_span(false).try_init()
     };
-    // Somebody who embeds this may log already; then theirs is right.
+    // A program that embeds this may have a subscriber already; that one stays.
     drop(started);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The binary `pabal`: everything that comes with the house. An own binary is the same line with more systems in it.
+//! The binary `pabal`, with the systems of this repository. A binary of one's own is the same line with other systems.
 
 use std::process::ExitCode;
 

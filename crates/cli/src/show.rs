@@ -1,4 +1,4 @@
-//! Output for people: tables, and what to do when nobody reads any more.
+//! Output on a terminal: tables, lines, byte counts.
 
 use std::io::{ErrorKind, Write};
 
@@ -14,7 +14,7 @@ pub fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [
     table.to_string()
 }
 
-/// Prints a line. False once nobody reads any more (`… | head`), which is no error.
+/// Prints a line. False once the pipe is closed (`… | head`), which is no error.
 pub fn line(out: &mut impl Write, text: &str) -> Result<bool, Failed> {
     match writeln!(out, "{text}") {
         Ok(()) => Ok(true),

@@ -1,4 +1,4 @@
-//! `pabal dead-letters`: what nobody could handle, looked at and decided about by a person.
+//! `pabal dead-letters`: parked events, listed, redriven and discarded.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -17,12 +17,12 @@ pub fn dead_letters(args: &DeadLetters) -> Result<u8, Failed> {
         LetterAction::List { all, json, instance } => list(instance, *all, *json)?,
         LetterAction::Redrive { letter, instance } => {
             decide(instance, "redrive", letter, json!({}))?;
-            show::print(&format!("{} {} is tried again now", letter.subscription, letter.key))?;
+            show::print(&format!("{} {} is redriven", letter.subscription, letter.key))?;
         }
         LetterAction::Discard { letter, place, instance } => {
             decide(instance, "discard", letter, json!({"place": place, "reason": "pabal dead-letters discard"}))?;
             show::print(&format!(
-                "{} {} is given up at {place}; what waited behind it goes on",
+                "{} {} is discarded at {place}; the events parked behind it go on",
                 letter.subscription, letter.key
             ))?;
         }
@@ -39,7 +39,7 @@ fn list(instance: &Instance, all: bool, json: bool) -> Result<(), Failed> {
         return show::print(&serde_json::to_string_pretty(&letters).unwrap_or_default());
     }
     if letters.is_empty() {
-        return show::print(if all { "nothing is dead, and nothing waits" } else { "there are no dead letters" });
+        return show::print(if all { "no events are parked" } else { "there are no dead letters" });
     }
     show::print(&shown(&letters))
 }
@@ -52,7 +52,7 @@ fn shown(letters: &[Value]) -> String {
     };
     let rows = letters.iter().map(|letter| {
         let state =
-            if letter["dead"] == true { "dead".to_owned() } else { format!("waits, tried {}×", text(letter, "/attempts")) };
+            if letter["dead"] == true { "dead".to_owned() } else { format!("parked, attempt {}", text(letter, "/attempts")) };
         let columns = ["/follower", "/key", "/place", "/event/type"].map(|path| text(letter, path));
         let [subscription, key, place, event] = columns;
         [subscription, key, place, event, state, text(letter, "/since"), text(letter, "/cause")]
@@ -60,7 +60,7 @@ fn shown(letters: &[Value]) -> String {
     show::table(["follower", "key", "place", "event", "state", "since", "cause"], rows)
 }
 
-/// The follower's name begins with its system's, which the API wants to know where several run.
+/// A subscription's name begins with the name of its system, which the API needs where several run.
 fn decide(instance: &Instance, action: &str, letter: &Letter, more: Value) -> Result<(), Failed> {
     let system = letter.subscription.split('.').next().unwrap_or_default();
     let mut body = json!({"system": system, "follower": letter.subscription, "key": letter.key});
@@ -75,7 +75,7 @@ fn decide(instance: &Instance, action: &str, letter: &Letter, more: Value) -> Re
     })
 }
 
-/// The API takes any name and the core ignores what it does not know; a person who mistypes must be told.
+/// The API accepts any name, and the core ignores an unknown one; a mistyped name must be an error here.
 async fn known(admin: &Admin, letter: &Letter) -> Result<(), Failed> {
     let query = [("limit", MOST), ("parked", "true")];
     let answer = admin.demand(Method::GET, "/admin/dead-letters", &query, None).await?;
@@ -85,7 +85,7 @@ async fn known(admin: &Admin, letter: &Letter) -> Result<(), Failed> {
         return Ok(());
     }
     Err(Failed::no(format!(
-        "nothing of {} waits under the key {}; `dead-letters list --all` shows what does",
+        "no event of {} is parked under the key {}; `dead-letters list --all` shows those that are",
         letter.subscription, letter.key
     )))
 }

@@ -1,4 +1,4 @@
-//! `pabal doctor`: what running needs, each with what to do where it is missing.
+//! `pabal doctor`: checks of what running needs, each with its remedy.
 
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ struct Finding {
 #[serde(rename_all = "lowercase")]
 enum Verdict {
     Ok,
-    /// It runs, but somebody should know.
+    /// It runs, but should be looked at.
     Warning,
     /// It cannot run so.
     Bad,
@@ -41,7 +41,7 @@ pub fn doctor(args: &args::Doctor, config: &Config, systems: &[System]) -> Resul
     let (dir, running) = data_dir(&config.data.dir);
     findings.push(dir);
     findings.push(disk(&config.data.dir, config.limits.min_free_disk_bytes));
-    findings.push(port("port of the door", &config.http.host, config.http.port, running));
+    findings.push(port("port of the gateway", &config.http.host, config.http.port, running));
     for service in systems.iter().flat_map(|system| &system.services) {
         // Needed only where a system runs alone, hence never worse than a warning.
         let finding = port("port of a service", &config.http.host, service.port, running);
@@ -130,7 +130,7 @@ fn disk(path: &Path, least: u64) -> Finding {
             Finding { check, verdict: Verdict::Warning, detail }
         }
         Ok(free) => Finding { check, verdict: Verdict::Ok, detail: show::bytes(free) },
-        Err(error) => Finding { check, verdict: Verdict::Warning, detail: format!("cannot be told: {error}") },
+        Err(error) => Finding { check, verdict: Verdict::Warning, detail: format!("cannot be measured: {error}") },
     }
 }
 

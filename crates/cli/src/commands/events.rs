@@ -1,4 +1,4 @@
-//! `pabal events`: the log of events, also while another process writes it.
+//! `pabal events`: reads the log of events, also while another process writes it.
 
 use std::collections::VecDeque;
 use std::io::Write;
@@ -15,12 +15,12 @@ use crate::failed::Failed;
 use crate::logfile::LogFile;
 use crate::{instants, show};
 
-/// Without a word about where to start, that many of the last.
+/// How many of the last events are printed where no start is given.
 const LAST: u64 = 50;
 /// Records read at once.
 const PAGE: usize = 500;
 /// How often the file is asked for more; a read of one number.
-const LOOK_EVERY: Duration = Duration::from_millis(150);
+const POLL_EVERY: Duration = Duration::from_millis(150);
 
 /// Prints what is asked for.
 pub fn events(args: &Events, config: &Config, systems: &[System]) -> Result<u8, Failed> {
@@ -43,7 +43,7 @@ pub fn events(args: &Events, config: &Config, systems: &[System]) -> Result<u8, 
             return Ok(0);
         }
         out.flush().map_err(Failed::from)?;
-        std::thread::sleep(LOOK_EVERY);
+        std::thread::sleep(POLL_EVERY);
     }
 }
 

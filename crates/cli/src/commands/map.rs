@@ -1,4 +1,4 @@
-//! `pabal map`: the board of what runs, so that nobody has to keep a drawing in step.
+//! `pabal map`: the event-storming board, drawn from the declarations.
 
 use board::Board;
 use kernel::System;

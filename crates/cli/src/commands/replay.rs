@@ -1,4 +1,4 @@
-//! `pabal replay`: starts the rebuild of a view and watches it.
+//! `pabal replay`: starts the rebuild of a view and shows its progress.
 
 use std::time::Duration;
 
@@ -11,9 +11,9 @@ use crate::args::Replay;
 use crate::failed::Failed;
 use crate::show;
 
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+const POLL_EVERY: Duration = Duration::from_millis(200);
 
-/// Looks without a sign of the rebuild after which nothing is to be expected any more.
+/// Polls without a sign of the rebuild before the command gives up.
 const UNSEEN: u32 = 50;
 
 /// Rebuilds.
@@ -62,7 +62,7 @@ async fn watch(admin: &Admin, wanted: &Wanted<'_>) -> Result<(), Failed> {
         let answer = admin.demand(Method::GET, "/admin/followers", &[], None).await?;
         match wanted.seen(&answer) {
             Seen::Nothing if unseen == UNSEEN => {
-                return Err(Failed::no(format!("nothing is known of the rebuild of {}; was it restarted there?", wanted.view)));
+                return Err(Failed::no(format!("the instance knows of no rebuild of {}; was it restarted?", wanted.view)));
             }
             Seen::Nothing => unseen += 1,
             Seen::Running { position, of } => {
@@ -71,11 +71,11 @@ async fn watch(admin: &Admin, wanted: &Wanted<'_>) -> Result<(), Failed> {
             }
             Seen::Failed(cause) => {
                 bar.abandon();
-                return Err(Failed::no(format!("the rebuild of {} was given up: {cause}; the old view serves on", wanted.view)));
+                return Err(Failed::no(format!("the rebuild of {} failed: {cause}; the old view goes on serving", wanted.view)));
             }
             Seen::Done => break,
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        tokio::time::sleep(POLL_EVERY).await;
     }
     bar.finish_and_clear();
     Ok(())
@@ -93,7 +93,7 @@ impl Wanted<'_> {
             return Seen::Done;
         }
         if number(running).max(number(done)) > self.number {
-            return Seen::Failed("or done, and another one was begun since; the log there tells".to_owned());
+            return Seen::Failed("or completed, and another one was started since; see its log".to_owned());
         }
         match running["failed"].as_str() {
             _ if number(running) != self.number => Seen::Nothing,

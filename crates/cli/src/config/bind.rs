@@ -1,4 +1,4 @@
-//! Who may be listened to: where everybody may do everything, only this machine may ask.
+//! Where the process may listen: without authentication, only on the loopback interface.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 
 use super::{AuthMode, Config};
 
-/// What no combination of settings may say.
+/// Combinations of settings that are refused.
 pub(super) fn check(config: &Config) -> Result<(), String> {
     if config.http.host.trim().is_empty() {
         return Err("`http.host` is empty; 127.0.0.1 is this machine alone, 0.0.0.0 every network".to_owned());
@@ -16,8 +16,8 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
     }
     if config.auth.mode == AuthMode::Demo && !is_loopback(&config.http.host) && !config.auth.allow_remote {
         return Err(format!(
-            "`http.host` is {}, beyond this machine, and with `auth.mode` = demo everybody who reaches it may do everything; \
-             stay on 127.0.0.1, or set `auth.allow_remote` = true if that is what you want",
+            "`http.host` is {}, and with `auth.mode` = demo every client that reaches it may do everything; \
+             stay on 127.0.0.1, or set `auth.allow_remote` = true if that is intended",
             config.http.host
         ));
     }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Cluster {
-    /// Systems on whose topics programs that are not ours write, too.
+    /// Systems on whose topics other programs write, too.
     pub on_shared_topic: Vec<String>,
     /// Where services are, by `<system>/<service>`: for the gateway.
     pub services: BTreeMap<String, Vec<String>>,
@@ -22,7 +22,7 @@ pub struct Postgres {
     pub url: String,
     /// Connections that read, per service.
     pub readers: usize,
-    /// A process that is not heard of for so long is dead.
+    /// A process that does not renew its lease for so long is fenced.
     pub lease_ms: u64,
     /// A statement's longest time.
     pub statement_timeout_ms: u64,

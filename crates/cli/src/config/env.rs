@@ -39,7 +39,7 @@ fn is_setting(name: &str) -> bool {
 }
 
 /// Kubernetes gives every pod variables for a Service called `pabal`: `PABAL_SERVICE_HOST`, `PABAL_PORT_8088_TCP_ADDR` …
-/// They are nobody's settings and must not stop the process.
+/// They are no settings, and must not stop the process.
 fn is_service_link(name: &str) -> bool {
     let rest = name.trim_start_matches("PABAL_");
     let port = rest == "PORT" || rest.starts_with("PORT_") || rest.contains("_PORT_") || rest.ends_with("_PORT");

@@ -71,7 +71,7 @@ impl EffectiveConfig {
     }
 }
 
-/// Works out what is in force, and tells the systems what is set under their names.
+/// Merges the layers, and configures each system with the section of its name.
 pub fn load(flags: &Flags, variables: &[(String, String)], systems: &mut [System]) -> Result<EffectiveConfig, Failed> {
     let mut draft = Draft::new(systems)?;
     if let Some(path) = file(flags, variables) {
@@ -95,7 +95,7 @@ pub fn load(flags: &Flags, variables: &[(String, String)], systems: &mut [System
     Ok(EffectiveConfig { config, values: tree::leaves(&draft.tree), sources: draft.sources })
 }
 
-/// A rate for a port that nobody has would silently limit nothing.
+/// A rate for an unknown port would silently limit nothing.
 fn known_ports(config: &Config, systems: &[System]) -> Result<(), Failed> {
     let services = || systems.iter().flat_map(|system| &system.services);
     let ports = || services().flat_map(|service| &service.aggregates).map(|def| def.of.port()).filter(|port| !port.is_empty());
@@ -216,12 +216,12 @@ mod tests {
     fn the_later_layer_wins_and_every_value_knows_where_it_comes_from() {
         let file = "[http]\nport = 1\nhost = \"localhost\"\n[log]\nlevel = \"warn\"";
         let flags = Flags { port: Some(3), ..Flags::default() };
-        let force = with_file(file, &[("PABAL_HTTP__PORT", "2"), ("PABAL_LOG__LEVEL", "debug")], &flags).unwrap();
-        assert_eq!((force.config.http.port, force.config.log.level.as_str()), (3, "debug"));
-        assert_eq!(force.source("http.port"), &Source::Flag("--port"));
-        assert_eq!(force.source("log.level"), &Source::Env("PABAL_LOG__LEVEL".into()));
-        assert!(matches!(force.source("http.host"), Source::File(_)));
-        assert_eq!(force.source("zone"), &Source::Default);
+        let effective = with_file(file, &[("PABAL_HTTP__PORT", "2"), ("PABAL_LOG__LEVEL", "debug")], &flags).unwrap();
+        assert_eq!((effective.config.http.port, effective.config.log.level.as_str()), (3, "debug"));
+        assert_eq!(effective.source("http.port"), &Source::Flag("--port"));
+        assert_eq!(effective.source("log.level"), &Source::Env("PABAL_LOG__LEVEL".into()));
+        assert!(matches!(effective.source("http.host"), Source::File(_)));
+        assert_eq!(effective.source("zone"), &Source::Default);
     }
 
     #[test]
@@ -244,8 +244,8 @@ mod tests {
 
     #[test]
     fn rates_of_ports_are_settings_by_name() {
-        let force = with_file("[ports.handset.lanes.kt]\nper_second = 5\nburst = 2", &[], &Flags::default()).unwrap();
-        let lane = &force.config.ports["handset"].lanes["kt"];
+        let effective = with_file("[ports.handset.lanes.kt]\nper_second = 5\nburst = 2", &[], &Flags::default()).unwrap();
+        let lane = &effective.config.ports["handset"].lanes["kt"];
         assert!((lane.per_second - 5.0).abs() < f64::EPSILON && (lane.burst - 2.0).abs() < f64::EPSILON);
     }
 
@@ -260,8 +260,8 @@ mod tests {
         let mut systems = [rcs::system()];
         let pairs = variables(&[("PABAL_RCS__NIGHT", "refuse"), ("PABAL_RCS__VALIDITY_MS", "5000")]);
         let flags = Flags { file: None, ..Flags::default() };
-        let force = load(&flags, &pairs, &mut systems).unwrap();
-        assert_eq!(force.values["rcs.night"], "refuse");
+        let effective = load(&flags, &pairs, &mut systems).unwrap();
+        assert_eq!(effective.values["rcs.night"], "refuse");
         assert_eq!(systems[0].settings_def.as_ref().unwrap().value["validityMs"], 5000);
         let error = with_file("[rcs]\nnigth = \"hold\"", &[], &Flags::default()).unwrap_err();
         assert!(error.starts_with("[rcs]") && error.contains("nigth"), "{error}");

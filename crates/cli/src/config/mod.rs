@@ -24,15 +24,15 @@ pub use masked::masked;
 pub struct Config {
     /// The zone of bare dates.
     pub zone: String,
-    /// A first run gets something to work on.
+    /// Empty collections are seeded.
     pub seed: bool,
     /// Development mode.
     pub dev: bool,
     /// Where the data is.
     pub data: Data,
-    /// The door's socket and its links.
+    /// The gateway's socket and its links.
     pub http: Http,
-    /// What the door lets through.
+    /// The gateway's limits.
     pub gateway: Gateway,
     /// Who may do what.
     pub auth: Auth,
@@ -69,7 +69,7 @@ pub struct Data {
 pub struct Http {
     /// The address.
     pub host: String,
-    /// The door's port.
+    /// The gateway's port.
     pub port: u16,
     /// Scheme and authority of links; empty = from host and port.
     pub public_url: String,
@@ -97,11 +97,11 @@ pub struct Gateway {
     pub request_timeout_ms: u64,
     /// Open connections.
     pub max_connections: usize,
-    /// Time until everybody has heard.
+    /// Time for load balancers to notice.
     pub drain_ms: u64,
     /// Time to finish in.
     pub grace_period_ms: u64,
-    /// Whose resource a shared name means, empty = nobody's.
+    /// The system that a shared resource name means, empty = none.
     pub default_system: String,
 }
 

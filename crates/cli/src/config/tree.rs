@@ -62,7 +62,7 @@ pub(super) fn get<'a>(tree: &'a Value, path: &[String]) -> Option<&'a Value> {
     path.iter().try_fold(tree, |at, name| at.get(name))
 }
 
-/// The known key that somebody may have meant.
+/// The known key nearest to a mistyped one.
 pub(super) fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let close = known.into_iter().map(|key| (distance(wrong, key), key)).min_by_key(|(distance, _)| *distance);
     close.filter(|(distance, _)| *distance <= 1 + wrong.len() / 4).map(|(_, key)| key)
