@@ -31,18 +31,18 @@ choose_kafka() {
 }
 
 start_kafka() {
-    local controller password doors module=org.apache.kafka.common.security
+    local controller password listeners_at module=org.apache.kafka.common.security
     controller=$(free_port 23000)
     password=$(cat "$tls/password")
-    doors="PLAINTEXT://127.0.0.1:$kafka_port,SASL_SSL://127.0.0.1:$sasl_port,SSL://127.0.0.1:$mutual_port"
+    listeners_at="PLAINTEXT://127.0.0.1:$kafka_port,SASL_SSL://127.0.0.1:$sasl_port,SSL://127.0.0.1:$mutual_port"
     mkdir -p "$kafka/data"
     # There is a password in it.
     rm -f "$kafka/server.properties"
     (umask 077 && : >"$kafka/server.properties")
     cat infra/kafka/server.properties - >"$kafka/server.properties" <<-END
 	log.dirs=$kafka/data
-	listeners=$doors,CONTROLLER://127.0.0.1:$controller
-	advertised.listeners=$doors
+	listeners=$listeners_at,CONTROLLER://127.0.0.1:$controller
+	advertised.listeners=$listeners_at
 	controller.quorum.voters=1@127.0.0.1:$controller
 
 	ssl.keystore.location=$tls/server-with-key.pem

@@ -12,7 +12,7 @@ postgres_programs() {
 need_postgres() {
     programs=$(postgres_programs) || true
     [ -x "$programs/initdb" ] && return
-    # Debian's package would start a server of its own on port 5432, unless it is told not to before it is installed.
+    # Debian's package would start a server of its own on port 5432, unless that is switched off before it is installed.
     install postgresql-common
     sed -i -E 's/^#?create_main_cluster *=.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
     install postgresql
@@ -40,7 +40,7 @@ choose_postgres() {
 
 reachable() {
     mkdir -p "$PABAL_POSTGRES_DIR"
-    [ -O "$PABAL_POSTGRES_DIR" ] || fail "$PABAL_POSTGRES_DIR belongs to somebody else"
+    [ -O "$PABAL_POSTGRES_DIR" ] || fail "$PABAL_POSTGRES_DIR belongs to another user"
     chmod 711 "$PABAL_POSTGRES_DIR"
     as_postgres test -x "$PABAL_POSTGRES_DIR" 2>/dev/null
 }
@@ -75,7 +75,7 @@ await_postgres() {
     postgres_answers pabal || fail "the database pabal does not answer"
 }
 
-# Where it looks for them. Its user must be able to read them, and nobody else the key.
+# Where the server looks for them. Only its user may read the key.
 give_postgres_its_certificate() {
     local data=$PABAL_POSTGRES_DIR/data
     command install -m 600 infra/postgres/pg_hba.conf "$data/pg_hba.conf"

@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154  # the variables are those of scripts/infra
-# What the encrypted doors need, in .infra/tls:
+# What the encrypted listeners need, in .infra/tls:
 #
 #   ca.pem                                  the authority that has signed the two certificates
 #   server.pem, server.key                  for 127.0.0.1 and localhost; server-with-key.pem is both, as Kafka reads it
-#   client.pem, client.key                  who comes in at Kafka's door for certificates; client-locked.key needs the password
+#   client.pem, client.key                  the client at Kafka's listener for certificates; client-locked.key needs the password
 #   stranger.pem, stranger.key              an authority that has signed nothing here, itself a certificate: for what must fail
 #   password                                of the user `pabal`, at Kafka and at PostgreSQL
 
