@@ -1,6 +1,8 @@
 # Short verbs only. `make run` and `make test` need nothing but this repository, a Rust toolchain and a C compiler.
 CARGO ?= cargo
 SEEDS ?= 1000
+# Of the tests, e.g. --features cluster-tests/tls, which needs the headers of OpenSSL.
+FEATURES ?=
 
 .PHONY: run test check sim bench bench-distributed fuzz printed infra infra-down test-distributed clean
 
@@ -8,8 +10,8 @@ run: ## build and run everything on embedded defaults, without the cluster's dri
 	$(CARGO) run --release -p pabal --no-default-features --bin pabal -- run $(SYSTEMS)
 
 test: ## all tests that need nothing but this repository
-	$(CARGO) test --workspace --doc
-	$(CARGO) test --workspace --all-targets
+	$(CARGO) test --workspace $(FEATURES) --doc
+	$(CARGO) test --workspace $(FEATURES) --all-targets
 
 check: ## format, lints, purity of the business, licences
 	$(CARGO) fmt --all --check
