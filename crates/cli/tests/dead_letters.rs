@@ -55,13 +55,13 @@ async fn an_event_that_cannot_be_handled_is_a_dead_letter_until_it_is_redriven()
 
     let unknown = letters(dir.path(), &running, &["redrive", "rcs.device", "no-such"]);
     assert!(unknown.code == 1 && unknown.err.contains("no event of rcs.device is parked under the key no-such"), "{unknown:?}");
-    let place = letter["place"].as_u64().unwrap();
+    let place = letter["position"].as_u64().unwrap();
     assert_eq!(running.terminate(), 0);
 
     // It outlives the process, and is handled once its row can be read.
     spoil(dir.path(), &sound);
     let running = start(dir.path());
-    assert_eq!(letters(dir.path(), &running, &["list", "--json"]).json()[0]["place"], place);
+    assert_eq!(letters(dir.path(), &running, &["list", "--json"]).json()[0]["position"], place);
     let redriven = letters(dir.path(), &running, &["redrive", "rcs.device", "msg-1"]);
     assert_eq!(redriven.code, 0, "{redriven:?}");
     running.until("/devices", |answer| answer["_embedded"]["devices"][0]["result"] == "CANCEL").await;
@@ -82,7 +82,7 @@ async fn a_discarded_event_is_gone_and_changes_nothing() {
     let running = start(dir.path());
     assert_eq!(running.delete("/messages/1").await.status, 204);
     running.until("/admin/dead-letters", |answer| !answer["_embedded"]["deadLetters"].as_array().unwrap().is_empty()).await;
-    let place = letters(dir.path(), &running, &["list", "--json"]).json()[0]["place"].to_string();
+    let place = letters(dir.path(), &running, &["list", "--json"]).json()[0]["position"].to_string();
     let discarded = letters(dir.path(), &running, &["discard", "rcs.device", "msg-1", &place]);
     assert_eq!(discarded.code, 0, "{discarded:?}");
     running.until("/admin/dead-letters", |answer| answer["_embedded"]["deadLetters"].as_array().unwrap().is_empty()).await;

@@ -1,4 +1,4 @@
-//! What stands behind `/` where no console is served: a page, or JSON, that tells what is running.
+//! The page at `/` where no console is served: what is running, as HTML or JSON.
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use http_api::{Problem, RequestContext};
 use ports::Model;
 use serde_json::{Value, json};
 
-/// A system, and what to type first where it runs: the ports it has there are not its declarations' business.
-pub struct Shown {
-    /// What runs.
+/// A running system, with example commands for the ports that it has here.
+pub struct LandingSystem {
+    /// Its declarations.
     pub model: Arc<Model>,
     /// Commands, one a line.
     pub try_first: String,
 }
 
-/// The front of a process that runs these systems: `/` tells of them and leads to `links` (address and word), everything
-/// else is absent.
-pub fn landing(systems: &[Shown], links: &[(&str, &str)]) -> Router {
+/// The front of a process that runs these systems: `/` describes them and links to `links` (address and label), every
+/// other path is absent.
+pub fn landing(systems: &[LandingSystem], links: &[(&str, &str)]) -> Router {
     let described: Vec<Value> = systems.iter().map(describe).collect();
     let documents = ["/docs", "/openapi.json", "/asyncapi.json", "/problems"];
     let json = json!({"systems": described, "documents": documents}).to_string();
@@ -42,20 +42,20 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 async fn absent(request: Request) -> Response<Body> {
-    let context = RequestContext::of(request.headers(), request.extensions());
+    let context = RequestContext::from_request(request.headers(), request.extensions());
     Problem::absent("there is nothing at this path").respond(&context, request.uri().path())
 }
 
-fn describe(shown: &Shown) -> Value {
-    let system = &shown.model.system;
+fn describe(landing: &LandingSystem) -> Value {
+    let system = &landing.model.system;
     let services = system.services.iter().map(|service| {
         let resources = service.resources.iter().map(|resource| (resource.name, resource.sentence));
-        let things = resources.chain(service.views.iter().map(|view| (view.name, view.sentence)));
-        let things = things
+        let resources = resources.chain(service.views.iter().map(|view| (view.name, view.sentence)));
+        let resources = resources
             .map(|(name, sentence)| json!({"href": format!("/{}/{name}", system.name), "name": name, "sentence": sentence}));
-        json!({"name": service.name, "sentence": service.sentence, "resources": things.collect::<Vec<_>>()})
+        json!({"name": service.name, "sentence": service.sentence, "resources": resources.collect::<Vec<_>>()})
     });
-    json!({"name": system.name, "sentence": system.sentence, "tryFirst": shown.try_first, "services": services.collect::<Vec<_>>()})
+    json!({"name": system.name, "sentence": system.sentence, "tryFirst": landing.try_first, "services": services.collect::<Vec<_>>()})
 }
 
 fn page(systems: &[Value], links: &[(&str, &str)]) -> String {
@@ -72,8 +72,8 @@ fn page(systems: &[Value], links: &[(&str, &str)]) -> String {
         let _ = write!(html, "<h3>Try first</h3><pre tabindex=\"0\">{}</pre><div class=\"services\">", text(&system["tryFirst"]));
         for service in list(&system["services"]) {
             let _ = write!(html, "<div><h3>{}</h3><p>{}</p><ul>", text(&service["name"]), text(&service["sentence"]));
-            for thing in list(&service["resources"]) {
-                let (href, name, sentence) = (text(&thing["href"]), text(&thing["name"]), text(&thing["sentence"]));
+            for resource in list(&service["resources"]) {
+                let (href, name, sentence) = (text(&resource["href"]), text(&resource["name"]), text(&resource["sentence"]));
                 let _ = write!(html, "<li><a href=\"{href}\">{name}</a><br>{sentence}</li>");
             }
             html.push_str("</ul></div>");

@@ -1,20 +1,16 @@
 #![doc = include_str!("../README.md")]
 
-mod access;
-mod auth;
-mod cors;
+mod access_log;
+mod admission;
 mod forward;
-mod guard;
 mod landing;
-mod mask;
 mod options;
-mod rate;
+mod peer;
 mod serve;
 
-pub use auth::{Anonymous, Authenticate, Authenticating, Identity};
-pub use cors::Origins;
+pub use admission::guarded;
 pub use forward::{BreakerOptions, ForwardError, ForwardOptions, Forwarding, HealthOptions, Remote};
-pub use guard::{Peer, guarded};
-pub use landing::{Shown, landing};
-pub use options::{GatewayOptions, Rate};
-pub use serve::{Door, GatewayError, serve};
+pub use landing::{LandingSystem, landing};
+pub use options::{Anonymous, Authenticate, Authenticating, GatewayOptions, Identity, Origins, Rate};
+pub use peer::Peer;
+pub use serve::{GatewayError, Listener, serve};

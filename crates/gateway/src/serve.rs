@@ -1,4 +1,4 @@
-//! The sockets: accepting, bounds on what a connection may do, and stopping without dropping anybody.
+//! The listeners: accepting connections, their limits, and stopping without dropping requests.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -21,86 +21,91 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::Service;
 
-use crate::guard::{Guard, Peer, behind};
+use crate::admission::{Guard, behind};
 use crate::options::GatewayOptions;
+use crate::peer::Peer;
 
-/// A socket with what it serves.
-pub struct Door {
-    /// Bound already, so that a caller knows its port.
-    pub listener: TcpListener,
-    /// What is behind it.
+/// A listening socket, and the router that it serves.
+pub struct Listener {
+    /// Bound already, so that the caller knows its port.
+    pub socket: TcpListener,
+    /// Serves its requests.
     pub router: Router,
 }
 
-/// The doors did not open, or did not close in order.
+/// A listener could not be served.
 #[derive(Debug)]
 pub enum GatewayError {
-    /// Others could reach it, and that was not allowed.
+    /// Other machines can reach this address, which is not allowed.
     Remote(SocketAddr),
-    /// The socket is of no use.
+    /// The socket failed.
     Socket(std::io::Error),
 }
 
 impl std::fmt::Display for GatewayError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Remote(address) => write!(f, "{address} can be reached by others; allow that explicitly, with authentication"),
-            Self::Socket(error) => write!(f, "a listener is of no use: {error}"),
+            Self::Remote(address) => write!(f, "other machines can reach {address}; allow that explicitly, with authentication"),
+            Self::Socket(error) => write!(f, "a listener failed: {error}"),
         }
     }
 }
 
 impl std::error::Error for GatewayError {}
 
-/// Connections' buffers: a header longer than this is refused by the protocol itself.
+/// The buffer of a connection: a longer header is rejected by the protocol itself.
 const BUFFER_BYTES: usize = 64 * 1024;
-/// So often clients that have gone are forgotten.
-const FORGET_EVERY: Duration = Duration::from_mins(1);
-/// Out of sockets: a moment later some may be free again.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(50);
+/// How often idle clients are forgotten.
+const FORGET_INTERVAL: Duration = Duration::from_mins(1);
+/// The delay after a failed accept, usually for want of file descriptors.
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(50);
 
-/// Serves until `shutdown` ends; then says that it is not ready, goes on for the drain period, takes no more
-/// connections, and lets what is in flight finish within the grace period.
-pub async fn serve(doors: Vec<Door>, options: GatewayOptions, shutdown: impl Future<Output = ()>) -> Result<(), GatewayError> {
-    for door in &doors {
-        let address = door.listener.local_addr().map_err(GatewayError::Socket)?;
+/// Serves until `shutdown` ends; then is not ready, serves on for the drain period, accepts no more connections, and lets
+/// requests in flight finish within the grace period.
+pub async fn serve(
+    listeners: Vec<Listener>,
+    options: GatewayOptions,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), GatewayError> {
+    for listener in &listeners {
+        let address = listener.socket.local_addr().map_err(GatewayError::Socket)?;
         if !address.ip().is_loopback() && !options.allow_remote {
             return Err(GatewayError::Remote(address));
         }
     }
-    let guard = Guard::of(options.clone());
+    let guard = Guard::new(options.clone());
     let graceful = Arc::new(GracefulShutdown::new());
     let (stop, stopped) = watch::channel(false);
     let slots = Arc::new(Semaphore::new(options.max_connections));
     let mut accepting = JoinSet::new();
-    for door in doors {
-        let lobby = Lobby {
-            router: behind(door.router, guard.clone()),
+    for listener in listeners {
+        let acceptor = Acceptor {
+            router: behind(listener.router, guard.clone()),
             builder: builder(&options),
             slots: slots.clone(),
             graceful: graceful.clone(),
             stopped: stopped.clone(),
         };
-        accepting.spawn(lobby.accept(door.listener));
+        accepting.spawn(acceptor.run(listener.socket));
     }
     let mut shutdown = pin!(shutdown);
-    let mut forget = tokio::time::interval(FORGET_EVERY);
+    let mut forget = tokio::time::interval(FORGET_INTERVAL);
     loop {
         tokio::select! {
             () = &mut shutdown => break,
-            _ = forget.tick() => guard.rates.iter().for_each(crate::rate::Rates::forget),
+            _ = forget.tick() => guard.forget_idle_clients(),
         }
     }
     options.ready.store(false, Ordering::Relaxed);
     tokio::time::sleep(options.drain).await;
     stop.send_replace(true);
     while accepting.join_next().await.is_some() {}
-    // Whoever accepted has let go of it, so that this is the last hand on it.
+    // The acceptors have ended, so that this is the last reference.
     let Some(graceful) = Arc::into_inner(graceful) else { return Ok(()) };
     if tokio::time::timeout(options.grace, graceful.shutdown()).await.is_err() {
         tracing::warn!(
             grace_ms = u64::try_from(options.grace.as_millis()).unwrap_or(u64::MAX),
-            "some requests did not finish in time"
+            "some requests did not finish within the grace period"
         );
     }
     Ok(())
@@ -114,8 +119,8 @@ fn builder(options: &GatewayOptions) -> Builder<TokioExecutor> {
     builder
 }
 
-/// What the connections of one listener share.
-struct Lobby {
+/// Accepts the connections of one listener.
+struct Acceptor {
     router: Router,
     builder: Builder<TokioExecutor>,
     slots: Arc<Semaphore>,
@@ -123,29 +128,29 @@ struct Lobby {
     stopped: watch::Receiver<bool>,
 }
 
-impl Lobby {
-    async fn accept(mut self, listener: TcpListener) {
+impl Acceptor {
+    async fn run(mut self, socket: TcpListener) {
         let mut stopped = self.stopped.clone();
         loop {
-            let taken = tokio::select! {
+            let accepted = tokio::select! {
                 _ = stopped.wait_for(|stopped| *stopped) => return,
-                taken = self.take(&listener) => taken,
+                accepted = self.accept(&socket) => accepted,
             };
-            match taken {
+            match accepted {
                 Ok(()) => {}
                 Err(error) => {
                     tracing::warn!(error.detail = %error, "a connection was not accepted");
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                    tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
                 }
             }
         }
     }
 
-    async fn take(&mut self, listener: &TcpListener) -> std::io::Result<()> {
-        // A slot first: who finds none waits in the kernel's queue, and costs nothing here.
+    async fn accept(&mut self, socket: &TcpListener) -> std::io::Result<()> {
+        // A slot first: a connection without one waits in the kernel's queue, at no cost here.
         let slot = self.slots.clone().acquire_owned().await.map_err(std::io::Error::other)?;
-        let (stream, peer) = listener.accept().await?;
-        // Answers are short; waiting to fill a packet only delays them.
+        let (stream, peer) = socket.accept().await?;
+        // Responses are short; Nagle's algorithm would only delay them.
         stream.set_nodelay(true)?;
         let connection = self.connection(stream, peer);
         tokio::spawn(async move {
@@ -161,7 +166,7 @@ impl Lobby {
         async move {
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
             if let Err(error) = watcher.watch(connection).await {
-                // Clients go away as they like.
+                // Clients may disconnect at any time.
                 tracing::debug!(error.detail = %error, "a connection ended early");
             }
         }

@@ -1,11 +1,11 @@
-//! The absolute address under which a client reached us: what links begin with.
+//! The absolute address that links begin with.
 
 use axum::http::{HeaderMap, Uri};
 
 use crate::options::HttpOptions;
 use crate::origin::Origin;
 
-/// Scheme, authority and the form of the request's path: links answer in the form they were asked in.
+/// Scheme, authority and the form of the request's path: links have the form of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Address {
     origin: String,
@@ -13,14 +13,14 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Of a request; `prefix` is `/system` where the request named the system, else empty.
-    pub fn of(uri: &Uri, headers: &HeaderMap, options: &HttpOptions, system: Option<&'static str>) -> Self {
-        let origin = Origin::of(uri, headers, &options.public_url, options.trust_forwarded);
+    /// Of a request; `system` is given where its path begins with the system.
+    pub fn new(uri: &Uri, headers: &HeaderMap, options: &HttpOptions, system: Option<&'static str>) -> Self {
+        let origin = Origin::new(uri, headers, &options.public_url, options.trust_forwarded);
         Self { origin: origin.url(), prefix: system.unwrap_or("") }
     }
 
     /// `http://host/things` or `http://host/system/things`.
-    pub fn things(&self, name: &str) -> String {
+    pub fn collection(&self, name: &str) -> String {
         let slash = if self.prefix.is_empty() { "" } else { "/" };
         format!("{}{slash}{}/{name}", self.origin, self.prefix)
     }
@@ -33,7 +33,7 @@ mod tests {
     fn address(uri: &str, pairs: &[(&'static str, &str)], system: Option<&'static str>) -> String {
         let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
         let options = HttpOptions::default();
-        Address::of(&uri.parse().unwrap(), &headers, &options, system).things("things")
+        Address::new(&uri.parse().unwrap(), &headers, &options, system).collection("things")
     }
 
     #[test]

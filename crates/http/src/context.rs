@@ -1,53 +1,63 @@
-//! Who asks, under which request id and in which trace: taken from the headers or made, and carried on every event.
+//! Actor, request id and trace of a request: taken from its headers or generated, and carried on every event.
 
 use std::sync::Arc;
 
-use axum::http::{Extensions, HeaderMap};
+use axum::http::{Extensions, HeaderMap, HeaderName, HeaderValue};
 use kernel::event::Cause;
 use uuid::Uuid;
 
-/// The circumstances of one request.
+/// The context of one request.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RequestContext {
-    /// `X-Request-Id`, returned with every answer.
+    /// `X-Request-Id`, returned with every response.
     pub request_id: String,
     /// W3C `traceparent`.
     pub traceparent: String,
-    /// Who asks.
+    /// The actor that commands carry.
     pub actor: String,
 }
 
-/// Who asks, as found out by authentication; it wins over what `X-Pabal-User` says. Put into a request's extensions.
+/// The authenticated actor, in a request's extensions; it takes precedence over `X-Pabal-User`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor(pub Arc<str>);
 
-const LONGEST_REQUEST_ID: usize = 128;
-const LONGEST_ACTOR: usize = 128;
+/// The header that carries the request id.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// Longest request id that is taken from a client, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+/// Longest actor that is taken from a header, in bytes.
+const MAX_ACTOR_BYTES: usize = 128;
 
 impl RequestContext {
-    /// The context that an outer layer has put into the extensions, or a new one from the headers.
-    pub fn of(headers: &HeaderMap, extensions: &Extensions) -> Self {
+    /// The context that an outer layer has put into the extensions, or one from the headers.
+    pub fn from_request(headers: &HeaderMap, extensions: &Extensions) -> Self {
         if let Some(context) = extensions.get::<Self>() {
             return context.clone();
         }
         let actor = extensions.get::<Actor>().map(|actor| actor.0.to_string());
-        Self::take(headers, actor)
+        Self::from_headers(headers, actor)
     }
 
-    /// Takes what the headers say where it is sound, and makes the rest. One random number serves both ids.
-    pub fn take(headers: &HeaderMap, actor: Option<String>) -> Self {
+    /// Takes valid ids from the headers and generates the others; one UUID serves both.
+    pub fn from_headers(headers: &HeaderMap, actor: Option<String>) -> Self {
         let text = |name: &str| headers.get(name).and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
         let fresh = Uuid::now_v7();
-        let sound_id = |id: &&str| (1..=LONGEST_REQUEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        let request_id = text("x-request-id").filter(sound_id).map_or_else(|| fresh.to_string(), str::to_owned);
+        let is_valid_id =
+            |id: &&str| (1..=MAX_REQUEST_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
+        let request_id = text(REQUEST_ID.as_str()).filter(is_valid_id).map_or_else(|| fresh.to_string(), str::to_owned);
         let traceparent = text("traceparent").filter(|trace| is_traceparent(trace));
-        let traceparent = traceparent.map_or_else(|| make_traceparent(fresh), str::to_owned);
-        let sound_actor = |name: &&str| (1..=LONGEST_ACTOR).contains(&name.len()) && !name.chars().any(char::is_control);
-        let named = || text("x-pabal-user").map(str::trim).filter(sound_actor).unwrap_or("anonymous").to_owned();
+        let traceparent = traceparent.map_or_else(|| new_traceparent(fresh), str::to_owned);
+        let is_valid_actor = |name: &&str| (1..=MAX_ACTOR_BYTES).contains(&name.len()) && !name.chars().any(char::is_control);
+        let named = || text("x-pabal-user").map(str::trim).filter(is_valid_actor).unwrap_or("anonymous").to_owned();
         Self { request_id, traceparent, actor: actor.unwrap_or_else(named) }
     }
 
-    /// What travels with a command.
+    /// Writes the request id into the headers of a response.
+    pub fn stamp(&self, headers: &mut HeaderMap) {
+        headers.extend(HeaderValue::from_str(&self.request_id).ok().map(|id| (REQUEST_ID, id)));
+    }
+
+    /// The cause that commands carry.
     pub fn cause(&self) -> Cause {
         Cause {
             actor: self.actor.clone(),
@@ -58,7 +68,7 @@ impl RequestContext {
     }
 }
 
-fn make_traceparent(fresh: Uuid) -> String {
+fn new_traceparent(fresh: Uuid) -> String {
     let (_, low) = fresh.as_u64_pair();
     format!("00-{}-{low:016x}-01", fresh.simple())
 }
@@ -83,26 +93,28 @@ mod tests {
     }
 
     #[test]
-    fn sound_ids_are_taken_as_they_are() {
+    fn valid_ids_are_taken_as_they_are() {
         let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let context =
-            RequestContext::take(&headers(&[("x-request-id", "r-1"), ("traceparent", trace), ("x-pabal-user", "kim")]), None);
+        let context = RequestContext::from_headers(
+            &headers(&[("x-request-id", "r-1"), ("traceparent", trace), ("x-pabal-user", "kim")]),
+            None,
+        );
         assert_eq!(context, RequestContext { request_id: "r-1".into(), traceparent: trace.into(), actor: "kim".into() });
     }
 
     #[test]
-    fn unsound_ids_are_made_anew() {
+    fn invalid_ids_are_replaced() {
         let long = "x".repeat(129);
         let zero = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
-        let context = RequestContext::take(&headers(&[("x-request-id", &long), ("traceparent", zero)]), None);
+        let context = RequestContext::from_headers(&headers(&[("x-request-id", &long), ("traceparent", zero)]), None);
         assert_ne!(context.request_id, long);
         assert!(is_traceparent(&context.traceparent) && context.traceparent != zero);
         assert_eq!(context.actor, "anonymous");
     }
 
     #[test]
-    fn an_authenticated_actor_cannot_be_talked_over() {
-        let context = RequestContext::take(&headers(&[("x-pabal-user", "admin")]), Some("kim".into()));
+    fn an_authenticated_actor_takes_precedence_over_the_header() {
+        let context = RequestContext::from_headers(&headers(&[("x-pabal-user", "admin")]), Some("kim".into()));
         assert_eq!(context.actor, "kim");
     }
 }

@@ -3,32 +3,21 @@
 mod address;
 mod admin;
 mod answer;
-mod asyncapi;
-mod body;
-mod conditional;
+mod call;
 mod context;
-mod csv;
-mod dead_letters;
-mod docs;
-mod fit;
-mod hal;
-mod idempotency;
-mod listing;
-mod openapi;
-mod ops;
+mod documents;
+mod operations;
 mod options;
 mod origin;
 mod problem;
-mod problem_pages;
-pub mod problem_types;
-mod query;
 mod read;
-mod rebuild;
-mod shape;
-mod site;
-mod tail;
-mod thing;
-mod trail;
+mod request;
+mod request_log;
+mod request_metrics;
+mod resource;
+mod respond;
+pub mod routing;
+mod server;
 mod write;
 
 use std::sync::Arc;
@@ -36,28 +25,29 @@ use std::sync::Arc;
 use axum::Router;
 use driver::Engine;
 
-pub use asyncapi::asyncapi;
 pub use context::{Actor, RequestContext};
-pub use idempotency::MADE_KEY_PREFIX;
-pub use openapi::openapi;
+pub use documents::{asyncapi, openapi};
 pub use options::{Details, HttpOptions, RenderMetrics};
 pub use origin::{Origin, host_of};
-pub use problem::Problem;
-pub use problem_types::ProblemType;
-pub use shape::Shape;
-pub use trail::Trail;
+pub use problem::{Problem, ProblemType, types as problem_types};
+pub use request::{IDEMPOTENCY_KEY, Shape, generated_idempotency_key};
+pub use request_log::RequestLog;
+pub use request_metrics::{record_request, status_class};
+pub use respond::json as json_response;
+
+use server::Server;
 
 /// Every resource and view of these systems, with documents, health and the admin API.
 pub fn router(engines: Vec<Arc<Engine>>, options: HttpOptions) -> Router {
-    serve(site::Site::of(engines, None, options))
+    serve(Server::new(engines, None, options))
 }
 
-/// The resources and views of one service of a system, with documents, health and the admin API: for its own port.
+/// The resources and views of one service of a system, with documents, health and the admin API: for a port of its own.
 pub fn router_for_service(engine: Arc<Engine>, service: &str, options: HttpOptions) -> Router {
-    serve(site::Site::of(vec![engine], Some(service), options))
+    serve(Server::new(vec![engine], Some(service), options))
 }
 
-fn serve(site: site::Site) -> Router {
+fn serve(server: Server) -> Router {
     // One fallback instead of a route each: the same look-up then tells 404, 405 and 300 apart for every path.
-    Router::new().fallback(answer::answer).with_state(Arc::new(site))
+    Router::new().fallback(answer::answer).with_state(Arc::new(server))
 }

@@ -1,4 +1,4 @@
-//! What an installation decides about its HTTP face.
+//! Settings of the HTTP interface.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -10,38 +10,38 @@ use serde_json::Value;
 /// Writes the metrics as a Prometheus scrape.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
-/// What is told of an engine in `/actuator/health` beside its own state, by its name.
+/// Further details of an engine in `/actuator/health`, by its name.
 pub type Details = Arc<dyn Fn(&str) -> Option<Value> + Send + Sync>;
 
-/// The HTTP face's settings, with defaults for a laptop.
+/// Settings of the HTTP interface, with defaults for a laptop.
 #[derive(Clone)]
 pub struct HttpOptions {
-    /// Whose resource a shared bare name means, where neither header nor host name says so.
+    /// The system that a name means which several systems declare, where neither the header nor the host name selects one.
     pub default_system: Option<String>,
-    /// Scheme and authority of links where a request names no host, e.g. `http://localhost:8088`.
+    /// Scheme and authority of links where a request has no host, e.g. `http://localhost:8088`.
     pub public_url: String,
-    /// Believe `Forwarded` and `X-Forwarded-*`: only behind a proxy that sets them itself.
+    /// Trust `Forwarded` and `X-Forwarded-*`: only behind a proxy that sets them itself.
     pub trust_forwarded: bool,
     /// Longest request body.
     pub body_limit_bytes: usize,
-    /// The zone in which bare dates of a query are meant.
+    /// The time zone of dates without one in queries.
     pub zone: TimeZone,
-    /// Whether this process should get requests; cleared when it begins to stop.
+    /// Whether this process should receive requests; cleared when it begins to stop.
     pub ready: Arc<AtomicBool>,
-    /// A change that waits for the outside is answered by then, settled or not; it goes on by itself. Shorter than the
-    /// gateway's deadline, so that the client learns which of the two it was.
+    /// How long the response to a change waits for an external system; the change itself goes on after that. Shorter than the
+    /// gateway's timeout, so that the client learns which of the two it was.
     pub settle_within_ms: i64,
-    /// A writer that has not gone round for so long is stuck.
+    /// A writer whose heartbeat is older than this is stuck.
     pub stuck_after_ms: i64,
-    /// The text of `/metrics`; without it there is no such route.
+    /// The text of `/metrics`; without it the route does not exist.
     pub metrics: Option<RenderMetrics>,
-    /// More for `/actuator/health`. It says nothing about whether the process is ready.
+    /// More for `/actuator/health`. It does not affect readiness.
     pub details: Option<Details>,
     /// Whether the admin API is served.
     pub admin: bool,
-    /// Where `GET` of a path that is no resource goes; without it that is 404.
+    /// Serves `GET` of paths that are no resource; without it they are 404.
     pub front: Option<Router>,
-    /// The version that the documents name.
+    /// The version in the documents.
     pub version: String,
 }
 

@@ -1,4 +1,4 @@
-//! Under which address the client reached us: what links begin with, and what a gateway tells the service behind it.
+//! The scheme and host of a request as its client sees them: links begin with them, and a gateway forwards them.
 
 use axum::http::header::{FORWARDED, HOST};
 use axum::http::uri::Authority;
@@ -9,15 +9,15 @@ use axum::http::{HeaderMap, Uri};
 pub struct Origin<'a> {
     /// `http` or `https`.
     pub scheme: &'a str,
-    /// The host, with its port where the client wrote one.
+    /// The host, with its port where the client sent one.
     pub host: &'a str,
-    /// The port, where only a proxy named it.
+    /// The port, where only `X-Forwarded-Port` names it.
     pub port: Option<&'a str>,
 }
 
 impl<'a> Origin<'a> {
-    /// Of a request. What it leaves open comes from `public_url`; headers of proxies count only where they are trusted.
-    pub fn of(uri: &'a Uri, headers: &'a HeaderMap, public_url: &'a str, trust_forwarded: bool) -> Self {
+    /// Of a request. What it does not say comes from `public_url`; headers of proxies count only where they are trusted.
+    pub fn new(uri: &'a Uri, headers: &'a HeaderMap, public_url: &'a str, trust_forwarded: bool) -> Self {
         let (default_scheme, default_host) = public_url.split_once("://").unwrap_or(("http", public_url));
         let trusted = headers_of(headers, trust_forwarded);
         let host = host_of(uri, headers, trust_forwarded).unwrap_or(default_host.trim_end_matches('/'));
@@ -37,7 +37,7 @@ impl<'a> Origin<'a> {
     }
 }
 
-/// The host that the client used, if it is one: what stands in a link must not carry anything else.
+/// The host that the client used, if it has the form of one: it is written into links.
 pub fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap, trust_forwarded: bool) -> Option<&'a str> {
     let trusted = headers_of(headers, trust_forwarded);
     let forwarded = trusted.pair("host").or_else(|| trusted.first("x-forwarded-host"));
@@ -45,7 +45,7 @@ pub fn host_of<'a>(uri: &'a Uri, headers: &'a HeaderMap, trust_forwarded: bool) 
     named.or_else(|| headers.get(HOST)?.to_str().ok()).filter(|host| is_host(host))
 }
 
-/// The headers of proxies, where they are believed.
+/// The headers of proxies, where they are trusted.
 struct Trusted<'a>(Option<&'a HeaderMap>);
 
 fn headers_of(headers: &HeaderMap, trust: bool) -> Trusted<'_> {
@@ -53,7 +53,7 @@ fn headers_of(headers: &HeaderMap, trust: bool) -> Trusted<'_> {
 }
 
 impl<'a> Trusted<'a> {
-    /// The first of a comma-separated list: the one nearest to the client.
+    /// The first element of a comma-separated list: the one nearest to the client.
     fn first(&self, name: &str) -> Option<&'a str> {
         self.0?.get(name)?.to_str().ok()?.split(',').next().map(str::trim)
     }
@@ -88,11 +88,11 @@ mod tests {
 
     fn url(uri: &str, pairs: &[(&'static str, &str)], trust_forwarded: bool) -> String {
         let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        Origin::of(&uri.parse().unwrap(), &headers, "http://localhost:8088", trust_forwarded).url()
+        Origin::new(&uri.parse().unwrap(), &headers, "http://localhost:8088", trust_forwarded).url()
     }
 
     #[test]
-    fn the_host_is_the_clients_and_proxies_are_believed_only_where_they_are() {
+    fn the_host_is_the_clients_and_headers_of_proxies_count_only_where_they_are_trusted() {
         assert_eq!(url("/a", &[("host", "shop:1")], false), "http://shop:1");
         assert_eq!(url("http://other/a", &[("host", "shop:1")], false), "http://other");
         assert_eq!(url("/a", &[("host", "evil\"; x=")], false), "http://localhost:8088");

@@ -1,4 +1,4 @@
-//! An export of many rows: it holds up nobody, because no more of it is read than somebody takes.
+//! An export of many rows: pages are read only as fast as the client takes them.
 
 #![allow(clippy::unwrap_used)] // a failing helper fails the test
 
@@ -82,7 +82,7 @@ async fn write_notes(engine: &Arc<Engine>) {
 }
 
 #[tokio::test]
-async fn a_long_export_begins_before_it_is_read_to_its_end() {
+async fn an_export_starts_before_its_last_page_is_read() {
     let pages = Arc::new(AtomicUsize::new(0));
     let clock = Arc::new(ManualClock::default());
     let engine = engine_with(notes("desk1"), clock, |reader| Arc::new(Counted(reader, pages.clone())));

@@ -15,10 +15,10 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 #[tokio::test]
-async fn probes_answer_and_stopping_is_not_ready() {
+async fn probes_are_up_and_a_stopping_process_is_not_ready() {
     let options = HttpOptions { stuck_after_ms: i64::MAX, ..HttpOptions::default() };
     let client = Client(router(vec![engine(notes("desk1"))], options.clone()));
-    // The first pulse is published a moment after the first answer; until then a start-up probe waits, as it should.
+    // The first heartbeat is published shortly after the start; until then the start-up probe is down.
     for _ in 0..200 {
         if client.get("/startupz").await.status == 200 {
             break;
@@ -36,14 +36,14 @@ async fn probes_answer_and_stopping_is_not_ready() {
 }
 
 #[tokio::test]
-async fn metrics_are_there_only_where_somebody_renders_them() {
+async fn metrics_are_served_only_where_a_renderer_is_set() {
     assert_eq!(Client::one().get("/metrics").await.status, 404);
     let options = HttpOptions { metrics: Some(std::sync::Arc::new(|| "up 1\n".into())), ..HttpOptions::default() };
     assert_eq!(Client(router(vec![engine(notes("desk1"))], options)).get("/metrics").await.text, "up 1\n");
 }
 
 #[tokio::test]
-async fn the_log_is_read_in_order_and_in_part() {
+async fn the_log_is_read_in_order_and_filtered() {
     let client = Client::one();
     for title in ["a", "b", "c"] {
         client.post("/notes", &json!({"title": title, "name": title}).to_string()).await;
@@ -60,15 +60,15 @@ async fn the_log_is_read_in_order_and_in_part() {
 }
 
 #[tokio::test]
-async fn followers_and_dead_letters_are_at_hand() {
+async fn subscriptions_and_dead_letters_are_listed() {
     let client = Client::one();
-    assert_eq!(client.get("/admin/followers").await.json()["systems"][0]["system"], "desk1");
+    assert_eq!(client.get("/admin/subscriptions").await.json()["systems"][0]["system"], "desk1");
     assert_eq!(client.get("/admin/dead-letters").await.json(), json!({"_embedded": {"deadLetters": []}}));
-    let faulty = client.post("/admin/dead-letters/discard", r#"{"follower": "f"}"#).await.json();
+    let faulty = client.post("/admin/dead-letters/discard", r#"{"subscription": "f"}"#).await.json();
     assert_eq!(faulty["errors"].as_array().unwrap().len(), 2);
 }
 
-/// The first event that is parked, whoever could not handle it.
+/// The first event that is parked, of any subscription.
 async fn parked(client: &Client) -> Value {
     for _ in 0..200 {
         let letter = client.get("/admin/dead-letters?parked=true").await.json()["_embedded"]["deadLetters"][0].take();
@@ -81,33 +81,33 @@ async fn parked(client: &Client) -> Value {
 }
 
 #[tokio::test]
-async fn who_decides_about_nothing_is_told_at_once() {
+async fn redriving_or_discarding_what_is_not_parked_is_rejected() {
     let client = Client::one();
     client.post("/notes", r#"{"name": "n", "title": "torn"}"#).await;
     let letter = parked(&client).await;
-    assert_eq!((&letter["follower"], &letter["key"]), (&json!("desk1.wall.lines"), &json!("n")));
-    let place = letter["place"].as_u64().unwrap();
-    let decide = async |action: &str, subscription: &str, key: &str, place: u64| {
-        let body = json!({"follower": subscription, "key": key, "place": place}).to_string();
+    assert_eq!((&letter["subscription"], &letter["key"]), (&json!("desk1.wall.lines"), &json!("n")));
+    let position = letter["position"].as_u64().unwrap();
+    let decide = async |action: &str, subscription: &str, key: &str, position: u64| {
+        let body = json!({"subscription": subscription, "key": key, "position": position}).to_string();
         client.post(&format!("/admin/dead-letters/{action}"), &body).await
     };
     for action in ["redrive", "discard"] {
-        assert_eq!(decide(action, "desk1.wall.nobody", "n", place).await.status, 404);
-        let absent = decide(action, "desk1.wall.lines", "other", place).await;
+        assert_eq!(decide(action, "desk1.wall.nobody", "n", position).await.status, 404);
+        let absent = decide(action, "desk1.wall.lines", "other", position).await;
         assert_eq!((absent.status.as_u16(), absent.json()["type"].clone()), (404, json!("/problems/absent")));
     }
-    let passed_by = decide("discard", "desk1.wall.lines", "n", place + 1).await;
-    assert_eq!((passed_by.status.as_u16(), passed_by.json()["type"].clone()), (409, json!("/problems/not-the-first")));
-    assert_eq!(passed_by.json()["place"], place);
-    assert_eq!(decide("redrive", "desk1.wall.lines", "n", place + 1).await.status, 202);
-    assert_eq!(decide("discard", "desk1.wall.lines", "n", place).await.status, 202);
+    let not_first = decide("discard", "desk1.wall.lines", "n", position + 1).await;
+    assert_eq!((not_first.status.as_u16(), not_first.json()["type"].clone()), (409, json!("/problems/not-the-first")));
+    assert_eq!(not_first.json()["position"], position);
+    assert_eq!(decide("redrive", "desk1.wall.lines", "n", position + 1).await.status, 202);
+    assert_eq!(decide("discard", "desk1.wall.lines", "n", position).await.status, 202);
     for _ in 0..200 {
-        if decide("discard", "desk1.wall.lines", "n", place).await.status == 404 {
+        if decide("discard", "desk1.wall.lines", "n", position).await.status == 404 {
             return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    panic!("it was never discarded");
+    panic!("the dead letter was never discarded");
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_rebuild_has_a_number_and_there_is_one_at_a_time() {
         Client(router(vec![engine_with(notes("desk1"), Arc::new(SystemClock), |reader| reader)], HttpOptions::default()));
     assert_eq!(client.post("/admin/views/other/rebuild", "").await.status, 404);
     assert_eq!(client.get("/admin/views/lines/rebuild").await.header("allow"), "POST, OPTIONS");
-    // Several batches, so that it shows before it is over.
+    // Several batches, so that the status shows the rebuild before it ends.
     for _ in 0..3 * BATCH_ITEMS {
         client.post("/notes", r#"{"title": "long"}"#).await;
     }
@@ -127,7 +127,7 @@ async fn a_rebuild_has_a_number_and_there_is_one_at_a_time() {
     assert_eq!((&problem["type"], &problem["view"]), (&json!("/problems/rebuild-running"), &json!("lines")), "{problem}");
     assert_eq!(second.status, 409);
     for _ in 0..300 {
-        let status = client.get("/admin/followers").await.json()["systems"][0]["status"].take();
+        let status = client.get("/admin/subscriptions").await.json()["systems"][0]["status"].take();
         if status["rebuilt"]["number"] == 1 {
             assert_eq!((&status["rebuilt"]["view"], &status["rebuild"]), (&json!("lines"), &json!(null)));
             assert_eq!(status["rebuilt"]["position"], status["lastSeq"]);
@@ -135,7 +135,7 @@ async fn a_rebuild_has_a_number_and_there_is_one_at_a_time() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    panic!("it was never rebuilt");
+    panic!("the view was never rebuilt");
 }
 
 #[tokio::test]
@@ -155,7 +155,7 @@ async fn every_problem_leads_to_a_page_that_explains_it() {
 }
 
 #[tokio::test]
-async fn a_rule_of_a_service_has_a_page_too_and_what_is_no_slug_has_none() {
+async fn a_rule_of_a_service_has_a_page_and_a_malformed_slug_has_none() {
     let client = Client::one();
     let rule = client.get("/problems/already-closed").await.json();
     assert_eq!((&rule["title"], &rule["status"]), (&json!("Already closed"), &json!(null)));
@@ -164,7 +164,7 @@ async fn a_rule_of_a_service_has_a_page_too_and_what_is_no_slug_has_none() {
     }
 }
 
-/// Follows every `$ref` of a document.
+/// Collects every `$ref` of a document that leads nowhere.
 fn dangling(document: &Value, at: &Value, found: &mut Vec<String>) {
     match at {
         Value::Object(map) => {
@@ -181,7 +181,7 @@ fn dangling(document: &Value, at: &Value, found: &mut Vec<String>) {
 }
 
 #[test]
-fn the_document_names_every_path_in_both_forms_and_every_answer() {
+fn the_document_lists_every_path_in_both_forms_and_every_response() {
     let document = openapi(&[Model::new(notes("desk1")).unwrap()], "1.0");
     let paths: Vec<&String> = document["paths"].as_object().unwrap().keys().collect();
     let forms = ["", "/{id}", "/totals", "/search", "/search/findByTitle", "/{id}/close"];
@@ -203,7 +203,7 @@ fn the_document_names_every_path_in_both_forms_and_every_answer() {
 }
 
 #[test]
-fn a_name_that_systems_share_is_documented_as_such() {
+fn a_shared_name_is_documented_as_ambiguous() {
     let models = [Model::new(notes("desk1")).unwrap(), Model::new(notes("desk2")).unwrap()];
     let document = openapi(&models, "1.0");
     assert!(document["paths"]["/notes"]["get"]["responses"]["300"].is_object());
@@ -212,10 +212,10 @@ fn a_name_that_systems_share_is_documented_as_such() {
 }
 
 #[test]
-fn the_events_are_documented_with_who_sends_and_who_follows() {
+fn events_are_documented_with_senders_and_receivers() {
     let document = asyncapi(&[Model::new(notes("desk1")).unwrap()], "1.0");
     let message = &document["channels"]["notes-topic"]["messages"]["Written"];
-    assert_eq!(message["summary"], "It says something now.");
+    assert_eq!(message["summary"], "The note has a text.");
     assert!(message["payload"]["properties"]["title"].is_object(), "{message}");
     assert_eq!(document["operations"]["desk1.desk.send"]["action"], "send");
     assert_eq!(document["operations"]["desk1.wall.lines.receive"]["messages"].as_array().unwrap().len(), 2);
@@ -225,21 +225,21 @@ fn the_events_are_documented_with_who_sends_and_who_follows() {
 }
 
 #[tokio::test]
-async fn the_log_is_followed_as_it_grows() {
+async fn new_records_are_streamed_as_they_are_committed() {
     let client = Client::one();
     client.post("/notes", r#"{"title": "before"}"#).await;
-    let follow = |headers: &[(&str, &str)]| {
+    let stream = |headers: &[(&str, &str)]| {
         let mut request = axum::http::Request::builder().uri("/admin/events").header("accept", "text/event-stream");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         client.0.clone().oneshot(request.body(axum::body::Body::empty()).unwrap())
     };
-    let mut live = follow(&[]).await.unwrap().into_body();
-    let mut resumed = follow(&[("last-event-id", "0")]).await.unwrap().into_body();
+    let mut live = stream(&[]).await.unwrap().into_body();
+    let mut resumed = stream(&[("last-event-id", "0")]).await.unwrap().into_body();
     client.post("/notes", r#"{"title": "after"}"#).await;
-    let heard = frame(&mut live).await;
-    assert!(heard.contains("after") && heard.contains("event: Written") && heard.contains("id: 2"), "{heard}");
+    let received = frame(&mut live).await;
+    assert!(received.contains("after") && received.contains("event: Written") && received.contains("id: 2"), "{received}");
     assert!(frame(&mut resumed).await.contains("before"));
 }
 

@@ -1,4 +1,4 @@
-//! Lists, searches, totals, exports, and the doors that lead to them.
+//! Lists, searches, totals, exports, and the routes to them.
 
 #![allow(clippy::unwrap_used)] // a failing helper fails the test
 
@@ -23,7 +23,7 @@ fn titles(list: &Value, name: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn an_empty_list_has_its_members_all_the_same() {
+async fn an_empty_list_has_all_its_members() {
     let list = Client::one().get("/notes").await;
     assert_eq!(list.header("content-type"), "application/hal+json");
     assert_eq!(list.json()["_embedded"], json!({"notes": []}));
@@ -31,7 +31,7 @@ async fn an_empty_list_has_its_members_all_the_same() {
 }
 
 #[tokio::test]
-async fn pages_lead_to_their_neighbours() {
+async fn pages_link_to_their_neighbours() {
     let client = with_notes(5).await;
     let page = client.get("/desk1/notes?page=1&size=2").await.json();
     assert_eq!(titles(&page, "notes"), ["n2", "n3"]);
@@ -57,7 +57,7 @@ async fn lists_are_filtered_sorted_and_searched() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_asked_is_refused_by_name() {
+async fn invalid_parameters_are_rejected_by_name() {
     let client = Client::one();
     let unsortable = client.get("/lines?sort=weight,asc").await;
     assert_eq!(
@@ -75,7 +75,7 @@ async fn what_cannot_be_asked_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn totals_come_by_value_and_by_pair() {
+async fn totals_are_counted_by_value_and_by_pair() {
     let client = with_notes(4).await;
     client.call("DELETE", "/notes/1", &[], "").await;
     client.until("/lines?state=closed", 1).await;
@@ -87,7 +87,7 @@ async fn totals_come_by_value_and_by_pair() {
 }
 
 #[tokio::test]
-async fn any_list_is_exported_whole() {
+async fn any_list_is_exported_in_full() {
     let client = with_notes(3).await;
     client.post("/notes", r#"{"title": "=1+1"}"#).await;
     let csv = client.call("GET", "/notes?size=1&sort=title,asc", &["accept: text/csv"], "").await;
@@ -100,7 +100,7 @@ async fn any_list_is_exported_whole() {
 }
 
 #[tokio::test]
-async fn who_has_it_is_not_sent_it_again() {
+async fn a_client_with_the_current_version_gets_not_modified() {
     let client = with_notes(1).await;
     let tag = format!("if-none-match: {}", client.get("/notes/1").await.header("etag"));
     let known = client.call("GET", "/notes/1", &[&tag], "").await;
@@ -108,7 +108,7 @@ async fn who_has_it_is_not_sent_it_again() {
 }
 
 #[tokio::test]
-async fn methods_that_are_not_taken_are_refused_with_those_that_are() {
+async fn a_method_that_is_not_allowed_is_answered_with_those_that_are() {
     let client = with_notes(1).await;
     let rejected = client.post("/lines", "{}").await;
     assert_eq!((rejected.status.as_u16(), rejected.header("allow")), (405, "GET, HEAD, OPTIONS"));
@@ -121,7 +121,7 @@ async fn methods_that_are_not_taken_are_refused_with_those_that_are() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_absent() {
+async fn unknown_paths_and_ids_are_absent() {
     let client = Client::one();
     for target in
         ["/notes/1", "/notes/abc", "/notes/0", "/notes/1/open", "/nothing", "/desk1", "/desk1/nothing", "/notes/1/2/3/4/5/6"]
@@ -134,7 +134,7 @@ async fn what_is_not_there_is_absent() {
 }
 
 #[tokio::test]
-async fn a_shared_name_shows_its_doors_unless_something_says_which() {
+async fn a_shared_name_is_ambiguous_unless_a_system_is_selected() {
     let engines = || vec![engine(notes("desk1")), engine(notes("desk2"))];
     let client = Client(router(engines(), HttpOptions::default()));
     let several = client.get("/notes").await;
@@ -148,7 +148,7 @@ async fn a_shared_name_shows_its_doors_unless_something_says_which() {
 }
 
 #[tokio::test]
-async fn a_service_alone_serves_only_its_own() {
+async fn a_service_alone_serves_only_its_own_resources() {
     let client = Client(router_for_service(engine(notes("desk1")), "wall", HttpOptions::default()));
     assert_eq!(client.get("/lines").await.status, 200);
     assert_eq!(client.get("/desk1/lines").await.status, 200);

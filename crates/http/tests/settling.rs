@@ -1,4 +1,4 @@
-//! Changes that are answered only when what they wait for has come about: the far side of an errand answers when told to.
+//! Changes whose response waits for an effect: the external system of an errand replies when the test lets it.
 
 #![allow(missing_docs, clippy::unwrap_used)] // a failing helper fails the test
 
@@ -35,9 +35,9 @@ pub struct Came {
 kernel::events! {
     /// What happens to errands.
     pub enum ErrandEvent {
-        /// It set out.
+        /// The effect was called.
         Went,
-        /// It came back.
+        /// The reply arrived.
         Came,
     }
 }
@@ -65,7 +65,7 @@ impl Rejection for Never {
     }
 }
 
-/// An errand: what it came back with.
+/// An errand: its reply.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Errand {
     with: Option<String>,
@@ -112,10 +112,10 @@ pub struct Draft {
     name: Option<String>,
 }
 
-/// Answers as often as it has permits.
-struct Far(Arc<Semaphore>);
+/// A channel that replies once per permit.
+struct PermittedChannel(Arc<Semaphore>);
 
-impl Channel for Far {
+impl Channel for PermittedChannel {
     fn call<'a>(&'a self, _: &'a [u8], _: EffectCall<'a>) -> Pin<Box<dyn Future<Output = Reaction<Vec<u8>>> + Send + 'a>> {
         Box::pin(async move {
             self.0.acquire().await.unwrap().forget();
@@ -128,7 +128,7 @@ impl Channel for Far {
     }
 }
 
-/// A client of errands that are waited for so long, and what lets the far side answer.
+/// A client of errands that waits for that long, and the permits of the external system.
 fn errands(settle_within_ms: i64) -> (Arc<Client>, Arc<Semaphore>) {
     let resource = resource::<Errand, ShownErrand>("errands", "Errands.", |errand, _| ShownErrand { with: errand.with.clone() })
         .create("Sends somebody.", |draft: Draft| Ok(New::keyed(draft.name, Command::Go)))
@@ -137,7 +137,7 @@ fn errands(settle_within_ms: i64) -> (Arc<Client>, Arc<Semaphore>) {
     let model = Model::new(System::new("town", "town-topic", "A town.").service(service)).unwrap();
     let store = MemoryStore::new(&model);
     let permits = Arc::new(Semaphore::new(0));
-    let far: Arc<dyn Channel> = Arc::new(Far(permits.clone()));
+    let far: Arc<dyn Channel> = Arc::new(PermittedChannel(permits.clone()));
     let options = EngineOptions {
         model,
         reader: Arc::new(store.clone()),
@@ -159,7 +159,7 @@ const KEY: [&str; 1] = ["idempotency-key: k-1"];
 const BODY: &str = r#"{"name": "shop"}"#;
 
 #[tokio::test]
-async fn what_settles_in_time_is_answered_with_the_settled_state() {
+async fn a_change_that_settles_in_time_returns_the_settled_state() {
     let (client, permits) = errands(20_000);
     permits.add_permits(1);
     let made = client.post("/errands", BODY).await;
@@ -169,7 +169,7 @@ async fn what_settles_in_time_is_answered_with_the_settled_state() {
 }
 
 #[tokio::test]
-async fn what_does_not_settle_in_time_is_safe_and_answered_later() {
+async fn a_change_that_does_not_settle_in_time_is_durable_and_replayed_later() {
     let (client, permits) = errands(50);
     let late = client.call("POST", "/errands", &KEY, BODY).await;
     assert_eq!((late.status.as_u16(), late.header("retry-after")), (503, "1"), "{}", late.text);
@@ -190,13 +190,13 @@ async fn what_does_not_settle_in_time_is_safe_and_answered_later() {
 }
 
 #[tokio::test]
-async fn a_repetition_while_the_first_waits_is_in_flight() {
+async fn a_retry_while_the_first_request_waits_is_in_flight() {
     let (client, permits) = errands(20_000);
     let first = tokio::spawn({
         let client = client.clone();
         async move { client.call("POST", "/errands", &KEY, BODY).await }
     });
-    // Committed and waiting: from then on a repetition finds it in flight.
+    // Committed and waiting: from here on a retry finds it in flight.
     while client.get("/errands/1").await.status != 200 {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }

@@ -1,4 +1,4 @@
-//! Commands over HTTP: what a client sends, and what it is answered.
+//! Commands over HTTP: requests and their responses.
 
 #![allow(clippy::unwrap_used)] // a failing helper fails the test
 
@@ -7,12 +7,12 @@ mod common;
 use axum::body::Body;
 use axum::http::Request;
 use common::Client;
-use http_api::Trail;
+use http_api::RequestLog;
 use serde_json::json;
 use tower::ServiceExt;
 
 #[tokio::test]
-async fn a_note_is_taken_shown_changed_and_closed() {
+async fn a_note_is_created_read_changed_and_closed() {
     let client = Client::one();
     let made = client.post("/notes", r#"{"title": "milk", "colour": "", "id": 0, "other": null}"#).await;
     assert_eq!(made.status, 201, "{}", made.text);
@@ -37,7 +37,7 @@ async fn a_note_is_taken_shown_changed_and_closed() {
 }
 
 #[tokio::test]
-async fn a_prefixed_path_answers_prefixed_links() {
+async fn links_of_a_prefixed_path_are_prefixed() {
     let client = Client::one();
     let made = client.post("/desk1/notes/", r#"{"title": "milk"}"#).await;
     assert_eq!(made.header("location"), "http://here:8088/desk1/notes/1");
@@ -45,7 +45,7 @@ async fn a_prefixed_path_answers_prefixed_links() {
 }
 
 #[tokio::test]
-async fn the_same_name_again_is_answered_with_what_is_there() {
+async fn creating_an_existing_entity_returns_it() {
     let client = Client::one();
     assert_eq!(client.post("/notes", r#"{"name": "n", "title": "milk"}"#).await.status, 201);
     let again = client.post("/notes", r#"{"name": "n", "title": "milk"}"#).await;
@@ -53,7 +53,7 @@ async fn the_same_name_again_is_answered_with_what_is_there() {
 }
 
 #[tokio::test]
-async fn every_field_at_fault_is_named() {
+async fn every_invalid_field_is_named() {
     let client = Client::one();
     let rejected = client.post("/notes", r#"{"colour": "green", "name": 7}"#).await;
     assert_eq!(rejected.status, 400);
@@ -66,7 +66,7 @@ async fn every_field_at_fault_is_named() {
 }
 
 #[tokio::test]
-async fn forms_are_taken() {
+async fn forms_are_accepted() {
     let client = Client::one();
     let form = ["content-type: application/x-www-form-urlencoded"];
     let made = client.call("POST", "/notes", &form, "title=a+b&colour=blue").await;
@@ -75,7 +75,7 @@ async fn forms_are_taken() {
 }
 
 #[tokio::test]
-async fn an_action_needs_no_body_and_is_taken_only_while_allowed() {
+async fn an_action_needs_no_body_and_is_accepted_only_while_allowed() {
     let client = Client::one();
     client.post("/notes", r#"{"title": "milk"}"#).await;
     assert_eq!(client.call("PUT", "/notes/1/close", &[], "").await.json()["closed"], true);
@@ -86,7 +86,7 @@ async fn an_action_needs_no_body_and_is_taken_only_while_allowed() {
 }
 
 #[tokio::test]
-async fn an_idempotency_key_replays_the_first_answer() {
+async fn an_idempotency_key_replays_the_first_response() {
     let client = Client::one();
     let key = ["idempotency-key: k-1"];
     let first = client.call("POST", "/notes", &key, r#"{"title": "milk", "colour": "red"}"#).await;
@@ -102,7 +102,7 @@ async fn an_idempotency_key_replays_the_first_answer() {
 }
 
 #[tokio::test]
-async fn a_stale_change_is_refused() {
+async fn a_stale_change_is_rejected() {
     let client = Client::one();
     let made = client.post("/notes", r#"{"title": "milk"}"#).await;
     let tag = format!("if-match: {}", made.header("etag"));
@@ -114,7 +114,7 @@ async fn a_stale_change_is_refused() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_refused_and_nothing_falls_over() {
+async fn malformed_requests_are_rejected_and_a_panic_is_an_internal_error() {
     let client = Client::one();
     assert_eq!(client.post("/notes", "{\"title\":").await.status, 400);
     assert_eq!(client.call("POST", "/notes", &["content-type: application/json"], "[]").await.status, 400);
@@ -127,7 +127,7 @@ async fn what_cannot_be_read_is_refused_and_nothing_falls_over() {
 }
 
 #[tokio::test]
-async fn the_cause_travels_into_the_log() {
+async fn the_cause_is_recorded_on_events() {
     let client = Client::one();
     let headers =
         ["x-request-id: r-7", "x-pabal-user: kim", "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"];
@@ -142,12 +142,12 @@ async fn the_cause_travels_into_the_log() {
 }
 
 #[tokio::test]
-async fn a_change_leaves_its_route_and_key_for_the_log_and_a_read_leaves_no_key() {
+async fn the_request_log_of_a_change_has_route_and_key_and_that_of_a_read_has_no_key() {
     let client = Client::one();
     let trail = async |method: &str, target: &str, body: &'static str| {
         let request = Request::builder().method(method).uri(target).header("content-type", "application/json");
         let response = client.0.clone().oneshot(request.body(Body::from(body)).unwrap()).await.unwrap();
-        let trail = response.extensions().get::<Trail>().unwrap();
+        let trail = response.extensions().get::<RequestLog>().unwrap();
         (trail.route().map(ToString::to_string), trail.service(), trail.key().map(str::to_owned))
     };
     let (route, entity) = (Some("/desk1/notes".to_owned()), Some("/desk1/notes/{id}".to_owned()));
@@ -155,7 +155,7 @@ async fn a_change_leaves_its_route_and_key_for_the_log_and_a_read_leaves_no_key(
     let created = trail("POST", "/notes", r#"{"name": "milk-1", "title": "milk"}"#).await;
     assert_eq!(created, (route, Some("desk"), key.clone()));
     assert_eq!(trail("DELETE", "/notes/1", "").await, (entity.clone(), Some("desk"), key.clone()));
-    // Refused, and found by its key all the same.
+    // A rejected change has its key, too.
     assert_eq!(trail("PUT", "/notes/1", r#"{"title": "bread"}"#).await, (entity.clone(), Some("desk"), key));
     assert_eq!(trail("GET", "/notes/1", "").await, (entity, Some("desk"), None));
     assert_eq!(trail("GET", "/nowhere", "").await, (None, None, None));

@@ -20,7 +20,7 @@ pub fn dead_letters(args: &DeadLetters) -> Result<u8, Failed> {
             show::print(&format!("{} {} is redriven", letter.subscription, letter.key))?;
         }
         LetterAction::Discard { letter, place, instance } => {
-            decide(instance, "discard", letter, json!({"place": place, "reason": "pabal dead-letters discard"}))?;
+            decide(instance, "discard", letter, json!({"position": place, "reason": "pabal dead-letters discard"}))?;
             show::print(&format!(
                 "{} {} is discarded at {place}; the events parked behind it go on",
                 letter.subscription, letter.key
@@ -53,17 +53,17 @@ fn shown(letters: &[Value]) -> String {
     let rows = letters.iter().map(|letter| {
         let state =
             if letter["dead"] == true { "dead".to_owned() } else { format!("parked, attempt {}", text(letter, "/attempts")) };
-        let columns = ["/follower", "/key", "/place", "/event/type"].map(|path| text(letter, path));
+        let columns = ["/subscription", "/key", "/position", "/event/type"].map(|path| text(letter, path));
         let [subscription, key, place, event] = columns;
         [subscription, key, place, event, state, text(letter, "/since"), text(letter, "/cause")]
     });
-    show::table(["follower", "key", "place", "event", "state", "since", "cause"], rows)
+    show::table(["subscription", "key", "position", "event", "state", "since", "cause"], rows)
 }
 
 /// A subscription's name begins with the name of its system, which the API needs where several run.
 fn decide(instance: &Instance, action: &str, letter: &Letter, more: Value) -> Result<(), Failed> {
     let system = letter.subscription.split('.').next().unwrap_or_default();
-    let mut body = json!({"system": system, "follower": letter.subscription, "key": letter.key});
+    let mut body = json!({"system": system, "subscription": letter.subscription, "key": letter.key});
     if let (Some(body), Value::Object(more)) = (body.as_object_mut(), more) {
         body.extend(more);
     }
@@ -80,7 +80,7 @@ async fn known(admin: &Admin, letter: &Letter) -> Result<(), Failed> {
     let query = [("limit", MOST), ("parked", "true")];
     let answer = admin.demand(Method::GET, "/admin/dead-letters", &query, None).await?;
     let letters = answer.pointer("/_embedded/deadLetters").and_then(Value::as_array).cloned().unwrap_or_default();
-    let found = letters.iter().any(|one| one["follower"] == letter.subscription && one["key"] == letter.key);
+    let found = letters.iter().any(|one| one["subscription"] == letter.subscription && one["key"] == letter.key);
     if found || letters.len() >= MOST.parse().unwrap_or(usize::MAX) {
         return Ok(());
     }
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn a_letter_is_shown_with_what_is_needed_to_decide_about_it() {
         let letter = json!({
-            "system": "rcs", "follower": "rcs.device", "key": "msg-1", "place": 3, "attempts": 4, "dead": true,
+            "system": "rcs", "subscription": "rcs.device", "key": "msg-1", "position": 3, "attempts": 4, "dead": true,
             "cause": "no such carrier", "since": "2026-01-31T09:00:00Z", "nextTry": null, "event": {"type": "ValidateSucceed"}
         });
         let table = shown(&[letter]);

@@ -59,7 +59,7 @@ async fn watch(admin: &Admin, wanted: &Wanted<'_>) -> Result<(), Failed> {
     bar.set_message(wanted.view.to_owned());
     let mut unseen = 0;
     loop {
-        let answer = admin.demand(Method::GET, "/admin/followers", &[], None).await?;
+        let answer = admin.demand(Method::GET, "/admin/subscriptions", &[], None).await?;
         match wanted.seen(&answer) {
             Seen::Nothing if unseen == UNSEEN => {
                 return Err(Failed::no(format!("the instance knows of no rebuild of {}; was it restarted?", wanted.view)));

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use driver::Engine;
-use gateway::{Door, GatewayOptions, Origins, Rate};
+use gateway::{GatewayOptions, Listener, Origins, Rate};
 use http_api::HttpOptions;
 use jiff::tz::TimeZone;
 
@@ -21,7 +21,7 @@ use crate::failed::Failed;
 
 /// Sockets with their routes, ready to serve.
 pub struct HttpServer {
-    listeners: Vec<Door>,
+    listeners: Vec<Listener>,
     options: GatewayOptions,
 }
 
@@ -48,9 +48,9 @@ impl HttpServer {
         };
         let forwarding = source.forwarding(&options)?;
         let local = http_api::router(engines.running.clone(), options.clone());
-        let mut listeners = vec![Door { router: local, listener: sockets.gateway }];
+        let mut listeners = vec![Listener { router: local, socket: sockets.gateway }];
         for (service, listener) in sockets.own {
-            listeners.push(Door { router: router_of(service, &engines.running, &options), listener });
+            listeners.push(Listener { router: router_of(service, &engines.running, &options), socket: listener });
         }
         if let Some(forwarding) = forwarding {
             for one in &mut listeners {

@@ -8,7 +8,7 @@ use axum::response::Html;
 use axum::routing::get;
 use board::Board;
 use driver::Engine;
-use gateway::Shown;
+use gateway::LandingSystem;
 use kernel::System;
 use ports::Model;
 
@@ -19,11 +19,15 @@ pub fn pages(engines: &[Arc<Engine>], addresses: &Addresses, admin: bool) -> Rou
     let models: Vec<Arc<Model>> = engines.iter().map(|engine| engine.model().clone()).collect();
     let systems: Vec<System> = models.iter().map(|model| model.system.clone()).collect();
     let board = Board::of(&systems);
-    let shown = models.iter().map(|model| Shown { model: model.clone(), try_first: addresses.try_first(&model.system) });
-    let shown: Vec<Shown> = shown.collect();
+    let shown = models.iter().map(|model| LandingSystem { model: model.clone(), try_first: addresses.try_first(&model.system) });
+    let shown: Vec<LandingSystem> = shown.collect();
     let mut links = vec![("/docs", "API"), ("/board", "Board"), ("/actuator/health", "Health"), ("/problems", "Problems")];
     if admin {
-        links.extend([("/admin/followers", "Followers"), ("/admin/dead-letters", "Dead letters"), ("/admin/events", "Events")]);
+        links.extend([
+            ("/admin/subscriptions", "Subscriptions"),
+            ("/admin/dead-letters", "Dead letters"),
+            ("/admin/events", "Events"),
+        ]);
     }
     let (page, picture) = (board::html::page(&board), board::svg::draw(&board));
     let data = serde_json::to_string(&board).unwrap_or_default();

@@ -66,7 +66,7 @@ async fn post(engine: &Engine, number: usize, seed: &Seed) -> Result<bool, Strin
         let words: Vec<_> = errors.into_iter().map(|error| format!("{}: {}", error.field, error.detail)).collect();
         words.join("; ")
     };
-    let body = Shape::of(&create.input).fit(seed.body.clone()).map_err(words)?;
+    let body = Shape::from_schema(&create.input).fit(seed.body.clone()).map_err(words)?;
     let new = create.make(body).map_err(|refused| refused.detail)?;
     let order = CommandRequest {
         table,

@@ -81,7 +81,7 @@ impl Running {
     /// Waits until nothing is in flight: the status must be newer than all requests so far.
     pub async fn settled(&self) {
         let asked_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        self.until("/admin/followers", |answer| {
+        self.until("/admin/subscriptions", |answer| {
             let status = &answer["systems"][0]["status"];
             let caught_up = |all: &Vec<Value>| all.iter().all(|subscription| subscription["lag"] == 0);
             let since = status["pulseMs"].as_u64().is_some_and(|pulse_ms| u128::from(pulse_ms) > asked_ms);

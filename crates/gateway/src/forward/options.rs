@@ -1,4 +1,4 @@
-//! What an installation decides about forwarding: where services run, and how much patience they get.
+//! Settings of forwarding: where services run, and the limits and timeouts of requests to them.
 
 use std::time::Duration;
 
@@ -9,86 +9,86 @@ pub struct Remote {
     pub system: String,
     /// Its name, as declared.
     pub service: String,
-    /// Where its replicas listen, each as `http://host:port`; one name that stands for all of them is enough.
+    /// The addresses of its replicas, each as `http://host:port`; one host name that resolves to all of them is enough.
     pub addresses: Vec<String>,
 }
 
-/// Forwarding's settings. The defaults are for services of one cluster.
+/// Settings of forwarding. The defaults are for services of one cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools)] // switches of the configuration, each independent of the others
 pub struct ForwardOptions {
-    /// Whose resource a shared bare name means, where neither header nor host name says so.
+    /// The system that a name means which several systems declare, where neither the header nor the host name selects one.
     pub default_system: Option<String>,
-    /// Scheme and authority of links where a request names no host.
+    /// Scheme and authority of links where a request has no host.
     pub public_url: String,
-    /// Believe `Forwarded` and `X-Forwarded-*` of clients: only behind a proxy that sets them itself.
+    /// Trust `Forwarded` and `X-Forwarded-*` of clients: only behind a proxy that sets them itself.
     pub trust_forwarded: bool,
-    /// Whether the admin API of services is forwarded to.
+    /// Whether the admin API of services is forwarded.
     pub admin: bool,
-    /// How often a request is tried at most, the first time included.
+    /// Attempts of a request, at most, the first one included.
     pub attempts: u32,
-    /// How long one try of a request that may be repeated waits for the answer's head. Longer than a service holds back
-    /// answers that wait for something (`HttpOptions::settle_within_ms`).
+    /// How long one attempt of a request that may be retried waits for the response's head. Longer than a service waits for
+    /// external systems (`HttpOptions::settle_within_ms`).
     pub per_try: Duration,
-    /// How long all tries and the pauses between them may take. Shorter than the door's `request_timeout`.
+    /// How long all attempts and the delays between them may take. Shorter than the gateway's `request_timeout`.
     pub overall: Duration,
-    /// How long a connection may take to come about.
+    /// How long a connection may take to be established.
     pub connect_timeout: Duration,
-    /// The pause before the second try; it doubles with each further one.
+    /// The delay before the second attempt; it doubles with each further one.
     pub backoff: Duration,
-    /// The longest pause.
+    /// The longest delay.
     pub longest_backoff: Duration,
-    /// Requests of one service at once, waiting ones included; beyond it is 503.
+    /// Concurrent requests of one service, waiting ones included; more are 503.
     pub max_in_flight: usize,
-    /// Requests at one upstream at once, each on a connection of its own; more of them wait, within their time. As many may
-    /// stand idle, and one is for health checks.
+    /// Concurrent requests at one upstream, each on a connection of its own; more wait, within their timeout. As many idle
+    /// connections are kept, and one is for health checks.
     pub max_connections: usize,
-    /// Requests of one service that are being repeated at once, so that repetitions cannot bury a service that is weak.
-    pub max_repeating: usize,
-    /// The longest body that is kept so that it can be sent again; a longer one passes through and is sent once.
-    pub keep_bytes: usize,
-    /// An answer's body that stands still for so long is broken off.
+    /// Concurrent retries of one service, so that retries cannot overload it.
+    pub max_retrying: usize,
+    /// The longest body that is buffered, so that it can be sent again; a longer one is streamed and sent once.
+    pub buffer_bytes: usize,
+    /// How long a response's body may be idle before it is broken off.
     pub idle_timeout: Duration,
-    /// Give changes without an idempotency key one, so that they may be repeated.
+    /// Add an idempotency key to changes without one, so that they may be retried.
     pub add_idempotency_keys: bool,
-    /// Services heed idempotency keys of `PUT`, `PATCH` and `DELETE` as well as of `POST`. Without it, those of an action and
-    /// those with `If-Match` are not repeated: the first could count twice, the second be refused for its own first try.
+    /// Services support idempotency keys of `PUT`, `PATCH` and `DELETE` as well as of `POST`. Otherwise those of an action and
+    /// those with `If-Match` are not retried: the former could take effect twice, the latter fail because of its own first attempt.
     pub keys_heeded_everywhere: bool,
-    /// Take 500 for a failure of the upstream, too: such requests are repeated, and count against it.
+    /// Treat 500 as a failure of the upstream: such requests are retried, and count for its circuit breaker.
     pub distrust_500: bool,
-    /// When an upstream is let alone.
+    /// When the circuit breaker of an upstream opens.
     pub breaker: BreakerOptions,
-    /// How upstreams are looked after.
+    /// Health checks of upstreams.
     pub health: HealthOptions,
 }
 
-/// When an upstream is let alone, and for how long.
+/// When a circuit breaker opens, and for how long.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BreakerOptions {
-    /// So many failures without a success between them.
+    /// It opens after this many consecutive failures.
     pub consecutive: u32,
-    /// Or this share of the requests of a window, in percent …
+    /// Or after this share of failures in a window, in percent …
     pub percent: u32,
-    /// … if there were at least so many.
-    pub least: u32,
-    /// How long a window is.
+    /// … if the window has at least this many requests.
+    pub min_requests: u32,
+    /// The length of a window.
     pub window: Duration,
-    /// How long it is let alone the first time; it doubles each further time.
+    /// How long it is open the first time; it doubles with each failed probe.
     pub open: Duration,
-    /// The longest it is let alone.
+    /// The longest time that it is open.
     pub longest_open: Duration,
 }
 
-/// How upstreams are looked after.
+/// Health checks of upstreams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HealthOptions {
-    /// How often each is asked, give or take a fifth.
+    /// The interval of checks, longer or shorter by up to a fifth.
     pub every: Duration,
-    /// An answer that takes longer is none.
+    /// How long a check may take.
     pub timeout: Duration,
-    /// What it is asked for.
+    /// The path that is requested.
     pub path: String,
-    /// So many bad answers in a row make it one to be left out.
+    /// An upstream is down after this many consecutive failed checks.
     pub down_after: u32,
 }
 
@@ -107,8 +107,8 @@ impl Default for ForwardOptions {
             longest_backoff: Duration::from_millis(250),
             max_in_flight: 1024,
             max_connections: 256,
-            max_repeating: 64,
-            keep_bytes: 64 * 1024,
+            max_retrying: 64,
+            buffer_bytes: 64 * 1024,
             idle_timeout: Duration::from_mins(1),
             add_idempotency_keys: true,
             keys_heeded_everywhere: false,
@@ -124,7 +124,7 @@ impl Default for BreakerOptions {
         Self {
             consecutive: 5,
             percent: 50,
-            least: 20,
+            min_requests: 20,
             window: Duration::from_secs(10),
             open: Duration::from_secs(2),
             longest_open: Duration::from_secs(30),
@@ -138,48 +138,48 @@ impl Default for HealthOptions {
     }
 }
 
-/// What is said about remote services cannot be.
+/// The settings of forwarding are invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForwardError {
-    /// No system declares it.
+    /// No system declares the service.
     Unknown {
         /// The system that was named.
         system: String,
         /// The service that was named.
         service: String,
     },
-    /// It is named twice.
+    /// A service is configured twice.
     Twice {
-        /// Whose it is.
+        /// Its system.
         system: String,
         /// The service.
         service: String,
     },
-    /// It has no address, or more of them than there may be.
+    /// A service has no address, or too many.
     Addresses {
         /// The service.
         service: String,
-        /// How many it has.
+        /// The number of its addresses.
         count: usize,
     },
     /// An address is not `http://host:port`.
     Address {
         /// The service.
         service: String,
-        /// What stands there.
+        /// The configured value.
         address: String,
     },
-    /// A setting cannot be.
+    /// A setting is invalid.
     Setting(&'static str),
 }
 
 impl std::fmt::Display for ForwardError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Unknown { system, service } => write!(f, "no system that is known here declares `{system}/{service}`"),
-            Self::Twice { system, service } => write!(f, "`{system}/{service}` is named twice"),
+            Self::Unknown { system, service } => write!(f, "no known system declares `{system}/{service}`"),
+            Self::Twice { system, service } => write!(f, "`{system}/{service}` is configured twice"),
             Self::Addresses { service, count } => {
-                write!(f, "`{service}` has {count} addresses; it takes 1 to {MOST_ADDRESSES}")
+                write!(f, "`{service}` has {count} addresses; it may have 1 to {MAX_ADDRESSES}")
             }
             Self::Address { service, address } => write!(f, "`{address}` of `{service}` is not of the form http://host:port"),
             Self::Setting(sentence) => f.write_str(sentence),
@@ -189,24 +189,24 @@ impl std::fmt::Display for ForwardError {
 
 impl std::error::Error for ForwardError {}
 
-/// Addresses of one service: which of them were tried is kept in one word.
-pub(crate) const MOST_ADDRESSES: usize = 64;
+/// Addresses of one service, at most: those that were tried are the bits of one integer.
+pub(crate) const MAX_ADDRESSES: usize = 64;
 
 impl ForwardOptions {
-    /// Refuses what would let nothing through.
+    /// Rejects settings with which nothing could be forwarded.
     pub(crate) fn check(&self) -> Result<(), ForwardError> {
         let bounds = [self.attempts as usize, self.max_in_flight, self.max_connections];
         if bounds.contains(&0) {
             return Err(ForwardError::Setting("attempts, requests in flight and connections must be at least 1"));
         }
-        if self.max_in_flight.max(self.max_connections).max(self.max_repeating) > tokio::sync::Semaphore::MAX_PERMITS {
-            return Err(ForwardError::Setting("a bound of forwarding is larger than there can be"));
+        if self.max_in_flight.max(self.max_connections).max(self.max_retrying) > tokio::sync::Semaphore::MAX_PERMITS {
+            return Err(ForwardError::Setting("a limit of forwarding is too large"));
         }
         if [self.per_try, self.overall, self.connect_timeout, self.health.every, self.health.timeout].contains(&Duration::ZERO) {
-            return Err(ForwardError::Setting("times of forwarding must be longer than nothing"));
+            return Err(ForwardError::Setting("timeouts of forwarding must be longer than zero"));
         }
         if !self.health.path.starts_with('/') || self.health.path.parse::<axum::http::uri::PathAndQuery>().is_err() {
-            return Err(ForwardError::Setting("the path that upstreams are asked for is no path"));
+            return Err(ForwardError::Setting("the path of health checks is not a path"));
         }
         Ok(())
     }

@@ -1,22 +1,23 @@
-//! Health and readiness of the door: those of this process, and what it knows of the services behind.
+//! Health and readiness of the gateway: those of this process, with its upstreams.
 //!
-//! A service that is down makes the door neither unready nor unwell: it answers for all the others. It is shown.
+//! A service that is down is shown, but makes the gateway neither unready nor down, since it serves all others.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use axum::http::{HeaderValue, Method, Response, StatusCode};
+use axum::http::header::CONTENT_LENGTH;
+use axum::http::{Method, Response, StatusCode};
+use http_api::json_response;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::Shared;
+use super::upstream::Pools;
 
-/// What this process says of itself is not longer than this.
-const LONGEST_VERDICT: usize = 1024 * 1024;
+/// Bytes of this process's own health response, at most.
+const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// Answers what does not go elsewhere; to probes with what is known of the upstreams.
-pub(crate) async fn told(shared: &Shared, local: Router, request: Request) -> Response<Body> {
+/// Answers a request of this process; probes include the upstreams.
+pub(super) async fn answer(pools: &Pools, local: Router, request: Request) -> Response<Body> {
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
     let probe = match request.uri().path().trim_end_matches('/') {
         "/readyz" | "/actuator/health/readiness" if reads => Some(Probe::Ready),
@@ -26,9 +27,9 @@ pub(crate) async fn told(shared: &Shared, local: Router, request: Request) -> Re
     let is_head = request.method() == Method::HEAD;
     let response = local.oneshot(request).await.unwrap_or_else(|never| match never {});
     match probe {
-        // Of `HEAD` only the status can be told.
-        Some(Probe::Ready) => ready(shared, response),
-        Some(Probe::Health) if !is_head => health(shared, response).await,
+        // A response to `HEAD` has no body to extend.
+        Some(Probe::Ready) => ready(pools, response),
+        Some(Probe::Health) if !is_head => health(pools, response).await,
         _ => response,
     }
 }
@@ -38,33 +39,26 @@ enum Probe {
     Health,
 }
 
-/// The routes are known once every upstream has been asked.
-fn ready(shared: &Shared, response: Response<Body>) -> Response<Body> {
-    let unknown = shared.unknown();
-    if unknown.is_empty() || !response.status().is_success() {
+/// Not ready before every upstream has been checked once.
+fn ready(pools: &Pools, response: Response<Body>) -> Response<Body> {
+    let unchecked = pools.unchecked();
+    if unchecked.is_empty() || !response.status().is_success() {
         return response;
     }
-    let reason = |name: String| format!("the upstreams of {name} have not been asked yet");
-    let reasons: Vec<String> = unknown.into_iter().map(reason).collect();
-    json_answer(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "DOWN", "reasons": reasons}))
+    let reason = |name: String| format!("the upstreams of {name} have not been checked yet");
+    let reasons: Vec<String> = unchecked.into_iter().map(reason).collect();
+    json_response(StatusCode::SERVICE_UNAVAILABLE, &json!({"status": "DOWN", "reasons": reasons}))
 }
 
-async fn health(shared: &Shared, response: Response<Body>) -> Response<Body> {
+async fn health(pools: &Pools, response: Response<Body>) -> Response<Body> {
     let (mut parts, body) = response.into_parts();
-    let said = to_bytes(body, LONGEST_VERDICT).await.unwrap_or_default();
+    let said = to_bytes(body, MAX_BODY_BYTES).await.unwrap_or_default();
     let Ok(Value::Object(mut verdict)) = serde_json::from_slice(&said) else {
         return Response::from_parts(parts, Body::from(said));
     };
     if let Value::Object(components) = verdict.entry("components").or_insert_with(|| json!({})) {
-        components.extend(shared.components());
+        components.extend(pools.health());
     }
     parts.headers.remove(CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(Value::Object(verdict).to_string()))
-}
-
-fn json_answer(status: StatusCode, body: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
 }

@@ -1,4 +1,4 @@
-//! What a hop costs, measured: `cargo test --release -p gateway --test forwarding -- --ignored --nocapture costs`.
+//! The cost of a hop, measured: `cargo test --release -p gateway --test forwarding -- --ignored --nocapture costs`.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use http_body_util::BodyExt;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
-use crate::support::{Fake, Gate, quick, remote};
+use crate::support::{FakeService, Gate, quick, remote};
 
 const REQUESTS: usize = 20_000;
 
@@ -18,12 +18,12 @@ const REQUESTS: usize = 20_000;
 #[ignore = "a measurement"]
 async fn costs_of_a_hop() {
     let body = r#"{"id":1,"messageId":"msg-1","_links":{"self":{"href":"http://here/messages/1"}}}"#;
-    let fake = Fake::start(move |_, _| async move { Response::new(Body::from(body)) }).await;
-    let gate = Gate::open(&[remote("message", &[&fake])], quick()).await;
+    let fake = FakeService::start(move |_, _| async move { Response::new(Body::from(body)) }).await;
+    let gate = Gate::start(&[remote("message", &[&fake])], quick()).await;
     for clients in [1, 32] {
         for (name, address) in [("direct", fake.address), ("through the gateway", gate.address)] {
             let uri = Arc::new(format!("http://{address}/messages/1"));
-            // Once for warmth, once for the record.
+            // The first round warms up.
             measure(&uri, clients, REQUESTS / 10).await;
             let (rate, mut times) = measure(&uri, clients, REQUESTS).await;
             times.sort_unstable();

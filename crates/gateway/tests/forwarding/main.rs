@@ -1,13 +1,13 @@
-//! Forwarding over real sockets: a door, and services behind it that do what a test wants.
+//! Forwarding over real sockets: a gateway, and services behind it that a test controls.
 
 #![allow(clippy::unwrap_used)] // a failing helper fails the test
 
-mod bounds;
-mod breaking;
 mod costs;
-mod hygiene;
-mod measured;
-mod repeating;
+mod failures;
+mod headers;
+mod limits;
+mod metrics;
+mod retries;
 mod routing;
 mod services;
 mod streaming;

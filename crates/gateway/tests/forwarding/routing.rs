@@ -1,14 +1,14 @@
-//! What goes where: every resource and view, in both forms, and what stays here.
+//! Routes: every resource and view in both forms, and what stays in this process.
 
 use axum::Router;
 use axum::body::Body;
 use gateway::{ForwardError, ForwardOptions, Forwarding, GatewayOptions, Remote};
 use kernel::{Service, System};
 
-use crate::support::{Fake, Gate, quick, remote};
+use crate::support::{FakeService, Gate, quick, remote};
 
-/// Of the system as it is declared: which service has what.
-fn things() -> Vec<(&'static str, &'static str)> {
+/// Resources and views of the system with their services.
+fn declared() -> Vec<(&'static str, &'static str)> {
     let system = rcs::system();
     let of = |service: &Service| {
         let resources = service.resources.iter().map(|resource| resource.name);
@@ -21,12 +21,16 @@ fn things() -> Vec<(&'static str, &'static str)> {
 #[tokio::test]
 async fn every_resource_and_view_reaches_its_service_in_both_forms() {
     let names = ["message", "validator", "device", "dashboard"];
-    let fakes =
-        [Fake::named(names[0]).await, Fake::named(names[1]).await, Fake::named(names[2]).await, Fake::named(names[3]).await];
+    let fakes = [
+        FakeService::named(names[0]).await,
+        FakeService::named(names[1]).await,
+        FakeService::named(names[2]).await,
+        FakeService::named(names[3]).await,
+    ];
     let remotes: Vec<Remote> = names.iter().zip(&fakes).map(|(name, fake)| remote(name, &[fake])).collect();
-    let gate = Gate::open(&remotes, quick()).await;
-    assert_eq!(things().len(), 8);
-    for (thing, service) in things() {
+    let gate = Gate::start(&remotes, quick()).await;
+    assert_eq!(declared().len(), 8);
+    for (thing, service) in declared() {
         for prefix in ["", "/rcs"] {
             for rest in ["", "/", "?page=1&size=2", "/7", "/totals", "/search", "/search/findByX?x=1", "/7/act", "?format=csv"] {
                 let target = format!("{prefix}/{thing}{rest}");
@@ -45,9 +49,9 @@ async fn every_resource_and_view_reaches_its_service_in_both_forms() {
 }
 
 #[tokio::test]
-async fn everything_else_stays_here() {
-    let fake = Fake::named("message").await;
-    let gate = Gate::open(&[remote("message", &[&fake])], quick()).await;
+async fn everything_else_is_served_by_this_process() {
+    let fake = FakeService::named("message").await;
+    let gate = Gate::start(&[remote("message", &[&fake])], quick()).await;
     // `validators` belong to a service that runs in this process.
     for target in ["/", "/docs", "/nothing", "/rcs", "/rcs/nothing", "/validators", "/rcs/validators/1", "/messages/a/b/c/d/e"] {
         assert_eq!(gate.get(target).await.text, "here", "{target}");
@@ -56,9 +60,9 @@ async fn everything_else_stays_here() {
 }
 
 #[tokio::test]
-async fn the_admin_api_of_a_service_is_the_services() {
-    let (message, dashboard) = (Fake::named("message").await, Fake::named("dashboard").await);
-    let gate = Gate::open(&[remote("message", &[&message]), remote("dashboard", &[&dashboard])], quick()).await;
+async fn the_admin_api_of_a_service_is_forwarded_to_it() {
+    let (message, dashboard) = (FakeService::named("message").await, FakeService::named("dashboard").await);
+    let gate = Gate::start(&[remote("message", &[&message]), remote("dashboard", &[&dashboard])], quick()).await;
     for (target, answers) in [
         ("/admin/services/message/pause", "message"),
         ("/admin/services/dashboard/resume?system=rcs", "dashboard"),
@@ -70,8 +74,8 @@ async fn the_admin_api_of_a_service_is_the_services() {
         assert_eq!(gate.post(target, "").await.text, answers, "{target}");
     }
     assert_eq!(gate.get("/admin/events?service=dashboard&limit=1").await.text, "dashboard");
-    assert_eq!(gate.get("/admin/followers").await.text, "here");
-    let closed = Gate::open(&[remote("message", &[&message])], ForwardOptions { admin: false, ..quick() }).await;
+    assert_eq!(gate.get("/admin/subscriptions").await.text, "here");
+    let closed = Gate::start(&[remote("message", &[&message])], ForwardOptions { admin: false, ..quick() }).await;
     assert_eq!(closed.post("/admin/services/message/pause", "").await.text, "here");
 }
 
@@ -84,12 +88,12 @@ fn twin() -> System {
 }
 
 #[tokio::test]
-async fn a_name_that_systems_share_has_several_doors() {
-    let (ours, theirs) = (Fake::named("ours").await, Fake::named("theirs").await);
+async fn a_name_that_systems_share_is_ambiguous() {
+    let (ours, theirs) = (FakeService::named("ours").await, FakeService::named("theirs").await);
     let remotes = [remote("message", &[&ours]), Remote { system: "twin".into(), ..remote("message", &[&theirs]) }];
     let here = || Router::new().fallback(|| async { "here" });
     let open = async |options| {
-        let forwarding = Forwarding::of(&[rcs::system(), twin()], &remotes, options).unwrap();
+        let forwarding = Forwarding::try_new(&[rcs::system(), twin()], &remotes, options).unwrap();
         Gate::around(forwarding, here(), GatewayOptions::default()).await
     };
     let gate = open(quick()).await;
@@ -108,9 +112,9 @@ async fn a_name_that_systems_share_has_several_doors() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_is_refused_at_the_start() {
-    let fake = Fake::named("message").await;
-    let refused = |remotes: &[Remote]| Forwarding::of(&[rcs::system()], remotes, quick()).err().unwrap();
+async fn invalid_settings_are_rejected_at_the_start() {
+    let fake = FakeService::named("message").await;
+    let refused = |remotes: &[Remote]| Forwarding::try_new(&[rcs::system()], remotes, quick()).err().unwrap();
     let at = |address: &str| Remote { addresses: vec![address.into()], ..remote("message", &[]) };
     assert!(matches!(refused(&[remote("postman", &[&fake])]), ForwardError::Unknown { .. }));
     assert!(matches!(refused(&[remote("message", &[])]), ForwardError::Addresses { count: 0, .. }));
@@ -119,5 +123,5 @@ async fn what_cannot_be_is_refused_at_the_start() {
         assert!(matches!(refused(&[at(address)]), ForwardError::Address { .. }), "{address}");
     }
     let none = ForwardOptions { attempts: 0, ..quick() };
-    assert!(matches!(Forwarding::of(&[], &[], none), Err(ForwardError::Setting(_))));
+    assert!(matches!(Forwarding::try_new(&[], &[], none), Err(ForwardError::Setting(_))));
 }

@@ -1,4 +1,4 @@
-//! The real services behind the door: what a client gets is what it would get from them.
+//! The real services behind the gateway: clients get the same responses as from the services.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use driver::{Engine, EngineOptions};
 use driver::{SystemClock, Uuids};
-use gateway::{Door, ForwardOptions, GatewayOptions, Remote, serve};
+use gateway::{ForwardOptions, GatewayOptions, Listener, Remote, serve};
 use http_api::{HttpOptions, router, router_for_service};
 use in_memory::MemoryStore;
 use pabal_core::Limits;
@@ -37,7 +37,7 @@ fn engine() -> Arc<Engine> {
     Engine::start(options).unwrap()
 }
 
-/// Each service of one engine on its own port, and a door that runs none of them.
+/// Each service of one engine on its own port, and a gateway that runs none of them.
 async fn cluster() -> Gate {
     let engine = engine();
     let behind = HttpOptions { trust_forwarded: true, ..HttpOptions::default() };
@@ -46,7 +46,7 @@ async fn cluster() -> Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let router = router_for_service(engine.clone(), service, behind.clone());
-        tokio::spawn(serve(vec![Door { listener, router }], GatewayOptions::default(), std::future::pending()));
+        tokio::spawn(serve(vec![Listener { socket: listener, router }], GatewayOptions::default(), std::future::pending()));
         remotes.push(Remote { system: "rcs".into(), service: service.into(), addresses: vec![address] });
     }
     let options = ForwardOptions { per_try: Duration::from_secs(3), overall: Duration::from_secs(9), ..quick() };
@@ -54,7 +54,7 @@ async fn cluster() -> Gate {
 }
 
 #[tokio::test]
-async fn a_message_goes_through_the_door_and_its_links_lead_back_to_it() {
+async fn a_message_goes_through_the_gateway_and_its_links_lead_back_to_it() {
     let gate = cluster().await;
     let host = gate.address.to_string();
     let json = [("content-type", "application/json")];
@@ -64,18 +64,19 @@ async fn a_message_goes_through_the_door_and_its_links_lead_back_to_it() {
     assert_eq!((created.header("location"), &created.json()["_links"]["self"]["href"]), (link.as_str(), &link.as_str().into()));
     let prefixed = gate.send("GET", "/rcs/messages", &[("host", "shop.example")], Body::empty()).await.json();
     assert_eq!(prefixed["_embedded"]["messages"][0]["_links"]["self"]["href"], "http://shop.example/rcs/messages/1");
-    // Views of another service follow.
+    // Until the saga is over: the message's version is its last one then.
     for round in 0.. {
-        let rows = gate.get("/myMessages").await.json()["_embedded"]["myMessages"].as_array().unwrap().len();
-        if rows == 1 {
+        let rows = gate.get("/myMessages").await.json();
+        if rows["_embedded"]["myMessages"][0]["result"] == "validate failed" {
             break;
         }
-        assert!(round < 300);
+        assert!(round < 500, "{rows}");
         tokio::time::sleep(10 * MS).await;
     }
-    // Conditional requests, refusals and what is not there come as the service says them.
-    let known = gate.send("GET", "/messages/1", &[("if-none-match", created.header("etag"))], Body::empty()).await;
-    assert!(matches!(known.status, 200 | 304));
+    // Conditional requests, rejections and absent entities are answered as by the service.
+    let current = gate.get("/messages/1").await;
+    let known = gate.send("GET", "/messages/1", &[("if-none-match", current.header("etag"))], Body::empty()).await;
+    assert_eq!((current.status, known.status), (200, 304));
     let malformed = gate.send("POST", "/messages", &json, "{").await;
     assert_eq!((malformed.status, malformed.json()["instance"].as_str()), (400, Some("/messages")));
     assert_eq!(gate.get("/messages/77").await.status, 404);
@@ -93,7 +94,7 @@ async fn a_message_goes_through_the_door_and_its_links_lead_back_to_it() {
 }
 
 #[tokio::test]
-async fn the_same_key_is_answered_the_same_through_the_door() {
+async fn a_retry_with_the_same_key_is_replayed_through_the_gateway() {
     let gate = cluster().await;
     let headers = [("content-type", "application/json"), ("idempotency-key", "mine")];
     let first = gate.send("POST", "/messages", &headers, MESSAGE).await;
@@ -102,7 +103,7 @@ async fn the_same_key_is_answered_the_same_through_the_door() {
 }
 
 #[tokio::test]
-async fn what_the_service_refuses_from_the_head_alone_it_says_itself() {
+async fn a_request_rejected_by_its_head_alone_gets_the_services_response() {
     let gate = cluster().await;
     let json = [("content-type", "application/json")];
     for _ in 0..20 {
@@ -112,7 +113,7 @@ async fn what_the_service_refuses_from_the_head_alone_it_says_itself() {
         assert_eq!(gate.send("PUT", "/messages/77", &json, vec![b' '; 3 << 20]).await.status, 404);
     }
     assert_eq!(gate.upstream("message", 0).1, "CLOSED");
-    // What it takes arrives without delay.
+    // An accepted body arrives without delay.
     let started = std::time::Instant::now();
     let taken = gate.send("POST", "/messages", &json, format!("{MESSAGE}{}", " ".repeat(500_000))).await;
     assert!(taken.status == 201 && started.elapsed() < 990 * MS, "{taken:?}");

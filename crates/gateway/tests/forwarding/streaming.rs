@@ -1,4 +1,4 @@
-//! Bodies in both directions: as they come, however long, and within bounds.
+//! Bodies in both directions: streamed, of any length, and within limits.
 
 use std::time::{Duration, Instant};
 
@@ -8,11 +8,11 @@ use futures_util::{StreamExt, stream};
 use gateway::{ForwardOptions, Forwarding, GatewayOptions};
 use http_body_util::BodyExt;
 
-use crate::support::{Fake, Gate, MS, quick, remote};
+use crate::support::{FakeService, Gate, MS, quick, remote};
 
 #[tokio::test]
-async fn an_answer_is_passed_on_as_it_comes() {
-    let fake = Fake::start(|_, _| async {
+async fn a_response_is_streamed_as_it_arrives() {
+    let fake = FakeService::start(|_, _| async {
         let parts = stream::iter(0..3).then(|number| async move {
             tokio::time::sleep(500 * MS * u32::from(number > 0)).await;
             Ok::<_, std::io::Error>(format!("data: {number}\n\n"))
@@ -20,7 +20,7 @@ async fn an_answer_is_passed_on_as_it_comes() {
         Response::builder().header("content-type", "text/event-stream").body(Body::from_stream(parts)).unwrap()
     })
     .await;
-    let gate = Gate::open(&[remote("message", &[&fake])], quick()).await;
+    let gate = Gate::start(&[remote("message", &[&fake])], quick()).await;
     let started = Instant::now();
     let mut response =
         gate.begin("GET", "/admin/events?service=message", &[("accept", "text/event-stream")], Body::empty()).await;
@@ -35,8 +35,8 @@ async fn an_answer_is_passed_on_as_it_comes() {
 }
 
 #[tokio::test]
-async fn a_long_answer_may_take_longer_than_a_try_but_not_stand_still() {
-    let fake = Fake::start(|_, seen| async move {
+async fn a_long_response_may_take_longer_than_an_attempt_but_not_be_idle() {
+    let fake = FakeService::start(|_, seen| async move {
         let pause = if seen.target.contains("still") { 9000 } else { 120 };
         let parts = stream::iter(0..10).then(move |number| async move {
             tokio::time::sleep(pause * MS * u32::from(number > 0)).await;
@@ -46,7 +46,7 @@ async fn a_long_answer_may_take_longer_than_a_try_but_not_stand_still() {
     })
     .await;
     let options = ForwardOptions { per_try: 500 * MS, overall: 900 * MS, idle_timeout: 700 * MS, ..quick() };
-    let gate = Gate::open(&[remote("message", &[&fake])], options).await;
+    let gate = Gate::start(&[remote("message", &[&fake])], options).await;
     assert_eq!(gate.get("/messages?format=csv").await.text.len(), 40);
     let still = gate.begin("GET", "/messages?still", &[], Body::empty()).await;
     let started = Instant::now();
@@ -55,9 +55,9 @@ async fn a_long_answer_may_take_longer_than_a_try_but_not_stand_still() {
 }
 
 #[tokio::test]
-async fn big_bodies_go_through_in_both_directions() {
-    let fake = Fake::start(|_, seen| async move { Response::new(Body::from(seen.body)) }).await;
-    let gate = Gate::open(&[remote("message", &[&fake])], ForwardOptions { overall: Duration::from_secs(20), ..quick() }).await;
+async fn large_bodies_are_streamed_in_both_directions() {
+    let fake = FakeService::start(|_, seen| async move { Response::new(Body::from(seen.body)) }).await;
+    let gate = Gate::start(&[remote("message", &[&fake])], ForwardOptions { overall: Duration::from_secs(20), ..quick() }).await;
     let big: String = "0123456789abcdef".repeat(640 * 1024);
     let of_known_length = gate.send("PUT", "/messages/1", &[], big.clone()).await;
     assert!(of_known_length.text == big && of_known_length.header("content-length") == big.len().to_string());
@@ -66,16 +66,16 @@ async fn big_bodies_go_through_in_both_directions() {
     let of_unknown_length = gate.send("PUT", "/messages/1", &[], Body::from_stream(stream::iter(parts))).await;
     assert!(of_unknown_length.text == big);
     assert_eq!(fake.seen()[1].header("transfer-encoding"), "chunked");
-    // A short one of unknown length is kept, and has a length then.
+    // A short body of unknown length is buffered, and has a length then.
     let short: Vec<Result<&str, std::io::Error>> = vec![Ok("{"), Ok("}")];
     gate.send("POST", "/messages", &[], Body::from_stream(stream::iter(short))).await;
     assert_eq!((fake.seen()[2].header("content-length"), fake.seen()[2].header("idempotency-key").is_empty()), ("2", false));
 }
 
 #[tokio::test]
-async fn the_doors_bound_on_bodies_holds() {
-    let fake = Fake::named("message").await;
-    let forwarding = Forwarding::of(&[rcs::system()], &[remote("message", &[&fake])], quick()).unwrap();
+async fn the_gateways_limit_on_bodies_applies() {
+    let fake = FakeService::named("message").await;
+    let forwarding = Forwarding::try_new(&[rcs::system()], &[remote("message", &[&fake])], quick()).unwrap();
     let options = GatewayOptions { body_limit_bytes: 200_000, ..GatewayOptions::default() };
     let gate = Gate::around(forwarding, axum::Router::new(), options).await;
     let long = || vec![b'x'; 300_000];
@@ -83,6 +83,6 @@ async fn the_doors_bound_on_bodies_holds() {
     let parts: Vec<Result<Vec<u8>, std::io::Error>> = (0..30).map(|_| Ok(vec![b'x'; 10_000])).collect();
     let cut = gate.send("POST", "/messages", &[], Body::from_stream(stream::iter(parts))).await;
     assert_eq!((cut.status, cut.json()["type"].as_str()), (413, Some("/problems/too-large")));
-    // A client's fault is not the service's.
+    // A client's error does not count for the service's circuit breaker.
     assert_eq!(gate.upstream("message", 0).1, "CLOSED");
 }

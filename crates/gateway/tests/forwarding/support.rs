@@ -1,4 +1,4 @@
-//! A service that answers as it is told and remembers what it was asked, a door before it, and a client.
+//! A fake service that records its requests, a gateway in front of it, and a client.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -11,7 +11,7 @@ use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Response};
-use gateway::{Door, ForwardOptions, Forwarding, GatewayOptions, HealthOptions, Remote, serve};
+use gateway::{ForwardOptions, Forwarding, GatewayOptions, HealthOptions, Listener, Remote, serve};
 use http_body_util::BodyExt;
 use hyper::server::conn::http1;
 use hyper_util::client::legacy::Client as Pooled;
@@ -24,39 +24,39 @@ use tokio::task::{JoinHandle, JoinSet};
 
 pub const MS: Duration = Duration::from_millis(1);
 
-/// A request as a service saw it.
+/// A request as the service received it.
 #[derive(Debug, Clone)]
-pub struct Seen {
+pub struct Received {
     pub method: Method,
     pub target: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-impl Seen {
+impl Received {
     pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 }
 
 pub type Answering = Pin<Box<dyn Future<Output = Response<Body>> + Send>>;
-type Handler = Arc<dyn Fn(usize, Seen) -> Answering + Send + Sync>;
+type Handler = Arc<dyn Fn(usize, Received) -> Answering + Send + Sync>;
 
-/// A service that answers as it is told.
-pub struct Fake {
+/// A service whose responses a test decides.
+pub struct FakeService {
     pub address: SocketAddr,
-    seen: Arc<Mutex<Vec<Seen>>>,
-    /// What it answers to `/readyz`.
+    seen: Arc<Mutex<Vec<Received>>>,
+    /// The status of `/readyz`.
     pub ready: Arc<AtomicU16>,
     pub connections: Arc<AtomicUsize>,
     handler: Handler,
     running: Option<JoinHandle<()>>,
 }
 
-impl Fake {
-    /// The handler gets the number of the request, from 0, and the request, read to its end.
+impl FakeService {
+    /// The handler gets the number of the request, from 0, and the request with its body.
     pub async fn start<F: Future<Output = Response<Body>> + Send + 'static>(
-        handler: impl Fn(usize, Seen) -> F + Send + Sync + 'static,
+        handler: impl Fn(usize, Received) -> F + Send + Sync + 'static,
     ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let mut fake = Self {
@@ -76,12 +76,12 @@ impl Fake {
         Self::start(move |_, _| async move { Response::new(Body::from(name)) }).await
     }
 
-    /// Answers with these statuses in order, the last of them for ever.
+    /// Answers with these statuses in order, then with the last one.
     pub async fn statuses(statuses: &'static [u16]) -> Self {
         Self::start(move |number, _| async move { status(statuses[number.min(statuses.len() - 1)]) }).await
     }
 
-    /// Its socket and all its connections are gone.
+    /// Closes its socket and all its connections.
     pub async fn die(&mut self) {
         if let Some(running) = self.running.take() {
             running.abort();
@@ -89,7 +89,7 @@ impl Fake {
         }
     }
 
-    /// It listens again where it did.
+    /// Listens again at the same address.
     pub async fn revive(&mut self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.run(listener);
@@ -101,7 +101,7 @@ impl Fake {
             Router::new().fallback(move |request: Request| answer(seen.clone(), ready.clone(), handler.clone(), request));
         let connections = self.connections.clone();
         self.running = Some(tokio::spawn(async move {
-            // They end with the task that holds them.
+            // Connections end with the task that owns them.
             let mut open = JoinSet::new();
             loop {
                 let Ok((stream, _)) = listener.accept().await else { continue };
@@ -117,7 +117,7 @@ impl Fake {
         format!("http://{}", self.address)
     }
 
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<Received> {
         self.seen.lock().unwrap().clone()
     }
 
@@ -126,19 +126,19 @@ impl Fake {
     }
 }
 
-impl Drop for Fake {
+impl Drop for FakeService {
     fn drop(&mut self) {
         self.running.iter().for_each(JoinHandle::abort);
     }
 }
 
-async fn answer(seen: Arc<Mutex<Vec<Seen>>>, ready: Arc<AtomicU16>, handler: Handler, request: Request) -> Response<Body> {
+async fn answer(seen: Arc<Mutex<Vec<Received>>>, ready: Arc<AtomicU16>, handler: Handler, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     if parts.uri.path() == "/readyz" {
         return status(ready.load(Ordering::Relaxed));
     }
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    let request = Seen { method: parts.method, target: parts.uri.to_string(), headers: parts.headers, body };
+    let request = Received { method: parts.method, target: parts.uri.to_string(), headers: parts.headers, body };
     let number = {
         let mut seen = seen.lock().unwrap();
         seen.push(request.clone());
@@ -151,12 +151,12 @@ pub fn status(status: u16) -> Response<Body> {
     Response::builder().status(status).body(Body::empty()).unwrap()
 }
 
-/// A remote service of the tried system.
-pub fn remote(service: &str, fakes: &[&Fake]) -> Remote {
+/// A remote service of the system under test.
+pub fn remote(service: &str, fakes: &[&FakeService]) -> Remote {
     Remote { system: "rcs".into(), service: service.into(), addresses: fakes.iter().map(|fake| fake.url()).collect() }
 }
 
-/// Quick where nothing is wrong, and patient enough for a machine that has much else to do.
+/// Short delays, but timeouts that a busy machine can meet.
 pub fn quick() -> ForwardOptions {
     ForwardOptions {
         per_try: 2000 * MS,
@@ -169,27 +169,27 @@ pub fn quick() -> ForwardOptions {
     }
 }
 
-/// Quick, and never looks after its upstreams again, for what breakers do by themselves.
+/// The same without health checks after the first, for tests of circuit breakers.
 pub fn unattended() -> ForwardOptions {
     ForwardOptions { health: HealthOptions { every: Duration::from_mins(10), ..quick().health }, ..quick() }
 }
 
-/// A door with services behind it, and its client.
+/// A gateway with services behind it, and its client.
 pub struct Gate {
     pub address: SocketAddr,
     pub forwarding: Forwarding,
     client: Pooled<HttpConnector, Body>,
 }
 
-/// An answer, read to its end.
+/// A response with its body.
 #[derive(Debug)]
-pub struct Answer {
+pub struct Reply {
     pub status: u16,
     pub headers: HeaderMap,
     pub text: String,
 }
 
-impl Answer {
+impl Reply {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -200,12 +200,12 @@ impl Answer {
 }
 
 impl Gate {
-    pub async fn open(remotes: &[Remote], options: ForwardOptions) -> Self {
+    pub async fn start(remotes: &[Remote], options: ForwardOptions) -> Self {
         Self::with(remotes, options, Router::new().fallback(|| async { "here" })).await
     }
 
     pub async fn with(remotes: &[Remote], options: ForwardOptions, local: Router) -> Self {
-        let forwarding = Forwarding::of(&[rcs::system()], remotes, options).unwrap();
+        let forwarding = Forwarding::try_new(&[rcs::system()], remotes, options).unwrap();
         let gate = Self::around(forwarding, local, GatewayOptions::default()).await;
         gate.until(|gate| gate.forwarding.is_ready()).await;
         gate
@@ -215,15 +215,15 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router = forwarding.around(local);
-        tokio::spawn(serve(vec![Door { listener, router }], options, std::future::pending()));
+        tokio::spawn(serve(vec![Listener { socket: listener, router }], options, std::future::pending()));
         Self { address, forwarding, client: Pooled::builder(TokioExecutor::new()).build_http() }
     }
 
-    pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Answer {
+    pub async fn send(&self, method: &str, target: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Reply {
         let response = self.begin(method, target, headers, body).await;
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: parts.status.as_u16(), headers: parts.headers, text }
+        Reply { status: parts.status.as_u16(), headers: parts.headers, text }
     }
 
     /// The head alone.
@@ -241,26 +241,26 @@ impl Gate {
         self.client.request(request.body(body.into()).unwrap()).await.unwrap()
     }
 
-    pub async fn get(&self, target: &str) -> Answer {
+    pub async fn get(&self, target: &str) -> Reply {
         self.send("GET", target, &[], Body::empty()).await
     }
 
-    pub async fn post(&self, target: &str, body: &'static str) -> Answer {
+    pub async fn post(&self, target: &str, body: &'static str) -> Reply {
         self.send("POST", target, &[("content-type", "application/json")], body).await
     }
 
-    /// Waits for something that comes about by itself.
-    pub async fn until(&self, comes_about: impl Fn(&Self) -> bool) {
+    /// Waits until the condition holds.
+    pub async fn until(&self, holds: impl Fn(&Self) -> bool) {
         for _ in 0..1500 {
-            if comes_about(self) {
+            if holds(self) {
                 return;
             }
             tokio::time::sleep(10 * MS).await;
         }
-        panic!("it never came about: {}", self.forwarding.health());
+        panic!("the condition never held: {}", self.forwarding.health());
     }
 
-    /// How the only or first upstream of a service stands: its checks' verdict and its breaker.
+    /// The health and the breaker of an upstream.
     pub fn upstream(&self, service: &str, index: usize) -> (String, String) {
         let shown = &self.forwarding.health()[format!("rcs/{service}")]["details"]["upstreams"][index];
         (shown["status"].as_str().unwrap().to_owned(), shown["breaker"].as_str().unwrap().to_owned())

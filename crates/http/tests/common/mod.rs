@@ -1,4 +1,4 @@
-//! A small system of notes, run over the store in memory, and a client that calls its router.
+//! A small system of notes on the in-memory store, and a client of its router.
 
 #![allow(dead_code, missing_docs, clippy::unwrap_used)] // each test file uses its part, and a failing helper fails the test
 
@@ -40,9 +40,9 @@ pub struct Closed {
 kernel::events! {
     /// What happens to notes.
     pub enum NoteEvent {
-        /// It says something now.
+        /// The note has a text.
         Written,
-        /// It is done with.
+        /// The note is closed.
         Closed,
     }
 }
@@ -161,7 +161,7 @@ pub fn notes(name: &'static str) -> System {
     let shown =
         |note: &Note, id: u64| ShownNote { id, title: note.title.clone(), colour: note.colour.clone(), closed: note.closed };
     let desk = Service::new("desk", 9082, Domain::Core, "Takes notes.").resource(
-        resource::<Note, ShownNote>("notes", "Notes that somebody took.", shown)
+        resource::<Note, ShownNote>("notes", "Notes.", shown)
             .create("Takes a note.", |draft: Draft| Ok(New::keyed(draft.name.clone(), draft.write())))
             .replace("Rewrites a note.", |draft: Draft| Ok(draft.write()))
             .delete("Closes a note.", || NoteCommand::Close)
@@ -182,7 +182,7 @@ pub fn notes(name: &'static str) -> System {
         };
     };
     let wall = Service::new("wall", 9083, Domain::Supporting, "Shows notes.").view(
-        view::<Line>("lines", "Notes as they hang on the wall.")
+        view::<Line>("lines", "Notes on the wall.")
             .on(written)
             .on(|line: &mut Line, _: &Closed, _: &EventMetadata| line.state = "closed".into())
             .counted("state", |line: &Line| IndexValue::from(&line.state))
@@ -194,16 +194,16 @@ pub fn notes(name: &'static str) -> System {
     System::new(name, "notes-topic", "Notes on a wall.").service(desk).service(wall)
 }
 
-/// Smaller than usual, so that a test sees more than one batch.
+/// Smaller than the default, so that tests span several batches.
 pub const BATCH_ITEMS: usize = 64;
 
-/// A running system, whose clock stands.
+/// A running system with a manual clock.
 pub fn engine(system: System) -> Arc<Engine> {
     let clock = Arc::new(ManualClock::at("2024-09-23T00:00:00Z".parse().unwrap()));
     engine_with(system, clock, |reader| reader)
 }
 
-/// A running system with a clock and a reading side of the test's choice.
+/// A running system with this clock and reader.
 pub fn engine_with(
     system: System,
     clock: Arc<dyn Clock>,
@@ -230,14 +230,14 @@ pub fn engine_with(
 /// A client of one router.
 pub struct Client(pub Router);
 
-/// An answer, read to its end.
-pub struct Answer {
+/// A response with its body.
+pub struct Reply {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
 }
 
-impl Answer {
+impl Reply {
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
     }
@@ -253,15 +253,15 @@ impl Client {
         Self(router(vec![engine(notes("desk1"))], HttpOptions::default()))
     }
 
-    pub async fn send(&self, request: Request<Body>) -> Answer {
+    pub async fn send(&self, request: Request<Body>) -> Reply {
         let response = self.0.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
         let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
-        Answer { status: parts.status, headers: parts.headers, text }
+        Reply { status: parts.status, headers: parts.headers, text }
     }
 
     /// `headers` as `name: value` lines; a body that begins with a brace is sent as JSON.
-    pub async fn call(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Answer {
+    pub async fn call(&self, method: &str, target: &str, headers: &[&str], body: &str) -> Reply {
         let mut request = Request::builder().method(method).uri(target).header("host", "here:8088");
         if body.starts_with('{') {
             request = request.header("content-type", "application/json");
@@ -273,15 +273,15 @@ impl Client {
         self.send(request.body(Body::from(body.to_owned())).unwrap()).await
     }
 
-    pub async fn get(&self, target: &str) -> Answer {
+    pub async fn get(&self, target: &str) -> Reply {
         self.call("GET", target, &[], "").await
     }
 
-    pub async fn post(&self, target: &str, body: &str) -> Answer {
+    pub async fn post(&self, target: &str, body: &str) -> Reply {
         self.call("POST", target, &[], body).await
     }
 
-    /// Waits until a list has so many rows: views follow a moment later.
+    /// Waits until a list has that many rows: views are updated after the command is answered.
     pub async fn until(&self, target: &str, rows: usize) -> Value {
         for _ in 0..200 {
             let list = self.get(target).await.json();

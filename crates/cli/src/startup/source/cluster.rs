@@ -123,7 +123,7 @@ impl EngineSource for ClusterSource {
             admin: local.admin,
             ..ForwardOptions::default()
         };
-        let forwarding = Forwarding::of(systems, remotes, options);
+        let forwarding = Forwarding::try_new(systems, remotes, options);
         forwarding.map(Some).map_err(|error| Failed::config(format!("`cluster.services`: {error}")))
     }
 
