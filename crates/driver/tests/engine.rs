@@ -227,7 +227,7 @@ async fn timers_fire_when_the_clock_advances() {
     engine.submit(request::<Note>(&engine, "a", Do::Later("t".into(), START_MS + 60_000, "due".into()))).await.unwrap();
     assert_eq!(fixture.text("desk", "note", "a"), "");
     fixture.clock.advance_ms(60_000);
-    engine.tell(Input::Pause { service: "nobody".into(), paused: false }).unwrap(); // wakes the writer
+    engine.tell(Input::Pause { service: "unknown".into(), paused: false }).unwrap(); // wakes the writer
     until(&engine, || !fixture.text("desk", "note", "a").is_empty()).await;
     engine.stop().await;
 }

@@ -92,7 +92,7 @@ async fn redriving_or_discarding_what_is_not_parked_is_rejected() {
         client.post(&format!("/admin/dead-letters/{action}"), &body).await
     };
     for action in ["redrive", "discard"] {
-        assert_eq!(decide(action, "desk1.wall.nobody", "n", position).await.status, 404);
+        assert_eq!(decide(action, "desk1.wall.unknown", "n", position).await.status, 404);
         let absent = decide(action, "desk1.wall.lines", "other", position).await;
         assert_eq!((absent.status.as_u16(), absent.json()["type"].clone()), (404, json!("/problems/absent")));
     }

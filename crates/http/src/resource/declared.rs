@@ -9,7 +9,7 @@ use ports::model::RowKind;
 use ports::{Model, TableId};
 use serde_json::Value;
 
-use super::{Change, Create, QueryField, Representation, Resource, ValueKind};
+use super::definition::{Change, Create, QueryField, Representation, Resource, ValueKind};
 use crate::request::Shape;
 use crate::routing::Route;
 

@@ -1,6 +1,6 @@
 //! What a path addresses within a resource, and the methods it takes.
 
-use super::Resource;
+use super::definition::Resource;
 use crate::routing::PathForm;
 
 /// A path whose id, search and action are resolved.

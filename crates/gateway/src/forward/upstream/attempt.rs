@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::Upstream;
 use super::breaker::{Admission, Breaker, BreakerState};
+use super::replica::Upstream;
 
 /// An admitted attempt: its result is recorded at most once, and as cancelled when it is dropped without one, since a client
 /// that disconnects says nothing about the upstream.

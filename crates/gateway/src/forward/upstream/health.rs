@@ -7,7 +7,8 @@ use axum::http::uri::PathAndQuery;
 use http_body_util::{BodyExt, Limited};
 use tokio::task::JoinSet;
 
-use super::{Health, Pools, Upstream};
+use super::pools::Pools;
+use super::replica::{Health, Upstream};
 use crate::forward::jitter;
 use crate::forward::options::HealthOptions;
 

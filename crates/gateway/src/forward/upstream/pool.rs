@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::attempt::Attempt;
 use super::metrics::UpstreamMetrics;
-use super::{Health, Upstream};
+use super::replica::{Health, Upstream};
 use crate::forward::options::{ForwardError, ForwardOptions, MAX_ADDRESSES, Remote};
 
 /// The upstreams of one service.

@@ -7,7 +7,7 @@ use kernel::System;
 use serde_json::{Map, Value, json};
 
 use super::pool::Pool;
-use super::{Health, Upstream};
+use super::replica::{Health, Upstream};
 use crate::forward::options::{ForwardError, ForwardOptions, Remote};
 
 /// The pools of all services that run elsewhere.
