@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use in_memory::MemoryStore;
 use ports::{
     AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, Model, ParkedRow, Partition, Record, Recovered, RowRef, Store,
-    StoreError, StoredRow, TimerRow,
+    StoreError, StoredRow, TableId, TimerRow,
 };
 
 /// The store.
@@ -48,6 +48,9 @@ impl Store for Recorder {
         self.inner.timers_due(until_ms, limit)
     }
 
+    fn timer_due(&mut self, table: TableId, key: &str, name: &str) -> Result<Option<i64>, StoreError> {
+        self.inner.timer_due(table, key, name)
+    }
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
         self.inner.next_timer()
     }

@@ -75,6 +75,19 @@ impl<H: StoreHarness> WorkChecks<H> {
         }
     }
 
+    /// By table, key and name together; one that is not set is due at no time.
+    pub fn one_timer_is_due_when_it_was_set_last() {
+        let mut session = StoreSession::<H>::new();
+        let (parcels, lines) = (session.parcels, session.lines);
+        let reminder = |due_ms| timer(parcels, "first", "reminder", due_ms);
+        set(&mut session, [reminder(1000), reminder(i64::MAX)]);
+        let mut due_of = |table, key, name| session.store().timer_due(table, key, name).expect("a timer is read");
+        assert_eq!(due_of(parcels, "first", "reminder"), Some(i64::MAX));
+        assert_eq!(due_of(lines, "first", "reminder"), None);
+        assert_eq!(due_of(parcels, "second", "reminder"), None);
+        assert_eq!(due_of(parcels, "first", "another"), None);
+    }
+
     /// The same name in another aggregate, or in another table, is another timer.
     pub fn timers_of_one_name_belong_to_their_aggregates() {
         let mut session = StoreSession::<H>::new();

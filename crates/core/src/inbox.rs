@@ -11,8 +11,6 @@ use crate::request::QueuedCommand;
 pub struct Inbox {
     commands: VecDeque<Box<QueuedCommand>>,
     answers: VecDeque<EndedEffect>,
-    /// Answers that the store rejects, each with when it is tried again.
-    deferred: Vec<(i64, EndedEffect)>,
     discards: VecDeque<Discard>,
     /// The view of the last rebuild that was asked for.
     rebuild: Option<String>,
@@ -64,16 +62,6 @@ impl Inbox {
         self.answers.push_front(ended);
     }
 
-    /// The store rejects this answer: it is tried again at that instant, milliseconds since 1970.
-    pub fn defer_answer(&mut self, until_ms: i64, ended: EndedEffect) {
-        self.deferred.push((until_ms, ended));
-    }
-
-    /// Deferred answers whose time has come wait like the others again.
-    pub fn resume_deferred(&mut self, now_ms: i64) {
-        self.answers.extend(self.deferred.extract_if(.., |(until_ms, _)| *until_ms <= now_ms).map(|(_, ended)| ended));
-    }
-
     /// The next answers, in order.
     pub fn take_answers(&mut self, room: usize) -> impl Iterator<Item = EndedEffect> + '_ {
         let taken = room.min(self.answers.len());
@@ -88,12 +76,6 @@ impl Inbox {
     /// Forgets all answers: the effects they belong to are another instance's.
     pub fn forget_answers(&mut self) {
         self.answers.clear();
-        self.deferred.clear();
-    }
-
-    /// When the next deferred answer is tried again, milliseconds since 1970.
-    pub fn next_ms(&self) -> Option<i64> {
-        self.deferred.iter().map(|(until_ms, _)| *until_ms).min()
     }
 
     /// Adds discards.
@@ -135,7 +117,7 @@ mod tests {
     fn consumers_get_half_of_a_full_room_and_all_of_an_idle_one() {
         let inbox = Inbox::default();
         assert_eq!(inbox.consumer_share(512), 512, "no command waits");
-        let discard = Discard { cursor: crate::subscriptions::CursorId(0), key: "a".into(), position: 3 };
+        let discard = Discard { queue: crate::subscriptions::Queue::Timers(0), key: "a".into(), position: 3 };
         let mut inbox = Inbox::default();
         inbox.add_discards([discard.clone()]);
         assert!(inbox.has_administration());

@@ -6,16 +6,26 @@ use ports::{Record, TimerRow};
 
 use crate::effects::EndedEffect;
 use crate::request::QueuedCommand;
-use crate::subscriptions::{CursorId, Reached};
+use crate::subscriptions::{CursorId, Queue, Reached};
 
 /// One item.
 pub enum Item {
     /// A command from outside.
     Command(Box<QueuedCommand>),
     /// An effect has ended: its aggregate is told.
-    Answer(EndedEffect),
+    Answer {
+        /// The effect and how it ended.
+        ended: EndedEffect,
+        /// Where it comes from the parked ones.
+        parked: Option<ParkedAttempt>,
+    },
     /// A timer is due.
-    Timer(TimerRow),
+    Timer {
+        /// The timer.
+        timer: TimerRow,
+        /// Where it comes from the parked ones.
+        parked: Option<ParkedAttempt>,
+    },
     /// An event for a subscription.
     Event {
         /// Where it is handled.
@@ -31,7 +41,7 @@ pub enum Item {
     RebuildStart,
     /// A rebuild is complete: the table that it filled serves.
     RebuildSwap,
-    /// The first parked event of a key is removed.
+    /// What is parked first for a key is removed.
     Discard(Discard),
     /// New cursors get their first offset.
     FirstOffsets,
@@ -39,20 +49,20 @@ pub enum Item {
     Probe,
 }
 
-/// Where a parked event stands, and how often it was tried.
+/// Where parked work stands, and how often it was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ParkedAttempt {
-    /// Its position in its partition.
+    /// Its position in its queue.
     pub position: u64,
     /// Attempts so far.
     pub attempts: u32,
 }
 
-/// The first parked event of a key is to be removed.
+/// What is parked first for a key is to be removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Discard {
     /// Where it is parked.
-    pub cursor: CursorId,
+    pub queue: Queue,
     /// Its key.
     pub key: String,
     /// The position that the administrator saw.
@@ -68,12 +78,19 @@ pub struct Items {
     pub reached: Vec<Reached>,
     /// The rebuild's position when this is done.
     pub rebuilt_to: Option<u64>,
+    /// The store has rejected them, and they are being parked: they are not bisected again.
+    pub quarantined: bool,
 }
 
 impl Items {
     /// One item alone: work of administration has a batch of its own.
     pub fn only(item: Item) -> Self {
         Self { work: vec![item], ..Self::default() }
+    }
+
+    /// Whether a rejection can be narrowed down to one of them: not, where there is none, or where it is being parked already.
+    pub fn can_be_bisected(&self) -> bool {
+        !self.work.is_empty() && !self.quarantined
     }
 
     /// Whether this is work of administration.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use defects::{Defect, has};
 use jiff::tz::TimeZone;
 use kernel::{RetrySafety, Timestamp};
-use ports::{Commit, CommitError, Delivery, EffectRow, Model, Partition, Store, StoreError, TimerRow, TimerWrite};
+use ports::{Commit, CommitError, Delivery, EffectRow, Model, Partition, Store, StoreError, TimerRow};
 
 use crate::batch::{Batch, Reply};
 use crate::effects::Effects;
@@ -25,9 +25,6 @@ use crate::setup::Setup;
 use crate::status::Status;
 use crate::subscriptions::{Head, Subscriptions};
 use crate::waiters::Waiters;
-
-/// What the store rejects for good and must not be lost is tried again after so long, in milliseconds.
-const DEFER_MS: i64 = 60_000;
 
 /// One system at work.
 pub struct Core {
@@ -112,13 +109,13 @@ impl Core {
             Input::HandedOver { positions } => self.subscriptions.hand_over(positions),
             Input::Revoked { partitions } => self.subscriptions.revoke(&partitions),
             Input::Redrive { subscription, key } => {
-                for cursor in self.subscriptions.parked_at(&subscription, &key) {
-                    self.subscriptions.parking.set(cursor, &key, Head::DUE);
+                for queue in self.subscriptions.parked_at(&subscription, &key) {
+                    self.subscriptions.parking.set(queue, &key, Head::DUE);
                 }
             }
             Input::Discard { subscription, key, position } => {
-                let cursors = self.subscriptions.parked_at(&subscription, &key);
-                self.inbox.add_discards(cursors.into_iter().map(|cursor| Discard { cursor, key: key.clone(), position }));
+                let queues = self.subscriptions.parked_at(&subscription, &key);
+                self.inbox.add_discards(queues.into_iter().map(|queue| Discard { queue, key: key.clone(), position }));
             }
             Input::Rebuild { view } => self.inbox.ask_for_rebuild(view),
             Input::Pause { service, paused } => {
@@ -240,21 +237,21 @@ impl Core {
     fn gather_consumers(&mut self, items: &mut Items, room: usize) -> Result<(), StoreError> {
         let (now_ms, store) = (self.now.as_millisecond(), self.store.as_mut());
         let share = room.div_ceil(3).max(1);
+        let answer = |ended| Item::Answer { ended, parked: None };
         if self.inbox.answers() < share {
             self.inbox.add_answers(self.effects.refill(store)?);
         }
-        self.inbox.resume_deferred(now_ms);
-        items.work.extend(self.inbox.take_answers(share).map(Item::Answer));
+        items.work.extend(self.inbox.take_answers(share).map(answer));
         let for_timers = room.min(items.work.len() + share).saturating_sub(items.work.len());
         let paused = |timer: &TimerRow| self.subscriptions.is_paused(self.setup.model.table_of(timer.table).service);
         let timers = self.schedule.take_timers(store, now_ms, for_timers, paused)?;
-        items.work.extend(timers.into_iter().map(Item::Timer));
+        items.work.extend(timers.into_iter().map(|timer| Item::Timer { timer, parked: None }));
         self.subscriptions.take_parked(store, now_ms, room, items)?;
         let read_ahead = self.setup.limits.backlog;
         self.subscriptions.take_backlogs(store, (room, read_ahead), self.numbering.last_seq(), items)?;
         // What timers and backlogs leave of the room is for further answers: finishing must keep up with accepting.
         let left = room.saturating_sub(items.work.len());
-        items.work.extend(self.inbox.take_answers(left).map(Item::Answer));
+        items.work.extend(self.inbox.take_answers(left).map(answer));
         if items.work.len() < room { self.gather_rebuild(items) } else { Ok(()) }
     }
 
@@ -442,7 +439,9 @@ impl Core {
         self.numbering.rollback();
         match error {
             // What cannot be written, or is there and cannot be read: one of the items is to blame, if there are any.
-            BatchError::Commit(CommitError::Refused(_)) | BatchError::Store(StoreError::Corrupt(_)) if !items.work.is_empty() => {
+            BatchError::Commit(CommitError::Refused(_)) | BatchError::Store(StoreError::Corrupt(_))
+                if items.can_be_bisected() =>
+            {
                 self.bisect(items, error, turn);
             }
             BatchError::Commit(CommitError::Conflict(cause)) => self.decide_again(items, cause, turn),
@@ -517,55 +516,43 @@ impl Core {
         for item in items.work.into_iter().rev() {
             match item {
                 Item::Command(command) => self.inbox.put_back_command(command),
-                Item::Answer(ended) => self.inbox.put_back_answer(ended),
-                Item::Timer(_) => self.schedule.look_for_timers(self.now.as_millisecond()),
+                Item::Answer { ended, parked: None } => self.inbox.put_back_answer(ended),
+                Item::Timer { parked: None, .. } => self.schedule.look_for_timers(self.now.as_millisecond()),
                 Item::RebuildStart | Item::RebuildSwap => {
                     self.rebuilds.restart().into_iter().for_each(|view| self.inbox.ask_for_rebuild(view));
                 }
                 Item::Discard(discard) => self.inbox.put_back_discard(discard),
-                // They are found again: events from their committed offset, parked ones and pages in the store.
-                Item::Event { .. } | Item::RebuildPage(_) | Item::FirstOffsets | Item::Probe => {}
+                // They are found again: events from their committed offset, parked work and pages in the store.
+                _ => {}
             }
         }
         self.subscriptions.rewind();
     }
 
     /// The one item that the store rejects, alone: it must not hold up the others.
-    fn quarantine(&mut self, items: Items, cause: &str, rejected: bool, turn: &mut Turn) {
+    fn quarantine(&mut self, mut items: Items, cause: &str, rejected: bool, turn: &mut Turn) {
         tracing::error!(cause, "the store rejects this one item");
-        let later_ms = self.now_ms().saturating_add(DEFER_MS);
-        let Items { work, reached, .. } = items;
-        for item in work {
+        let mut unit = UnitOfWork {
+            setup: &self.setup,
+            now: self.now,
+            rows: &mut self.rows,
+            numbering: &mut self.numbering,
+            batch: Batch::default(),
+        };
+        if items.work.iter().all(|item| execute::quarantine(&mut unit, &self.subscriptions, item, cause)) {
+            let batch = unit.batch;
+            items.quarantined = true;
+            return self.commit(batch, items, turn);
+        }
+        for item in items.work {
             match item {
                 Item::Command(command) => {
                     let taken = rejected && command.request.give_id.is_some();
                     let error = if taken { CommandError::IdTaken } else { CommandError::Fault(cause.to_owned()) };
                     turn.actions.push(Action::Reply { ticket: command.ticket, result: Err(error) });
                 }
-                Item::Event { cursor, record, parked } => {
-                    let mut unit = UnitOfWork {
-                        setup: &self.setup,
-                        now: self.now,
-                        rows: &mut self.rows,
-                        numbering: &mut self.numbering,
-                        batch: Batch::default(),
-                    };
-                    execute::quarantine(&mut unit, &self.subscriptions, (cursor, &record, parked), cause.to_owned());
-                    let batch = unit.batch;
-                    return self.commit(batch, Items { reached, ..Items::default() }, turn);
-                }
-                Item::Answer(ended) => {
-                    tracing::error!(effect = ended.row.id, "its answer cannot be stored; it is deferred");
-                    self.inbox.defer_answer(later_ms, ended);
-                }
-                Item::Timer(timer) => {
-                    tracing::error!(timer = timer.name, key = timer.key, "what it leads to cannot be stored; it is deferred");
-                    self.schedule.look_for_timers(self.now.as_millisecond());
-                    let timers = vec![TimerWrite::Set(TimerRow { due_ms: later_ms, ..timer })];
-                    return self.commit(Batch { timers, ..Batch::default() }, Items::default(), turn);
-                }
                 Item::RebuildPage(_) | Item::RebuildStart | Item::RebuildSwap => self.rebuilds.fail(cause.to_owned()),
-                Item::Discard(_) | Item::FirstOffsets | Item::Probe => {}
+                _ => {}
             }
         }
     }
@@ -610,7 +597,7 @@ impl Core {
         if let Some(retry_ms) = self.recovery.retry_ms() {
             return Some(retry_ms);
         }
-        let parts = [self.effects.next_ms(), self.subscriptions.next_ms(), self.waiters.next_ms(), self.inbox.next_ms()];
+        let parts = [self.effects.next_ms(), self.subscriptions.next_ms(), self.waiters.next_ms()];
         parts.into_iter().flatten().chain([self.schedule.next_ms(!self.store.exclusive())]).min()
     }
 

@@ -5,20 +5,10 @@ mod common;
 
 use common::system::{Copied, CopyDo, Do, Note};
 use common::world::World;
-use pabal_core::{CommandError, Input, Limits};
+use pabal_core::{CommandError, Limits};
 
 const COPIES: &str = "office.copies";
 const BOOK: &str = "office.book.lines";
-
-fn redrive(world: &mut World, subscription: &str, key: &str) {
-    world.input(Input::Redrive { subscription: subscription.into(), key: key.into() });
-    world.run();
-}
-
-fn discard(world: &mut World, subscription: &str, key: &str, place: u64) {
-    world.input(Input::Discard { subscription: subscription.into(), key: key.into(), position: place });
-    world.run();
-}
 
 /// Attempts, dead, and the number of those that are parked under a follower.
 fn head(world: &World, subscription: &str) -> (u32, bool, usize) {
@@ -175,13 +165,13 @@ fn a_redriven_key_is_handled_from_its_head_in_order() {
         world.write("a", text).unwrap();
     }
     assert_eq!(head(&world, COPIES), (1, true, 6));
-    redrive(&mut world, COPIES, "a");
+    world.redrive(COPIES, "a");
     assert_eq!(head(&world, COPIES), (2, true, 6), "the gate is still closed");
     world.open_the_gate();
-    redrive(&mut world, COPIES, "nobody");
-    redrive(&mut world, "nobody", "a");
+    world.redrive(COPIES, "nobody");
+    world.redrive("nobody", "a");
     assert_eq!(head(&world, COPIES), (2, true, 6));
-    redrive(&mut world, COPIES, "a");
+    world.redrive(COPIES, "a");
     assert_eq!(world.copies("a"), ["gated", "two", "three", "four", "five", "six"]);
     assert_eq!((world.parked(COPIES), world.status().parked_keys), (vec![], 0));
 }
@@ -200,7 +190,7 @@ fn parked_events_keep_their_order_through_a_restart_and_none_is_lost() {
     assert!(places.len() == 5 && places.is_sorted(), "{places:?}");
     assert_eq!((world.status().parked_keys, world.status().dead_keys), (1, 1));
     world.open_the_gate();
-    redrive(&mut world, COPIES, "a");
+    world.redrive(COPIES, "a");
     assert_eq!(world.copies("a"), ["gated", "two", "three", "four", "five"]);
 }
 
@@ -223,11 +213,11 @@ fn a_second_failure_behind_a_redriven_head_parks_what_is_left() {
         world.write("a", text).unwrap();
     }
     world.open_the_gate();
-    redrive(&mut world, COPIES, "a");
+    world.redrive(COPIES, "a");
     assert_eq!(world.copies("a"), ["gated", "two"]);
     assert_eq!(head(&world, COPIES), (1, true, 2));
     let place = world.parked(COPIES)[0].position;
-    discard(&mut world, COPIES, "a", place);
+    world.discard(COPIES, "a", place);
     assert_eq!(world.copies("a"), ["gated", "two", "four"]);
 }
 
@@ -238,7 +228,7 @@ fn discarding_the_head_goes_on_with_the_next() {
         world.write("a", text).unwrap();
     }
     let place = world.parked(COPIES)[0].position;
-    discard(&mut world, COPIES, "a", place);
+    world.discard(COPIES, "a", place);
     assert_eq!((world.copies("a"), world.parked(COPIES)), (vec!["two".into(), "three".into()], vec![]));
     assert_eq!(head(&world, BOOK), (1, true, 3), "the view's is another matter");
 }
@@ -252,7 +242,7 @@ fn discarding_another_place_than_the_heads_discards_nothing_and_tries_nothing() 
     world.open_the_gate();
     let second = world.parked(COPIES)[1].position;
     for place in [0, second, 1_000] {
-        discard(&mut world, COPIES, "a", place);
+        world.discard(COPIES, "a", place);
         assert_eq!(head(&world, COPIES), (1, true, 3), "place {place}");
         assert_eq!(world.copies("a"), Vec::<String>::new());
     }

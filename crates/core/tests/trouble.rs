@@ -123,7 +123,7 @@ fn a_refused_event_is_parked_and_the_command_that_led_to_it_is_not_blamed() {
 }
 
 #[test]
-fn a_refused_timer_is_set_back_and_holds_nobody_up() {
+fn a_rejected_timer_is_a_dead_letter_and_does_not_block_the_others() {
     let mut world = World::new();
     let due_ms = world.now_ms + 1_000;
     for key in ["a", "b"] {
@@ -139,12 +139,12 @@ fn a_refused_timer_is_set_back_and_holds_nobody_up() {
     assert_eq!(world.copies("c"), ["one"]);
     world.store.plan().refused_key = None;
     world.restart();
-    world.pass(60_000);
+    world.redrive("office.desk@timers", "note/a/t");
     assert_eq!(world.note("a").as_deref(), Some("due"), "it is late, and not lost");
 }
 
 #[test]
-fn a_refused_answer_of_a_far_side_is_set_back_and_holds_nobody_up() {
+fn a_rejected_answer_is_a_dead_letter_and_does_not_block_the_others() {
     let mut world = World::new();
     world.send_out::<Errand>("a", 1);
     world.send_out::<Errand>("b", 1);
@@ -157,7 +157,7 @@ fn a_refused_answer_of_a_far_side_is_set_back_and_holds_nobody_up() {
     assert_eq!((world.heard("errand", "a"), world.heard("errand", "b")), (vec![], vec!["1: done".into()]));
     assert!(world.status().healthy);
     world.store.plan().refused_key = None;
-    world.pass(60_000);
+    world.redrive("office.errands@answers", "errand/a");
     assert_eq!((world.heard("errand", "a"), world.called()), (vec!["1: done".into()], vec![]));
 }
 
@@ -180,7 +180,8 @@ fn a_damaged_row_is_its_items_fault_and_nobody_elses() {
     assert!(world.status().healthy, "{:?}", world.status());
     assert_eq!((world.copies("a"), world.copies("b")), (vec!["two".into()], vec!["two".into()]));
     world.store.plan().damaged_key = None;
-    world.pass(60_000);
+    world.redrive("office.desk@timers", "note/bad/t");
+    world.redrive("office.errands@answers", "errand/bad");
     assert_eq!((world.note("bad").as_deref(), world.heard("errand", "bad")), (Some("due"), vec!["1: done".into()]));
 }
 

@@ -229,6 +229,10 @@ impl Store for SharedStore {
         self.shared.readable().timers_due(until_ms, limit)
     }
 
+    fn timer_due(&mut self, table: TableId, key: &str, name: &str) -> Result<Option<i64>, StoreError> {
+        self.shared.readable().timer_due(table, key, name)
+    }
+
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
         self.shared.readable().next_timer()
     }

@@ -111,6 +111,11 @@ impl Store for MemoryStore {
         Ok(rows.collect())
     }
 
+    fn timer_due(&mut self, table: TableId, key: &str, name: &str) -> Result<Option<i64>, StoreError> {
+        let contents = self.contents();
+        Ok(contents.timers.get(&(table, key.to_owned(), name.to_owned())).map(|timer| timer.due_ms))
+    }
+
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
         Ok(self.contents().due.first().map(|(due_ms, ..)| *due_ms))
     }

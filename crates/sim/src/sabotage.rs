@@ -4,7 +4,7 @@ use in_memory::MemoryStore;
 use kernel::RetrySafety;
 use ports::{
     AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Store,
-    StoreError, StoredRow, TimerRow, TimerWrite,
+    StoreError, StoredRow, TableId, TimerRow, TimerWrite,
 };
 
 use crate::store::FaultyStore;
@@ -118,6 +118,9 @@ impl Store for Saboteur {
     fn timers_due(&mut self, until_ms: i64, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
         let early_ms = if self.sabotage == Sabotage::TimerEarly { 3_600_000 } else { 0 };
         self.inner.timers_due(until_ms + early_ms, limit)
+    }
+    fn timer_due(&mut self, table: TableId, key: &str, name: &str) -> Result<Option<i64>, StoreError> {
+        self.inner.timer_due(table, key, name)
     }
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
         let early_ms = if self.sabotage == Sabotage::TimerEarly { 3_600_000 } else { 0 };

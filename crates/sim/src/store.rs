@@ -92,6 +92,10 @@ impl<S: Store> Store for FaultyStore<S> {
         self.read()?;
         self.inner.timers_due(until_ms, limit)
     }
+    fn timer_due(&mut self, table: TableId, key: &str, name: &str) -> Result<Option<i64>, StoreError> {
+        self.read()?;
+        self.inner.timer_due(table, key, name)
+    }
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
         self.inner.next_timer()
     }

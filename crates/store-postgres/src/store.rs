@@ -275,6 +275,10 @@ impl Store for PostgresStore {
         self.change(async |link, tables, me| timers::due(link, tables, (me.number, claim), until_ms, limit).await)
     }
 
+    fn timer_due(&mut self, table: TableId, key: &str, name: &str) -> Result<Option<i64>, StoreError> {
+        self.read(async |link, tables| timers::due_of(link, tables, table, key, name).await)
+    }
+
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
         let me = self.me.number;
         self.read(async |link, tables| timers::next(link, tables, me).await)

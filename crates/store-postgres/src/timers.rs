@@ -104,6 +104,19 @@ fn set<'a>(work: &mut Pipeline<'a>, last: &Named<'a, Option<&'a TimerRow>>) -> R
 const FREE: &str = "(claimed_by IS NULL OR claimed_by = $1 OR claimed_until <= clock_timestamp() \
                     OR NOT EXISTS (SELECT 1 FROM instance i WHERE i.number = claimed_by AND NOT i.fenced))";
 
+/// When one timer is due, milliseconds since 1970.
+pub(crate) async fn due_of(
+    link: &mut Link,
+    tables: Tables<'_>,
+    table: TableId,
+    key: &str,
+    name: &str,
+) -> Result<Option<i64>, Failed> {
+    let sql = "SELECT due_ms FROM timer WHERE tbl = $1 AND key = $2 AND name = $3";
+    let rows = link.rows(sql, &values![tables.name(table)?, key, name]).await?;
+    rows.first().map(|row| get(row, 0)).transpose()
+}
+
 const TIMER: &str = "tbl, key, name, due_ms, version, command, cause";
 
 /// Due timers, earliest first, and claims them. Those of tables that only another version knows are left to it.

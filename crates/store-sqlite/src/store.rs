@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ports::{
     AnswerRow, Commit, CommitError, ConsumerOffset, EffectRow, ParkedRow, Partition, Record, Recovered, RowRef, Store,
-    StoreError, StoredRow, TimerRow,
+    StoreError, StoredRow, TableId, TimerRow,
 };
 use rusqlite::{Connection, OptionalExtension, Result, params};
 
@@ -114,6 +114,10 @@ impl Store for SqliteStore {
 
     fn timers_due(&mut self, until_ms: i64, limit: usize) -> Result<Vec<TimerRow>, StoreError> {
         work::timers_due(&self.conn, &self.shapes, until_ms, limit).map_err(|error| unread(&error))
+    }
+
+    fn timer_due(&mut self, table: TableId, key: &str, name: &str) -> Result<Option<i64>, StoreError> {
+        work::timer_due(&self.conn, &self.shapes, table, key, name).map_err(|error| unread(&error))
     }
 
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {

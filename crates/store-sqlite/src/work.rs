@@ -6,7 +6,7 @@ use ports::{
     AnswerRow, ConsumerOffset, EffectRow, OffsetUpdate, ParkedRow, ParkedWrite, Partition, RowRef, TimerRow, TimerWrite,
 };
 use rusqlite::types::Type;
-use rusqlite::{Connection, Error, Params, Result, Row, params};
+use rusqlite::{Connection, Error, OptionalExtension, Params, Result, Row, params};
 use serde_json::from_str;
 
 use crate::error::Fault;
@@ -74,6 +74,12 @@ pub(crate) fn timers_due(conn: &Connection, shapes: &[Shape], until_ms: i64, row
             cause: cause(row, 6)?,
         })
     })
+}
+
+pub(crate) fn timer_due(conn: &Connection, shapes: &[Shape], table: TableId, key: &str, name: &str) -> Result<Option<i64>> {
+    let Some(shape) = shapes.get(table.0) else { return Ok(None) };
+    let sql = "SELECT due_ms FROM timer WHERE tbl = ?1 AND key = ?2 AND name = ?3";
+    conn.prepare_cached(sql)?.query_row(params![shape.name, key, name], |row| row.get(0)).optional()
 }
 
 /// Those that have ended, then the withdrawals, then what is new: a new effect says itself whether it is withdrawn.

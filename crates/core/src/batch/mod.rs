@@ -9,7 +9,7 @@ use kernel::event::Cause;
 use ports::{AnswerRow, EffectRow, OffsetUpdate, ParkedWrite, Record, RowRef, TableId, TimerWrite};
 
 use crate::request::{CommandError, CommandOutcome, Wait};
-use crate::subscriptions::{CursorId, HeadChange};
+use crate::subscriptions::{HeadChange, Queue};
 
 /// What the batch has gathered so far; the rows it changes are in the row cache.
 #[derive(Default)]
@@ -150,8 +150,8 @@ impl Batch {
     }
 
     /// Whether the head of this key failed in this very batch.
-    pub fn has_parked(&self, cursor: CursorId, key: &str) -> bool {
-        self.heads.iter().any(|change| change.cursor == cursor && change.key == key)
+    pub fn has_parked(&self, queue: Queue, key: &str) -> bool {
+        self.heads.iter().any(|change| change.queue == queue && change.key == key)
     }
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use ports::{ParkedWrite, Store};
+use ports::{ParkedWork, ParkedWrite, Store};
 
+use super::timer;
 use super::unit_of_work::UnitOfWork;
 use crate::error::Interrupt;
 use crate::items::Discard;
 use crate::rebuild::Rebuilds;
-use crate::subscriptions::{Head, HeadChange, Reached, Subscriptions};
+use crate::subscriptions::{Head, HeadChange, Queue, Reached, Subscriptions};
 
 /// Empties the table that a rebuild fills.
 pub fn start_rebuild(unit: &mut UnitOfWork<'_>, rebuilds: &Rebuilds) {
@@ -28,7 +29,7 @@ pub fn swap_rebuild(
     let Some(rebuild) = rebuilds.running() else { return Ok(()) };
     let cursor = rebuild.cursor;
     let name = &subscriptions.of(cursor).name;
-    for key in subscriptions.parking.keys(cursor) {
+    for key in subscriptions.parking.keys(Queue::Cursor(cursor)) {
         for row in store.parked(name, 0, &key, usize::MAX)? {
             let (subscription, partition, position) = (row.subscription, row.partition, row.position);
             unit.batch.parked.push(ParkedWrite::Remove { subscription, key: row.key, partition, position });
@@ -45,22 +46,24 @@ pub fn first_offsets(unit: &mut UnitOfWork<'_>, subscriptions: &Subscriptions) {
     unit.batch.administration.offsets = subscriptions.first_offsets();
 }
 
-/// Removes the first parked event of a key, if it is still the one that the administrator saw.
+/// Removes what is parked first for a key, if it is still what the administrator saw.
 pub fn discard(
     unit: &mut UnitOfWork<'_>,
     subscriptions: &Subscriptions,
     store: &mut dyn Store,
     discard: &Discard,
 ) -> Result<(), Interrupt> {
-    let Discard { cursor, key, position } = discard;
-    let subscription = subscriptions.of(*cursor).name.clone();
-    let partition = subscriptions.cursor(*cursor).partition.number;
-    let heads = store.parked(&subscription, partition, key, 1)?;
-    if heads.first().is_none_or(|head| head.position != *position) {
-        tracing::warn!(subscription, key, position, "not discarded: another event stands first");
+    let Discard { queue, key, position } = discard;
+    let (subscription, partition) = subscriptions.name_of(*queue);
+    let mut heads = store.parked(&subscription, partition, key, 1)?;
+    let Some(head) = heads.pop().filter(|head| head.position == *position) else {
+        tracing::warn!(subscription, key, position, "not discarded: something else is parked first");
         return Ok(());
+    };
+    if let ParkedWork::Timer(parked) = &head.work {
+        timer::forget(unit, parked);
     }
     unit.batch.parked.push(ParkedWrite::Remove { subscription, key: key.clone(), partition, position: *position });
-    unit.batch.heads.push(HeadChange { cursor: *cursor, key: key.clone(), head: Head::DUE });
+    unit.batch.heads.push(HeadChange { queue: *queue, key: key.clone(), head: Head::DUE });
     Ok(())
 }

@@ -6,6 +6,7 @@ mod answer;
 mod command;
 mod event;
 mod external;
+mod parking;
 mod projection;
 mod rebuild;
 mod timer;
@@ -14,7 +15,7 @@ mod unit_of_work;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use ports::{Record, RowRef, Store, StoreError};
+use ports::{ParkedWork, Record, RowRef, Store, StoreError};
 
 use crate::batch::Batch;
 use crate::error::Interrupt;
@@ -22,7 +23,6 @@ use crate::items::{Item, Items};
 use crate::rebuild::Rebuilds;
 use crate::subscriptions::{CursorId, Reached, Subscriptions};
 use crate::waiters::Waiters;
-use event::Consumer;
 
 pub use unit_of_work::UnitOfWork;
 
@@ -120,12 +120,9 @@ impl Execution<'_> {
         let unit = &mut self.unit;
         match item {
             Item::Command(queued) => command::handle(unit, self.waiters, queued),
-            Item::Answer(ended) => answer::handle(unit, ended),
-            Item::Timer(due) => timer::handle(unit, due),
-            Item::Event { cursor, record, parked } => {
-                let consumer = Consumer::at(self.subscriptions, *cursor);
-                event::handle(unit, self.subscriptions, consumer, record, *parked)
-            }
+            Item::Answer { ended, parked } => answer::handle(unit, self.subscriptions, ended, *parked),
+            Item::Timer { timer, parked } => timer::handle(unit, self.subscriptions, self.store, timer, *parked),
+            Item::Event { cursor, record, parked } => event::handle(unit, self.subscriptions, *cursor, record, *parked),
             Item::RebuildPage(records) => rebuild::handle(unit, self.rebuilds, records),
             Item::RebuildStart => {
                 administration::start_rebuild(unit, self.rebuilds);
@@ -153,8 +150,8 @@ impl Execution<'_> {
     fn rows_of(&self, item: &Item) -> Vec<RowRef> {
         match item {
             Item::Command(queued) => vec![command::row_of(queued)],
-            Item::Answer(ended) => vec![answer::row_of(ended)],
-            Item::Timer(due) => vec![timer::row_of(due)],
+            Item::Answer { ended, .. } => vec![answer::row_of(ended)],
+            Item::Timer { timer, .. } => vec![timer::row_of(timer)],
             Item::Event { cursor, record, .. } => event::rows_of(&self.unit, self.subscriptions.of(*cursor), record),
             Item::RebuildPage(records) => rebuild::rows_of(&self.unit, self.rebuilds, records),
             Item::RebuildStart | Item::RebuildSwap | Item::Discard(_) | Item::FirstOffsets | Item::Probe => Vec::new(),
@@ -176,13 +173,18 @@ impl Execution<'_> {
     }
 }
 
-/// Parks an event whose handling the store rejects, alone: it must not hold up the others.
-pub fn quarantine(
-    unit: &mut UnitOfWork<'_>,
-    subscriptions: &Subscriptions,
-    (cursor, record, parked): (CursorId, &Arc<Record>, Option<crate::items::ParkedAttempt>),
-    cause: String,
-) {
-    let savepoint = unit.savepoint();
-    event::park(unit, &savepoint, Consumer::at(subscriptions, cursor), (record, parked), cause, true);
+/// Parks the one item whose consequences the store rejects: it must not hold up the others. False, where it is not of a kind
+/// that is parked.
+pub fn quarantine(unit: &mut UnitOfWork<'_>, subscriptions: &Subscriptions, item: &Item, cause: &str) -> bool {
+    let cause = cause.to_owned();
+    match item {
+        Item::Event { cursor, record, parked } => {
+            let work = ParkedWork::Event((**record).clone());
+            parking::park(unit, subscriptions, &event::filing_of(*cursor, record, *parked), work, (cause, true));
+        }
+        Item::Answer { ended, parked } => answer::quarantine(unit, subscriptions, ended, *parked, cause),
+        Item::Timer { timer, parked } => timer::quarantine(unit, subscriptions, timer, *parked, cause),
+        _ => return false,
+    }
+    true
 }

@@ -5,7 +5,7 @@ use kernel::event::CodecError;
 use ports::model::RowKind;
 use ports::{Record, TableId};
 
-use super::event::Failed;
+use super::parking::Failed;
 use super::unit_of_work::UnitOfWork;
 use crate::guard::guarded;
 use crate::rows::Slot;

@@ -2,7 +2,7 @@
 
 use ports::{Record, RowRef};
 
-use super::event::Failed;
+use super::parking::Failed;
 use super::projection;
 use super::unit_of_work::UnitOfWork;
 use crate::error::Interrupt;

@@ -2,6 +2,7 @@
 
 mod cursor;
 mod parking;
+mod queues;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,13 +10,13 @@ use std::sync::Arc;
 use defects::{Defect, has};
 use kernel::policy::StartFrom;
 use ports::model::Subscription;
-use ports::{Delivery, Model, OffsetUpdate, ParkedWork, Partition, Record, Store, StoreError};
+use ports::{Delivery, Model, OffsetUpdate, Partition, Record, Store, StoreError};
 
-use crate::items::{Item, Items, ParkedAttempt};
+use crate::items::{Item, Items};
 use crate::status::ConsumerStatus;
 
 pub use cursor::{CursorId, PartitionCursor, Phase, Reached};
-pub use parking::{Head, HeadChange, Parking};
+pub use parking::{Head, HeadChange, Parking, Queue};
 
 /// All cursors of a core, and the keys that are parked at them.
 pub struct Subscriptions {
@@ -41,13 +42,16 @@ impl Subscriptions {
         Self { model, cursors, parking: Parking::default(), handed_over, by_broker, paused, first: 0 }
     }
 
-    /// Opens the cursors in the own log, which are there from the start.
+    /// Opens the cursors in the own log, which are there from the start, and reads what is parked for the services.
     pub fn open_own(&mut self, store: &mut dyn Store, last_seq: u64) -> Result<(), StoreError> {
         let topic = self.model.system.topic;
         for subscription in 0..self.model.subscriptions.len() {
             if !self.by_broker && self.model.subscriptions[subscription].topic == topic {
                 self.cursors.push(PartitionCursor::opening(subscription, Partition::only(topic), true, last_seq));
             }
+        }
+        for queue in queues::of_services(&self.model) {
+            self.restore_queue(queue, store)?;
         }
         self.open_pending(store)
     }
@@ -78,7 +82,7 @@ impl Subscriptions {
             if partitions.contains(&cursor.partition) {
                 cursor.phase = Phase::Closed;
                 cursor.rewind();
-                self.parking.forget(CursorId(number));
+                self.parking.forget(Queue::Cursor(CursorId(number)));
             }
         }
     }
@@ -115,7 +119,6 @@ impl Subscriptions {
         let cursor = &mut self.cursors[id.0];
         let Phase::Opening { end } = cursor.phase else { return Ok(()) };
         let subscription = &self.model.subscriptions[cursor.subscription];
-        let heads = store.parked_heads(&subscription.name, cursor.partition.number)?;
         let stored = store.consumer_offset(&subscription.name, &cursor.partition)?;
         cursor.stored = stored.as_ref().map(|stored| stored.position);
         // The consumer that hands over may have read on meanwhile.
@@ -127,11 +130,38 @@ impl Subscriptions {
             cursor.offset = handed_over.unwrap_or(if subscription.from == StartFrom::Now { end } else { 0 });
             cursor.rewind();
         }
-        self.parking.forget(id);
+        self.restore_queue(Queue::Cursor(id), store)
+    }
+
+    /// Reads the parked keys of a queue.
+    fn restore_queue(&mut self, queue: Queue, store: &mut dyn Store) -> Result<(), StoreError> {
+        let (name, partition) = self.name_of(queue);
+        let heads = store.parked_heads(&name, partition)?;
+        self.parking.forget(queue);
         for head in &heads {
-            self.parking.restore(id, head);
+            self.parking.restore(queue, head);
         }
         Ok(())
+    }
+
+    /// The name under which a queue's work is parked, and its partition.
+    pub fn name_of(&self, queue: Queue) -> (String, u32) {
+        match (queue, queues::name_of(&self.model, queue)) {
+            (Queue::Cursor(id), _) => (self.of(id).name.clone(), self.cursor(id).partition.number),
+            (_, name) => (name.unwrap_or_default(), 0),
+        }
+    }
+
+    /// Whether a queue is worked on: its cursor consumes, or its service is not paused.
+    fn works(&self, queue: Queue) -> bool {
+        match queue {
+            Queue::Cursor(id) => self.cursor(id).consumes(),
+            Queue::Timers(service) | Queue::Answers(service) => !self.paused[service],
+        }
+    }
+
+    fn queues(&self) -> impl Iterator<Item = Queue> + use<> {
+        (0..self.cursors.len()).map(|number| Queue::Cursor(CursorId(number))).chain(queues::of_services(&self.model))
     }
 
     /// Whether the store does not know the offset of some cursor yet.
@@ -175,14 +205,14 @@ impl Subscriptions {
         for reached in reached {
             self.cursors[reached.cursor.0].advance(reached);
         }
-        for HeadChange { cursor, key, head } in heads {
-            self.parking.set(cursor, &key, head);
+        for HeadChange { queue, key, head } in heads {
+            self.parking.set(queue, &key, head);
         }
     }
 
     /// A view was rebuilt up to this position: its cursor goes on from there, and nothing of it is parked any more.
     pub fn rebuilt(&mut self, id: CursorId, position: u64) {
-        self.parking.forget(id);
+        self.parking.forget(Queue::Cursor(id));
         self.cursors[id.0].offset = position;
         self.cursors[id.0].rewind();
     }
@@ -202,10 +232,9 @@ impl Subscriptions {
         self.cursors.iter().position(|cursor| cursor.own && cursor.subscription == subscription).map(CursorId)
     }
 
-    /// The cursors of a subscription at which this key is parked.
-    pub fn parked_at(&self, subscription: &str, key: &str) -> Vec<CursorId> {
-        let of = |id: &CursorId| self.of(*id).name == subscription && self.parking.holds(*id, key);
-        (0..self.cursors.len()).map(CursorId).filter(of).collect()
+    /// The queues of that name in which this key is parked: one for each partition of a subscription.
+    pub fn parked_at(&self, name: &str, key: &str) -> Vec<Queue> {
+        self.queues().filter(|queue| self.parking.holds(*queue, key) && self.name_of(*queue).0 == name).collect()
     }
 
     /// Pauses or resumes a service.
@@ -239,20 +268,24 @@ impl Subscriptions {
         handling.map(|id| Item::Event { cursor: *id, record: record.clone(), parked: None }).collect()
     }
 
-    /// Parked events whose next try is due.
+    /// Parked work whose next try is due.
     pub fn take_parked(&mut self, store: &mut dyn Store, now_ms: i64, room: usize, items: &mut Items) -> Result<(), StoreError> {
         let room_now = room.saturating_sub(items.work.len());
-        let due = self.parking.due(now_ms, room_now, |id| self.cursors[id.0].consumes());
-        for (id, key) in due {
+        let due = self.parking.due(now_ms, room_now, |queue| self.works(queue));
+        for (queue, key) in due {
             let limit = room.saturating_sub(items.work.len()).max(1);
-            let rows = store.parked(&self.of(id).name, self.cursor(id).partition.number, &key, limit)?;
+            let (name, partition) = self.name_of(queue);
+            let rows = store.parked(&name, partition, &key, limit)?;
             if rows.is_empty() {
-                self.parking.release(id, &key);
+                self.parking.release(queue, &key);
             }
             for row in rows {
-                let parked = Some(ParkedAttempt { position: row.position, attempts: row.attempts });
-                let ParkedWork::Event(record) = row.work else { continue };
-                items.work.push(Item::Event { cursor: id, parked, record: Arc::new(record) });
+                if let Some(item) = queues::item_of(&self.model, queue, row) {
+                    items.work.push(item);
+                } else {
+                    tracing::error!(queue = name, key, "what is parked there belongs to no declared table; it waits");
+                    self.parking.set(queue, &key, Head { next_try_ms: 0, dead: true });
+                }
             }
         }
         Ok(())
@@ -344,21 +377,25 @@ impl Subscriptions {
         wants
     }
 
-    /// An earlier owner of a partition may have handled, as its last act, what is parked there: a key must not be held for an
-    /// event that is gone.
+    /// Another instance may have handled what is parked here, or parked more: a key must not be held for what is gone.
     pub fn refresh_parked(&mut self, store: &mut dyn Store) -> Result<(), StoreError> {
-        for id in (0..self.cursors.len()).map(CursorId) {
-            let held = self.parking.keys(id);
-            if held.is_empty() || !self.cursor(id).consumes() {
+        for queue in self.queues() {
+            let held = self.parking.keys(queue);
+            // What comes for a cursor is parked by its owner alone; timers and answers are any instance's.
+            let own = matches!(queue, Queue::Cursor(_));
+            if (own && held.is_empty()) || !self.works(queue) {
                 continue;
             }
-            let heads = store.parked_heads(&self.of(id).name, self.cursor(id).partition.number)?;
+            let (name, partition) = self.name_of(queue);
+            let heads = store.parked_heads(&name, partition)?;
             for key in held.iter().filter(|key| heads.iter().all(|head| head.key != **key)) {
-                self.parking.release(id, key);
+                self.parking.release(queue, key);
             }
-            // What had come behind it is the head now. A dead head may have been redriven here, which the store does not know.
-            for head in heads.iter().filter(|head| !head.dead) {
-                self.parking.restore(id, head);
+            // What came later is the head now. A dead head may have been redriven here, which the store does not know.
+            for head in &heads {
+                if !head.dead || !self.parking.holds(queue, &head.key) {
+                    self.parking.restore(queue, head);
+                }
             }
         }
         Ok(())
@@ -377,9 +414,9 @@ impl Subscriptions {
         self.cursors.iter().any(|cursor| cursor.is_behind(last_seq) || pending(cursor))
     }
 
-    /// When the next parked event is tried, milliseconds since 1970.
+    /// When the next parked work is tried, milliseconds since 1970.
     pub fn next_ms(&self) -> Option<i64> {
-        self.parking.next_ms(|id| self.cursors[id.0].consumes())
+        self.parking.next_ms(|queue| self.works(queue))
     }
 
     /// How each cursor that is assigned is doing.

@@ -127,6 +127,9 @@ impl Store for Fickle {
         self.read()?;
         self.inner().timers_due(until_ms, limit)
     }
+    fn timer_due(&mut self, table: TableId, key: &str, name: &str) -> Result<Option<i64>, StoreError> {
+        self.inner().timer_due(table, key, name)
+    }
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError> {
         let left = self.plan().silent_about_timers;
         if left > 0 {

@@ -198,6 +198,9 @@ impl Aggregate for Note {
         let written = |text: String| Decision::event(Written { text, number: context.id });
         Ok(match command {
             Do::Write(text) if now.is_some_and(|note| note.text == *text) => Decision::nothing(),
+            Do::Write(text) if text.starts_with("barred") && context.find::<Self>("gate").is_none() => {
+                panic!("the gate is closed")
+            }
             Do::Write(text) => written(text.clone()),
             Do::Hide(text) => Decision::event(Hidden { text: text.clone() }),
             Do::Quote(key) => written(context.find::<Self>(key).map_or("nothing".into(), |note| format!("\"{}\"", note.text))),
@@ -420,7 +423,7 @@ macro_rules! errand {
             type Rejection = No;
             type Settings = NoSettings;
 
-            fn decide(now: Option<&Self>, command: &Go, _: &Context<'_>) -> Result<Decision<Self>, No> {
+            fn decide(now: Option<&Self>, command: &Go, context: &Context<'_>) -> Result<Decision<Self>, No> {
                 let went = now.map_or(0, |errand| errand.went);
                 let out = |times: u32, text: &str, lane: &Option<String>| {
                     let calls = (1..=times).map(|time| $call { number: went + time, text: text.into(), lane: lane.clone() });
@@ -433,6 +436,9 @@ macro_rules! errand {
                     Go::BackSilently => Decision::nothing().withdraw(),
                     Go::OutAgain => out(1, "again", &None).withdraw(),
                     Go::Hear(what) if what.contains("refuse") => return Err(No),
+                    Go::Hear(what) if what.contains("barred") && context.find::<Self>("gate").is_none() => {
+                        panic!("the gate is closed")
+                    }
                     Go::Hear(what) if what.contains("never mind") => came(what).clear("remind"),
                     Go::Hear(what) => came(what),
                     Go::Remind(due_ms) => {

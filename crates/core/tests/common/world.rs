@@ -317,7 +317,19 @@ impl World {
         self.reader.log(&all).unwrap().into_iter().map(|record| (record.event_type, record.key)).collect()
     }
 
-    /// Parked events of one follower, by place.
+    /// Tries again what is parked for a key.
+    pub fn redrive(&mut self, subscription: &str, key: &str) {
+        self.input(Input::Redrive { subscription: subscription.into(), key: key.into() });
+        self.run();
+    }
+
+    /// Removes what is parked first for a key, if it stands at that position.
+    pub fn discard(&mut self, subscription: &str, key: &str, position: u64) {
+        self.input(Input::Discard { subscription: subscription.into(), key: key.into(), position });
+        self.run();
+    }
+
+    /// What is parked in one queue, by position.
     pub fn parked(&self, subscription: &str) -> Vec<ParkedRow> {
         let mut rows = self.reader.all_parked(false, usize::MAX).unwrap();
         rows.retain(|row| row.subscription == subscription);

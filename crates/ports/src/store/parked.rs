@@ -85,6 +85,8 @@ pub struct ParkedAnswer {
     pub payload: Vec<u8>,
     /// How it ended; a reply is JSON.
     pub outcome: Outcome<Vec<u8>>,
+    /// What follows the reply by itself: after so many milliseconds, this JSON.
+    pub later: Vec<(u64, Vec<u8>)>,
     /// What asked for it.
     pub cause: Cause,
 }

@@ -52,6 +52,8 @@ pub trait Store: Send {
     fn log_after(&mut self, seq: u64, limit: usize) -> Result<Vec<Record>, StoreError>;
     /// Timers due at or before that instant, earliest first.
     fn timers_due(&mut self, until_ms: i64, limit: usize) -> Result<Vec<TimerRow>, StoreError>;
+    /// When one timer is due, milliseconds since 1970; none where it is not set.
+    fn timer_due(&mut self, table: TableId, key: &str, name: &str) -> Result<Option<i64>, StoreError>;
     /// The earliest due instant there is.
     fn next_timer(&mut self) -> Result<Option<i64>, StoreError>;
     /// Unfinished effects of this instance after a number, in order.
