@@ -151,7 +151,7 @@ fn batches(options: &PostgresOptions, size: u64, writers: u64, relaying: bool) {
 }
 
 fn read(store: &mut PostgresStore, reader: &impl Reader, rows: u64) {
-    let wanted: Vec<RowRef> = (0..2_560).map(|place| RowRef { table: LINES, key: key(1 + place * 7 % rows) }).collect();
+    let wanted: Vec<RowRef> = (0..2_560).map(|position| RowRef { table: LINES, key: key(1 + position * 7 % rows) }).collect();
     let started = Instant::now();
     for some in wanted.chunks(256) {
         assert!(store.load(some).expect("loads").iter().all(Option::is_some));
@@ -170,8 +170,8 @@ fn read(store: &mut PostgresStore, reader: &impl Reader, rows: u64) {
 fn bare(url: &str, size: usize, writers: usize) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let rows: u64 = runtime.block_on(async {
-        let insert = (0..size).fold("INSERT INTO bare_rows (key, data) VALUES ".to_owned(), |mut sql, place| {
-            let _ = write!(sql, "{}(${}, ${})", if place > 0 { ", " } else { "" }, place * 2 + 1, place * 2 + 2);
+        let insert = (0..size).fold("INSERT INTO bare_rows (key, data) VALUES ".to_owned(), |mut sql, position| {
+            let _ = write!(sql, "{}(${}, ${})", if position > 0 { ", " } else { "" }, position * 2 + 1, position * 2 + 2);
             sql
         });
         let mut tasks = tokio::task::JoinSet::new();
@@ -187,7 +187,7 @@ fn bare(url: &str, size: usize, writers: usize) {
                 let (started, mut id) = (Instant::now(), (writer as u64) << 32);
                 let data = vec![b'x'; 700];
                 while started.elapsed() < EACH {
-                    let keys: Vec<String> = (0..size as u64).map(|place| key(id + place)).collect();
+                    let keys: Vec<String> = (0..size as u64).map(|position| key(id + position)).collect();
                     id += size as u64;
                     let values: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> =
                         keys.iter().flat_map(|key| [key as &(dyn tokio_postgres::types::ToSql + Sync), &data]).collect();

@@ -1,7 +1,7 @@
 //! The shared store: one schema of a PostgreSQL database for one service, and any number of processes that work on it.
 //!
 //! ```text
-//! PostgresStore::connect ──▶ whose schema ─▶ migrate ─▶ shape and fill the row tables ─▶ (store, reader, outbox)
+//! PostgresStore::connect ──▶ whose schema ─▶ migrate ─▶ layout and fill the row tables ─▶ (store, reader, outbox)
 //!
 //! the core ──▶ PostgresStore    one connection; each commit is one transaction in one round trip
 //! adapters ──▶ PostgresReader   a few connections that cannot write, each for one short read
@@ -12,37 +12,19 @@
 //! Who commits says what it has seen, and the database itself checks it while it holds the rows: a commit that comes too
 //! late fails whole. `ARCHITECTURE.md` has the promises; how each is kept stands where it is kept.
 
-mod address;
-mod commit;
-mod counters;
-mod effects;
+mod connection;
 mod error;
-#[cfg(test)]
-mod explained;
-mod machine;
+mod layout;
 mod open;
-mod options;
 mod outbox;
-mod page;
-mod pipeline;
-mod pool;
-mod reader;
-mod record;
-mod refill;
-mod rows;
+mod read;
+mod records;
 mod schema;
-mod session;
-mod settled;
-mod shape;
-mod signal;
-mod store;
-mod timers;
-mod tls;
 mod value;
-mod work;
+mod write;
 
+pub use connection::options::PostgresOptions;
 pub use error::OpenError;
-pub use options::PostgresOptions;
 pub use outbox::PostgresOutbox;
-pub use reader::PostgresReader;
-pub use store::PostgresStore;
+pub use read::reader::PostgresReader;
+pub use write::store::PostgresStore;

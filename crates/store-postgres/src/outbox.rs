@@ -1,94 +1,94 @@
-//! The relay's side of the log: events get numbers in an order that loses none, and stay until they have arrived.
+//! The outbox: numbers committed records in an order that loses none, and keeps them until they are published.
 //!
-//! Positions are drawn by writers who commit in any order: who reads "behind the last position" passes over those that
-//! become visible late. So one relay, which holds the row `relay` locked, gives numbers to what it sees without any, in the
-//! order of positions. What comes late gets a later number; for one key nothing does, because whoever writes second there
-//! draws its position when the first has committed.
+//! Writers are assigned positions and commit in any order: a consumer that reads "after the last position" would skip records
+//! that become visible late. So one relay, which holds the row `relay` locked, numbers the visible records without a number, in
+//! the order of their positions. A late record gets a later number; per key none is late, because the second writer of a key is
+//! assigned its position after the first has committed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use ports::{Outbox, Record, StoreError};
 
-use crate::error::Failed;
-use crate::options::{PostgresOptions, millis};
-use crate::pipeline::Pipeline;
-use crate::record::{RECORD, record};
-use crate::session::{Link, Session};
-use crate::signal::Signal;
-use crate::value::{get, limit, most, natural, values};
+use crate::connection::notifier::Notifier;
+use crate::connection::options::{PostgresOptions, millis};
+use crate::connection::pipeline::Pipeline;
+use crate::connection::session::{Connection, Session};
+use crate::error::DatabaseError;
+use crate::records::log::{RECORD, record};
+use crate::value::{clamp_i64, get, get_u64, limit, values};
 
-/// The outbox of a service, for one relay. It makes its connection when it is first asked.
+/// The outbox of a service, for one relay. It connects on first use.
 pub struct PostgresOutbox {
     session: Session,
-    signal: Arc<Signal>,
+    notifier: Arc<Notifier>,
     name: String,
     lease: Duration,
-    farewell: bool,
-    /// Its number among all relays that there have been; 0 before it has asked for the lease.
-    me: i64,
-    /// The mark, and when the lease was prolonged. What is done is done under the lease that the database knows of; this only
-    /// saves asking each time.
+    release_on_drop: bool,
+    /// The relay's number, assigned with its first lease request; 0 before.
+    instance: i64,
+    /// The last number marked as sent, and when the lease was renewed. The database checks the lease; this only saves a round
+    /// trip.
     held: Option<(u64, Instant)>,
-    /// When it last looked there was nothing to relay.
+    /// The last poll found nothing to relay.
     idle: bool,
 }
 
-/// What a crash of the server may undo, as the topic tells it again: nobody waits for the disk.
-const AT_LEISURE: &str = "SET LOCAL synchronous_commit = off";
+/// A mark that a crash of the server loses is recovered from the topic: no need to wait for the disk.
+const ASYNC_COMMIT: &str = "SET LOCAL synchronous_commit = off";
 
-/// Fails where the lease is another's, and keeps it from becoming so until the transaction ends.
-const HELD: &str = "SELECT expect(count(*), 1, 'PB006', 'leases of this relay') FROM (SELECT 1 FROM relay \
-                    WHERE holder = $1 AND until >= clock_timestamp() FOR UPDATE) AS held";
+/// Fails without the lease, and locks it until the transaction ends.
+const REQUIRE_LEASE: &str = "SELECT expect(count(*), 1, 'PB006', 'leases of this relay') FROM (SELECT 1 FROM relay \
+                    WHERE holder = $1 AND lease_until >= clock_timestamp() FOR UPDATE) AS held";
 
 impl PostgresOutbox {
-    pub(crate) fn new(session: Session, signal: Arc<Signal>, name: String, options: &PostgresOptions) -> Self {
-        let PostgresOptions { relay_lease, farewell, .. } = *options;
-        Self { session, signal, name, lease: relay_lease, farewell, me: 0, held: None, idle: false }
+    pub(crate) fn new(session: Session, notifier: Arc<Notifier>, name: String, options: &PostgresOptions) -> Self {
+        let PostgresOptions { relay_lease, release_on_drop, .. } = *options;
+        Self { session, notifier, name, lease: relay_lease, release_on_drop, instance: 0, held: None, idle: false }
     }
 
-    fn leased(&mut self) -> Result<Option<u64>, Failed> {
-        let (me, lease) = (self.me, millis(self.lease));
-        let (me, sent) = self.session.run(async |link| {
+    fn leased(&mut self) -> Result<Option<u64>, DatabaseError> {
+        let (instance, lease) = (self.instance, millis(self.lease));
+        let (instance, sent) = self.session.run(async |conn| {
             let mut work = Pipeline::default();
-            // A number is drawn by who has none.
+            // A relay without a number is assigned one.
             let sql = "WITH asks AS (SELECT CASE WHEN $1::int8 = 0 THEN nextval('relay_holder') ELSE $1::int8 END AS number), \
                        got AS (UPDATE relay SET holder = asks.number, \
-                       until = clock_timestamp() + $2::int8 * interval '1 millisecond' FROM asks \
-                       WHERE holder = asks.number OR until < clock_timestamp() RETURNING sent) \
+                       lease_until = clock_timestamp() + $2::int8 * interval '1 millisecond' FROM asks \
+                       WHERE holder = asks.number OR lease_until < clock_timestamp() RETURNING sent) \
                        SELECT asks.number, got.sent FROM asks LEFT JOIN got ON true";
-            work.add(sql, values![me, lease]);
-            let row = work.run(link, AT_LEISURE).await.rows()?.pop().and_then(|mut rows| rows.pop());
-            let row = row.ok_or_else(|| Failed::Damaged("the outbox has lost its own row".into()))?;
+            work.add(sql, values![instance, lease]);
+            let row = work.run(conn, ASYNC_COMMIT).await.rows()?.pop().and_then(|mut rows| rows.pop());
+            let row = row.ok_or_else(|| DatabaseError::Corrupt("the outbox has lost its own row".into()))?;
             Ok((get(&row, 0)?, get::<Option<i64>>(&row, 1)?))
         })?;
-        self.me = me;
+        self.instance = instance;
         Ok(sent.map(|sent| u64::try_from(sent).unwrap_or_default()))
     }
 
-    /// After an error nothing is believed any more.
-    fn done<T>(&mut self, result: Result<T, Failed>) -> Result<T, StoreError> {
+    /// An error invalidates the cached lease.
+    fn done<T>(&mut self, result: Result<T, DatabaseError>) -> Result<T, StoreError> {
         result.map_err(|failed| {
             (self.held, self.idle) = (None, false);
-            failed.unread()
+            failed.store_error()
         })
     }
 }
 
 impl Drop for PostgresOutbox {
-    /// The next relay need not wait until the lease has run out.
+    /// Releases the lease, so that the next relay need not wait for it to expire.
     fn drop(&mut self) {
-        let me = self.me;
-        if me == 0 || !self.farewell || !self.session.stands() {
+        let instance = self.instance;
+        if instance == 0 || !self.release_on_drop || !self.session.is_connected() {
             return;
         }
-        let said = self.session.run_for(Duration::from_secs(2), async |link| {
+        let said = self.session.run_for(Duration::from_secs(2), async |conn| {
             let mut work = Pipeline::default();
-            work.add("UPDATE relay SET until = '-infinity' WHERE holder = $1", values![me]);
-            work.run(link, "").await.rows().map(|_| ())
+            work.add("UPDATE relay SET lease_until = '-infinity' WHERE holder = $1", values![instance]);
+            work.run(conn, "").await.rows().map(|_| ())
         });
         if let Err(error) = said {
-            tracing::debug!(%error, "the relay's lease runs out by itself");
+            tracing::debug!(%error, "the relay lease was not released; it expires");
         }
     }
 }
@@ -112,13 +112,13 @@ impl Outbox for PostgresOutbox {
     }
 
     fn unsent(&mut self, after: u64, limit: usize) -> Result<Vec<(u64, Record)>, StoreError> {
-        let (me, idle) = (self.me, self.idle);
-        let read = self.session.run(async |link| {
-            // At rest it is only looked at: giving numbers writes, though there be none to give.
-            if idle && link.row("SELECT 1 FROM outbox LIMIT 1", &[]).await?.is_none() {
+        let (instance, idle) = (self.instance, self.idle);
+        let read = self.session.run(async |conn| {
+            // While idle it only reads: numbering writes even if there is nothing to number.
+            if idle && conn.row("SELECT 1 FROM outbox LIMIT 1", &[]).await?.is_none() {
                 return Ok(Vec::new());
             }
-            numbered(link, me, after, limit).await
+            numbered(conn, instance, after, limit).await
         });
         let records = self.done(read)?;
         self.idle = records.is_empty();
@@ -126,17 +126,17 @@ impl Outbox for PostgresOutbox {
     }
 
     fn sent(&mut self, number: u64) -> Result<(), StoreError> {
-        let me = self.me;
-        let sent = self.session.run(async |link| {
+        let instance = self.instance;
+        let sent = self.session.run(async |conn| {
             let mut work = Pipeline::default();
-            work.add(HELD, values![me]);
-            // A mark counts events: those that have no number yet get theirs first. Usually there are none to count.
-            work.add(numbering("(SELECT greatest($1 - numbered, 0) FROM relay)"), values![most(number)]);
-            work.add("UPDATE relay SET sent = greatest(sent, least($1, numbered)) RETURNING sent", values![most(number)]);
-            work.add("DELETE FROM outbox WHERE number <= $1", values![most(number)]);
-            let answers = work.run(link, AT_LEISURE).await.rows()?;
+            work.add(REQUIRE_LEASE, values![instance]);
+            // A mark counts records: those without a number get theirs first. Usually there are none.
+            work.add(numbering("(SELECT greatest($1 - numbered, 0) FROM relay)"), values![clamp_i64(number)]);
+            work.add("UPDATE relay SET sent = greatest(sent, least($1, numbered)) RETURNING sent", values![clamp_i64(number)]);
+            work.add("DELETE FROM outbox WHERE number <= $1", values![clamp_i64(number)]);
+            let answers = work.run(conn, ASYNC_COMMIT).await.rows()?;
             let row = answers.get(2).and_then(|rows| rows.first());
-            natural(row.ok_or_else(|| Failed::Damaged("the outbox has lost its own row".into()))?, 0)
+            get_u64(row.ok_or_else(|| DatabaseError::Corrupt("the outbox has lost its own row".into()))?, 0)
         });
         let sent = self.done(sent)?;
         self.held = self.held.map(|(_, since)| (sent, since));
@@ -144,30 +144,30 @@ impl Outbox for PostgresOutbox {
     }
 
     fn watch(&self, wake: Box<dyn Fn() + Send + Sync>) {
-        self.signal.watch(wake);
+        self.notifier.watch(wake);
     }
 }
 
-/// Gives numbers to the first so many events that have none, in the order of their positions.
-fn numbering(most: &str) -> String {
+/// Numbers the first unnumbered records, in the order of their positions.
+fn numbering(limit: &str) -> String {
     format!(
-        "WITH new AS (SELECT seq, row_number() OVER (ORDER BY seq) AS place FROM (SELECT seq FROM outbox \
-         WHERE number IS NULL ORDER BY seq LIMIT {most}) AS first), \
-         done AS (UPDATE outbox o SET number = relay.numbered + new.place FROM new, relay \
+        "WITH new AS (SELECT seq, row_number() OVER (ORDER BY seq) AS ordinal FROM (SELECT seq FROM outbox \
+         WHERE number IS NULL ORDER BY seq LIMIT {limit}) AS first), \
+         done AS (UPDATE outbox o SET number = relay.numbered + new.ordinal FROM new, relay \
          WHERE o.seq = new.seq RETURNING o.number) \
          UPDATE relay SET numbered = greatest(numbered, (SELECT max(number) FROM done))"
     )
 }
 
-/// Gives numbers under the lease, in a statement that begins when the lease is held, then reads what has one.
-async fn numbered(link: &mut Link, me: i64, after: u64, rows: usize) -> Result<Vec<(u64, Record)>, Failed> {
+/// Numbers records in a statement that starts once the lease is locked, then reads numbered ones.
+async fn numbered(conn: &mut Connection, instance: i64, after: u64, rows: usize) -> Result<Vec<(u64, Record)>, DatabaseError> {
     let mut work = Pipeline::default();
-    work.add(HELD, values![me]);
+    work.add(REQUIRE_LEASE, values![instance]);
     work.add(numbering("$1"), values![limit(rows)]);
     let read = format!(
         "SELECT o.number, {RECORD} FROM outbox o JOIN log l ON l.seq = o.seq WHERE o.number > $1 ORDER BY o.number LIMIT $2"
     );
-    work.add(read, values![most(after), limit(rows)]);
-    let answers = work.run(link, "").await.rows()?;
-    answers.last().into_iter().flatten().map(|row| Ok((natural(row, 0)?, record(row, 1)?))).collect()
+    work.add(read, values![clamp_i64(after), limit(rows)]);
+    let answers = work.run(conn, "").await.rows()?;
+    answers.last().into_iter().flatten().map(|row| Ok((get_u64(row, 0)?, record(row, 1)?))).collect()
 }

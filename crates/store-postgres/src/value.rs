@@ -1,16 +1,15 @@
 //! How numbers and index values are bound and read.
 //!
-//! A declared field has no type that a table could be made with: its closure may give numbers, texts or nothing. Its column
-//! holds bytes that sort as the values do: nothing first, then numbers, then texts by their bytes. That also gives "nothing"
-//! a place among the others, so that a page behind a cursor is one comparison of a pair, and leaves SQL's `NULL` free to say
-//! that a row was written by a version that did not know the field.
+//! A declared field has no fixed SQL type: its closure may return numbers, texts or nothing. Its column holds bytes that sort
+//! as the values do: null first, then numbers, then texts by their bytes. So null has a position in the order, too, paging
+//! after a cursor is one row comparison, and SQL's `NULL` is free to mark a row written by a version without the field.
 
 use kernel::field::IndexValue;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql};
 
-use crate::error::Failed;
+use crate::error::DatabaseError;
 
 /// An argument of a statement.
 pub(crate) type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
@@ -26,15 +25,16 @@ pub(crate) use values;
 const NUMBER: u8 = 1;
 const TEXT: u8 = 2;
 
-/// Longer texts do not fit into an index: what stands behind is told apart by its sum, and no longer ordered.
+/// The longest text in an index entry, in bytes: a longer one is cut and ends in its hash, which keeps it distinct but not
+/// ordered.
 const LONGEST: usize = 1_000;
 
-/// An index value as its column holds it.
+/// An index value as its column stores it.
 pub(crate) fn encoded(value: &IndexValue) -> Vec<u8> {
     match value {
         IndexValue::Null => Vec::new(),
         IndexValue::Int(number) => {
-            // With the sign turned round, negative numbers stand before the others.
+            // With the sign bit flipped negative numbers sort first.
             let bytes = (number ^ i64::MIN).to_be_bytes();
             [&[NUMBER][..], &bytes].concat()
         }
@@ -46,17 +46,17 @@ pub(crate) fn encoded(value: &IndexValue) -> Vec<u8> {
     }
 }
 
-/// Where the numbers begin.
+/// The lower bound of the numbers.
 pub(crate) fn numbers() -> Vec<u8> {
     vec![NUMBER]
 }
 
-/// Where the texts begin, which is where the numbers end.
+/// The lower bound of the texts and the upper bound of the numbers.
 pub(crate) fn texts() -> Vec<u8> {
     vec![TEXT]
 }
 
-/// What a column held. Of a long text only the beginning is known; `None` for bytes that are no value.
+/// The value of a column. A text beyond the limit, and bytes that are no value, are `None`.
 pub(crate) fn decoded(bytes: &[u8]) -> Option<IndexValue> {
     match bytes.split_first() {
         None => Some(IndexValue::Null),
@@ -66,36 +66,47 @@ pub(crate) fn decoded(bytes: &[u8]) -> Option<IndexValue> {
     }
 }
 
-/// A natural number, of which the database holds those below 2⁶³: a larger one is refused, never cut.
-pub(crate) fn whole(number: u64) -> Result<i64, Failed> {
-    i64::try_from(number).map_err(|_| Failed::Refused(format!("{number} is too large to be stored")))
+/// A number as PostgreSQL stores it, below 2⁶³; a larger one is rejected, never truncated.
+pub(crate) fn to_i64(number: u64) -> Result<i64, DatabaseError> {
+    i64::try_from(number).map_err(|_| DatabaseError::Rejected(format!("{number} is too large to be stored")))
 }
 
-/// A position or a limit to compare with: larger ones than can be stored are as good as the largest.
-pub(crate) fn most(number: u64) -> i64 {
+/// A number to compare with, clamped to the largest that PostgreSQL stores.
+pub(crate) fn clamp_i64(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A limit.
+/// A number of at most 31 bits; a larger one is rejected, never truncated.
+pub(crate) fn to_i32(number: u32) -> Result<i32, DatabaseError> {
+    i32::try_from(number).map_err(|_| DatabaseError::Rejected(format!("{number} is too large to be stored")))
+}
+
+/// A column that holds a number of at most 31 bits.
+pub(crate) fn get_u32(row: &Row, column: usize) -> Result<u32, DatabaseError> {
+    let number: i32 = get(row, column)?;
+    u32::try_from(number).map_err(|_| DatabaseError::Corrupt(format!("{number} should not be negative")))
+}
+
+/// A statement's `LIMIT`.
 pub(crate) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 /// A column of a row.
-pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, Failed> {
-    row.try_get(column).map_err(|error| Failed::Damaged(error.to_string()))
+pub(crate) fn get<'a, T: FromSql<'a>>(row: &'a Row, column: usize) -> Result<T, DatabaseError> {
+    row.try_get(column).map_err(|error| DatabaseError::Corrupt(error.to_string()))
 }
 
-/// A column that holds a natural number.
-pub(crate) fn natural(row: &Row, column: usize) -> Result<u64, Failed> {
+/// A column that holds a non-negative number.
+pub(crate) fn get_u64(row: &Row, column: usize) -> Result<u64, DatabaseError> {
     let number: i64 = get(row, column)?;
-    u64::try_from(number).map_err(|_| Failed::Damaged(format!("{number} should not be negative")))
+    u64::try_from(number).map_err(|_| DatabaseError::Corrupt(format!("{number} should not be negative")))
 }
 
 /// A column that holds a schema version.
-pub(crate) fn schema_version(row: &Row, column: usize) -> Result<u16, Failed> {
+pub(crate) fn schema_version(row: &Row, column: usize) -> Result<u16, DatabaseError> {
     let version: i32 = get(row, column)?;
-    u16::try_from(version).map_err(|_| Failed::Damaged(format!("{version} is not a schema version")))
+    u16::try_from(version).map_err(|_| DatabaseError::Corrupt(format!("{version} is not a schema version")))
 }
 
 #[cfg(test)]

@@ -7,5 +7,5 @@ use support::shared::Shared;
 contract_tests::shared_store_suite!(Shared);
 contract_tests::outbox_suite!(Shared);
 
-// Nobody rebuilds a view from a log that others publish, but tables that are emptied and change places are a store's matter.
+// Views are not rebuilt from a log that a relay publishes, but clearing and swapping tables is part of every store.
 contract_tests::tables_suite!(contract_tests::SingleSession<Shared>);

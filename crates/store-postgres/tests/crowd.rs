@@ -165,10 +165,10 @@ fn batches_that_share_rows_wait_for_each_other_and_never_each_for_the_other() {
                     let mine: Vec<&String> =
                         keys.iter().enumerate().filter(|(at, _)| (at * 31 + chance) % 3 == 0).map(|(_, key)| key).collect();
                     let mut changes = change(&[]);
-                    for (place, key) in mine.iter().enumerate() {
+                    for (position, key) in mine.iter().enumerate() {
                         let version = worker.version(key);
                         let mut row = row(key, version);
-                        if version > 0 && (place + chance) % 7 == 0 {
+                        if version > 0 && (position + chance) % 7 == 0 {
                             row.data = None;
                         }
                         changes.rows.push(row);
@@ -196,7 +196,7 @@ fn batches_that_share_rows_wait_for_each_other_and_never_each_for_the_other() {
 fn effects_end_once_however_often_their_owners_die() {
     let schema = Schema::new();
     let mut options = schema.options();
-    (options.lease, options.farewell) = (Duration::from_millis(400), false);
+    (options.lease, options.release_on_drop) = (Duration::from_millis(400), false);
     let mut first = Worker::join(&options);
     let table = support::worker::parcels();
     let effects: Vec<_> =
@@ -247,7 +247,7 @@ fn who_watches_hears_of_commits_of_this_process_and_of_others() {
         }));
     }
     let mut look = schema.look();
-    look.until(&format!("SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name = 'pabal {} signal'", schema.name));
+    look.until(&format!("SELECT count(*) = 2 FROM pg_stat_activity WHERE application_name = 'pabal {} notifier'", schema.name));
     std::thread::sleep(Duration::from_millis(100));
     let before = [0, 1].map(|at: usize| heard[at].load(Ordering::SeqCst));
     for version in 0..200 {

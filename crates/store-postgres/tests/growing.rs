@@ -208,18 +208,23 @@ fn what_is_others_is_refused() {
     let other = refused(&schema.options(), &model("office", &["colour"]));
     assert!(matches!(other, OpenError::OtherOwner { .. }), "{other}");
     let mut look = schema.look();
-    look.run("UPDATE machine SET compatible = 99");
+    look.run("UPDATE store_meta SET compatible = 99");
     let newer = refused(&schema.options(), &desk);
     assert!(matches!(newer, OpenError::Newer { needed: 99, .. }), "{newer}");
     // A later version that this one can still work beside.
-    look.run("UPDATE machine SET compatible = 1, version = 99");
+    look.run("UPDATE store_meta SET compatible = 1, version = 99");
     assert!(PostgresStore::connect(&schema.options(), &desk).is_ok());
     let foreign = Schema::new();
     let name = &foreign.name;
     look.run(&format!("CREATE SCHEMA \"{name}\"; CREATE TABLE \"{name}\".bookmarks (a int)"));
     let refusal = refused(&foreign.options(), &desk);
     assert!(matches!(refusal, OpenError::External { .. }), "{refusal}");
-    look.run(&format!("CREATE TABLE \"{name}\".machine (a int)"));
+    look.run(&format!(
+        "CREATE TABLE \"{name}\".machine (); CREATE TABLE \"{name}\".relayed (); CREATE TABLE \"{name}\".shape ()"
+    ));
+    let refusal = refused(&foreign.options(), &desk);
+    assert!(matches!(refusal, OpenError::Unsupported { .. }), "from before the first release: {refusal}");
+    look.run(&format!("CREATE TABLE \"{name}\".store_meta (a int)"));
     let refusal = refused(&foreign.options(), &desk);
     assert!(matches!(refusal, OpenError::External { .. }), "{refusal}");
     for bad in ["pg_mine", "1a", "a\"b", "A", "information_schema", ""] {

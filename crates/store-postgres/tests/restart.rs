@@ -26,7 +26,8 @@ fn write(worker: &mut Worker, writer: u64, done: &AtomicBool, unknown: &AtomicU6
     let mut number = 0;
     while !done.load(Ordering::SeqCst) {
         number += 1;
-        let keys: Vec<String> = (0..3).map(|place| format!("w{}", 1000 * writer + (number * 7 + place * 13) % 50)).collect();
+        let keys: Vec<String> =
+            (0..3).map(|position| format!("w{}", 1000 * writer + (number * 7 + position * 13) % 50)).collect();
         let rows: Vec<_> = keys.iter().map(|key| (key.as_str(), versions.get(key).copied().unwrap_or_default())).collect();
         let before = worker.next;
         match worker.settled(&change(&rows)) {

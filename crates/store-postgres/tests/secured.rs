@@ -55,7 +55,7 @@ fn works(url: &str) {
     let of_ours =
         format!("FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name LIKE 'pabal {} %'", schema.name);
     let mut look = Look::new(&schema.url);
-    look.until(&format!("SELECT count(*) > 0 {of_ours} AND application_name LIKE '% signal'"));
+    look.until(&format!("SELECT count(*) > 0 {of_ours} AND application_name LIKE '% notifier'"));
     assert_eq!(look.one(&format!("SELECT bool_and(ssl AND usename = 'pabal') {of_ours}")), "t", "{url}");
     assert!(look.one(&format!("SELECT count(*) {of_ours}")).parse::<u32>().unwrap() >= 3);
 }

@@ -93,7 +93,7 @@ fn a_reader_cannot_write_and_a_writer_only_within_its_transactions() {
     let mut look = schema.look();
     // What a connection would do if the BEGIN before a statement had failed.
     look.run("SET default_transaction_read_only = on");
-    let refused = look.try_run("UPDATE machine SET pruned = 1").unwrap_err();
+    let refused = look.try_run("UPDATE store_meta SET pruned_seq = 1").unwrap_err();
     assert_eq!(refused.code().unwrap().code(), "25006");
 }
 
@@ -185,7 +185,7 @@ fn timers_of_a_table_that_only_another_version_knows_are_left_to_it() {
     set(&mut worker, &[("a", 10)]);
     schema
         .look()
-        .run("INSERT INTO timer (tbl, key, name, due_ms, command, cause) VALUES ('later__thing', 'x', 'y', 5, '', '{}')");
+        .run("INSERT INTO timer (table_name, key, name, due_ms, version, command, cause) VALUES ('later__thing', 'x', 'y', 5, 1, '', '{}')");
     assert_eq!(worker.store.next_timer().unwrap(), Some(10));
     assert_eq!(worker.store.timers_due(1_000, 9).unwrap().len(), 1);
 }

@@ -138,7 +138,7 @@ fn batches(dir: &Path, size: u64) {
     }
     let updated = per_second(changed, started.elapsed());
     println!("batches of {size:>3}: {inserted:>7} new rows/s, {updated:>7} changed rows/s, each with its event");
-    let wanted: Vec<RowRef> = (0..2_560).map(|place| RowRef { table: TableId(0), key: key(1 + place * 7 % id) }).collect();
+    let wanted: Vec<RowRef> = (0..2_560).map(|position| RowRef { table: TableId(0), key: key(1 + position * 7 % id) }).collect();
     let started = Instant::now();
     for some in wanted.chunks(256) {
         assert!(store.load(some).expect("loads").iter().all(Option::is_some));
@@ -154,8 +154,8 @@ fn batches(dir: &Path, size: u64) {
 fn sagas(dir: &Path, size: u64, one_file: bool) {
     let models: Vec<Arc<Model>> =
         if one_file { vec![model(&SERVICES)] } else { SERVICES.iter().map(|name| model(&[name])).collect() };
-    let path = |place: usize| -> PathBuf { dir.join(format!("saga-{size}-{one_file}-{place}.db")) };
-    let open = |(place, model): (usize, &Arc<Model>)| SqliteStore::open(path(place), model).expect("opens");
+    let path = |position: usize| -> PathBuf { dir.join(format!("saga-{size}-{one_file}-{position}.db")) };
+    let open = |(position, model): (usize, &Arc<Model>)| SqliteStore::open(path(position), model).expect("opens");
     let mut stores: Vec<_> = models.iter().enumerate().map(open).collect();
     let (mut number, mut id, mut seq) = (0, 0, 0);
     let started = Instant::now();

@@ -1,4 +1,4 @@
-//! What can go wrong at opening, one sentence each that says what to do; and what SQLite's errors mean to the ports.
+//! Errors of opening, each with what to do about it, and what SQLite's errors mean to the ports.
 
 use std::path::{Path, PathBuf};
 
@@ -18,8 +18,8 @@ pub enum OpenError {
         /// The first without the fault.
         wanted: &'static str,
     },
-    /// Two declarations want the same name.
-    #[error("the declarations name {name} twice in the store; rename one of the two")]
+    /// Two declarations have the same name.
+    #[error("two declarations have the name {name} in the store; rename one of them")]
     NameTwice {
         /// The table, or the table and its column.
         name: String,
@@ -33,7 +33,7 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// The file may only be read.
-    #[error("{} may only be read; give this user the right to write it and its directory", path.display())]
+    #[error("{} is read-only; give this user write permission on it and its directory", path.display())]
     ReadOnly {
         /// The file.
         path: PathBuf,
@@ -44,24 +44,24 @@ pub enum OpenError {
         /// The file.
         path: PathBuf,
     },
-    /// The file is another program's.
+    /// The file belongs to another program.
     #[error("{} is a SQLite database of another program; name another data directory", path.display())]
     External {
         /// The file.
         path: PathBuf,
     },
-    /// The file is another system's.
+    /// The file belongs to another system.
     #[error("{} holds the system `{found}`, not `{wanted}`; name the right file, or another data directory", path.display())]
     OtherSystem {
         /// The file.
         path: PathBuf,
-        /// Whose it is.
+        /// The system it belongs to.
         found: String,
-        /// Who wanted it.
+        /// The system that was opened.
         wanted: String,
     },
-    /// A later version has written it.
-    #[error("{} has schema {found} and this version knows {known}; run the newer version, stores are never taken back", path.display())]
+    /// A newer version has written it.
+    #[error("{} has schema version {found}, newer than {known}, the latest this version knows; run the newer version, there is no downgrade", path.display())]
     Newer {
         /// The file.
         path: PathBuf,
@@ -70,8 +70,8 @@ pub enum OpenError {
         /// The last schema known here.
         known: i64,
     },
-    /// An earlier version has written it, and one who only reads cannot take it forward.
-    #[error("{} has schema {found} and this version reads {known}; start this version on it once, which takes it forward", path.display())]
+    /// An older version has written it, and a reader cannot migrate it.
+    #[error("{} has schema version {found} and a reader of this version needs {known}; start this version on it once, which migrates it", path.display())]
     Older {
         /// The file.
         path: PathBuf,
@@ -79,6 +79,16 @@ pub enum OpenError {
         found: i64,
         /// The schema that is read here.
         known: i64,
+    },
+    /// A version from before the first release has written it.
+    #[error("{} has schema version {found}, from before the first release; versions before {first} are not migrated: move it away", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// Its schema version.
+        found: i64,
+        /// The first version that can be migrated.
+        first: i64,
     },
     /// It is damaged.
     #[error("{} is damaged ({cause}); restore it from a backup", path.display())]
@@ -108,8 +118,8 @@ pub enum OpenError {
         /// The aggregate's table.
         table: String,
     },
-    /// It does not work now.
-    #[error("{} does not answer ({cause}); free disk space or end what holds it, then start again", path.display())]
+    /// It is not available at the moment.
+    #[error("{} is unavailable ({cause}); free disk space or stop the process that locks it, then start again", path.display())]
     Unavailable {
         /// The file.
         path: PathBuf,
@@ -119,8 +129,8 @@ pub enum OpenError {
 }
 
 impl OpenError {
-    /// What an error of SQLite means while a file is being opened.
-    pub(crate) fn of(path: &Path, error: &Error) -> Self {
+    /// What an error of SQLite means at opening.
+    pub(crate) fn from_sqlite(path: &Path, error: &Error) -> Self {
         let (path, cause) = (path.to_owned(), error.to_string());
         match code(error) {
             Some(ErrorCode::NotADatabase) => Self::NotADatabase { path },
@@ -134,33 +144,33 @@ impl OpenError {
     }
 }
 
-/// What stopped a commit before its end.
+/// Why a commit was not applied.
 #[derive(Debug)]
-pub(crate) enum Fault {
-    /// SQLite did.
+pub(crate) enum WriteError {
+    /// SQLite failed.
     Sql(Error),
-    /// What is in it does not fit what is there.
-    Refused(String),
+    /// The commit does not fit the stored data.
+    Rejected(String),
 }
 
-impl From<Error> for Fault {
+impl From<Error> for WriteError {
     fn from(error: Error) -> Self {
         Self::Sql(error)
     }
 }
 
-impl From<Fault> for CommitError {
-    fn from(fault: Fault) -> Self {
+impl From<WriteError> for CommitError {
+    fn from(fault: WriteError) -> Self {
         match fault {
-            Fault::Refused(why) => Self::Refused(why),
-            Fault::Sql(error) if of_the_batch(&error) => Self::Refused(error.to_string()),
-            Fault::Sql(error) => Self::Unavailable(error.to_string()),
+            WriteError::Rejected(why) => Self::Refused(why),
+            WriteError::Sql(error) if is_batch_error(&error) => Self::Refused(error.to_string()),
+            WriteError::Sql(error) => Self::Unavailable(error.to_string()),
         }
     }
 }
 
-/// Whether another batch would have passed where this one did not.
-fn of_the_batch(error: &Error) -> bool {
+/// Whether the error is caused by the content of the batch, so that another batch may pass.
+fn is_batch_error(error: &Error) -> bool {
     use ErrorCode::{ConstraintViolation, ParameterOutOfRange, TooBig, TypeMismatch};
     match error {
         Error::ToSqlConversionFailure(_) => true,
@@ -168,8 +178,8 @@ fn of_the_batch(error: &Error) -> bool {
     }
 }
 
-/// What an error of SQLite means to one who reads.
-pub(crate) fn unread(error: &Error) -> StoreError {
+/// What an error of SQLite means to a reader.
+pub(crate) fn store_error(error: &Error) -> StoreError {
     match error {
         Error::SqliteFailure(failure, _)
             if !matches!(failure.code, ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase | ErrorCode::Unknown) =>
@@ -180,8 +190,8 @@ pub(crate) fn unread(error: &Error) -> StoreError {
     }
 }
 
-/// After a failed write or sync nobody can say from the error alone whether what was written will be found again.
-pub(crate) fn leaves_doubt(error: &Error) -> bool {
+/// After a failed write or sync the error alone does not tell whether the commit will survive a crash.
+pub(crate) fn leaves_outcome_unknown(error: &Error) -> bool {
     use ErrorCode::{ConstraintViolation, DatabaseBusy, DatabaseLocked, DiskFull, OutOfMemory};
     !matches!(code(error), Some(ConstraintViolation | DatabaseBusy | DatabaseLocked | DiskFull | OutOfMemory))
 }
@@ -200,26 +210,26 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_not_the_batchs_fault_and_a_constraint_is() {
-        let full = CommitError::from(Fault::from(failure(rusqlite::ffi::SQLITE_FULL)));
+        let full = CommitError::from(WriteError::from(failure(rusqlite::ffi::SQLITE_FULL)));
         assert!(matches!(full, CommitError::Unavailable(_)), "{full}");
-        let broken = CommitError::from(Fault::from(failure(rusqlite::ffi::SQLITE_IOERR_WRITE)));
+        let broken = CommitError::from(WriteError::from(failure(rusqlite::ffi::SQLITE_IOERR_WRITE)));
         assert!(matches!(broken, CommitError::Unavailable(_)), "{broken}");
-        let taken = CommitError::from(Fault::from(failure(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)));
+        let taken = CommitError::from(WriteError::from(failure(rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)));
         assert!(matches!(taken, CommitError::Refused(_)), "{taken}");
-        let big = CommitError::from(Fault::from(failure(rusqlite::ffi::SQLITE_TOOBIG)));
+        let big = CommitError::from(WriteError::from(failure(rusqlite::ffi::SQLITE_TOOBIG)));
         assert!(matches!(big, CommitError::Refused(_)), "{big}");
     }
 
     #[test]
     fn only_a_failed_write_or_sync_at_the_end_leaves_doubt() {
-        assert!(leaves_doubt(&failure(rusqlite::ffi::SQLITE_IOERR_FSYNC)));
-        assert!(!leaves_doubt(&failure(rusqlite::ffi::SQLITE_FULL)));
-        assert!(!leaves_doubt(&failure(rusqlite::ffi::SQLITE_BUSY)));
+        assert!(leaves_outcome_unknown(&failure(rusqlite::ffi::SQLITE_IOERR_FSYNC)));
+        assert!(!leaves_outcome_unknown(&failure(rusqlite::ffi::SQLITE_FULL)));
+        assert!(!leaves_outcome_unknown(&failure(rusqlite::ffi::SQLITE_BUSY)));
     }
 
     #[test]
     fn a_damaged_file_is_told_from_a_busy_one() {
-        assert!(matches!(unread(&failure(rusqlite::ffi::SQLITE_CORRUPT)), StoreError::Corrupt(_)));
-        assert!(matches!(unread(&failure(rusqlite::ffi::SQLITE_BUSY)), StoreError::Unavailable(_)));
+        assert!(matches!(store_error(&failure(rusqlite::ffi::SQLITE_CORRUPT)), StoreError::Corrupt(_)));
+        assert!(matches!(store_error(&failure(rusqlite::ffi::SQLITE_BUSY)), StoreError::Unavailable(_)));
     }
 }

@@ -4,11 +4,11 @@ use kernel::field::IndexValue;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Value, ValueRef};
 use rusqlite::{Error, Result};
 
-/// A natural number, which SQLite holds up to 2⁶³: a larger one is refused, never cut.
+/// A number as SQLite stores it, below 2⁶³; a larger one is rejected, never truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Nat(pub u64);
+pub(crate) struct U64(pub u64);
 
-impl ToSql for Nat {
+impl ToSql for U64 {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
         match i64::try_from(self.0) {
             Ok(number) => Ok(ToSqlOutput::from(number)),
@@ -17,7 +17,7 @@ impl ToSql for Nat {
     }
 }
 
-impl FromSql for Nat {
+impl FromSql for U64 {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let number = value.as_i64()?;
         u64::try_from(number).map(Self).map_err(|_| FromSqlError::OutOfRange(number))
@@ -26,15 +26,15 @@ impl FromSql for Nat {
 
 /// An index value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Held(pub IndexValue);
+pub(crate) struct SqlValue(pub IndexValue);
 
-impl ToSql for Held {
+impl ToSql for SqlValue {
     fn to_sql(&self) -> Result<ToSqlOutput<'_>> {
         Ok(bound(&self.0))
     }
 }
 
-impl FromSql for Held {
+impl FromSql for SqlValue {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         match value {
             ValueRef::Null => Ok(Self(IndexValue::Null)),
@@ -54,7 +54,7 @@ pub(crate) fn bound(value: &IndexValue) -> ToSqlOutput<'_> {
     }
 }
 
-/// A statement's limit: SQLite counts them in the same numbers as everything else.
+/// A statement's `LIMIT`.
 pub(crate) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }

@@ -180,8 +180,7 @@ fn work_of_an_aggregate_that_is_gone_is_not_forgotten_in_silence() {
     let path = dir.path().join("desk.db");
     let model = model("desk", &[]);
     drop(SqliteStore::open(&path, &model).unwrap());
-    let timer =
-        "INSERT INTO timer (tbl, key, name, due_ms, command, cause) VALUES ('note__reminder', 'key', 'name', 5, x'', '{}')";
+    let timer = "INSERT INTO timer VALUES ('note__reminder', 'key', 'name', 5, 1, x'', '{}')";
     Connection::open(&path).unwrap().execute_batch(timer).unwrap();
     let refused = SqliteStore::open(&path, &model).map(drop).unwrap_err();
     assert!(matches!(&refused, OpenError::Orphaned { table, .. } if table == "note__reminder"), "{refused}");

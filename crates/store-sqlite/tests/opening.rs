@@ -116,6 +116,15 @@ fn a_store_of_a_later_version_is_not_touched() {
 }
 
 #[test]
+fn a_store_from_before_the_first_release_is_refused() {
+    let (_dir, path) = file();
+    filled(&path);
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
+    let refused = refusal(&path);
+    assert!(matches!(refused, OpenError::Unsupported { found: 3, first: 4, .. }), "{refused}");
+}
+
+#[test]
 fn a_store_that_is_shorter_than_it_says_is_damaged() {
     let (_dir, path) = file();
     filled(&path);

@@ -24,7 +24,7 @@ impl SharedStoreHarness for Shared {
     fn fresh(model: &Arc<Model>) -> Self {
         let schema = Schema::new();
         let mut options = schema.options();
-        (options.lease, options.relay_lease, options.farewell) = (LEASE, LEASE, false);
+        (options.lease, options.relay_lease, options.release_on_drop) = (LEASE, LEASE, false);
         // The suite is about what is there, and not about who is shown it first.
         options.timer_claim = Duration::ZERO;
         let (_, reader, _) = PostgresStore::connect(&options, model).expect("a fresh schema");
@@ -58,7 +58,7 @@ impl OutboxHarness for Shared {
         let table = self.model.tables.first().expect("it has tables");
         let commit = Commit { last_ids: vec![(table.id, 1_000_000)], ..commit.clone() };
         let mut look = self.schema.lock().expect("whole").look();
-        look.run(&format!("BEGIN; SELECT FROM last_id WHERE tbl = '{}' FOR UPDATE", table.sql_name));
+        look.run(&format!("BEGIN; SELECT FROM last_id WHERE table_name = '{}' FOR UPDATE", table.sql_name));
         std::thread::scope(|scope| {
             let slow = scope.spawn(|| store.commit(&commit));
             let name = self.schema.lock().expect("whole").name.clone();

@@ -58,11 +58,11 @@ pub fn model(system: &'static str, fields: &[&str]) -> Arc<Model> {
 /// Notes of few colours and authors, at instants out of order; some have no author, some no instant.
 pub fn notes(number: u64) -> Vec<Note> {
     let colours = ["red", "green", "blue"];
-    let note = |place: u64| Note {
-        id: Some(1 + (place * 7919) % 100_003),
-        colour: colours[usize::try_from(place % 3).unwrap()].to_owned(),
-        author: (!place.is_multiple_of(5)).then(|| format!("author {}", place % 11)),
-        at: (!place.is_multiple_of(7)).then(|| i64::try_from(place * 31 % 97).unwrap()),
+    let note = |position: u64| Note {
+        id: Some(1 + (position * 7919) % 100_003),
+        colour: colours[usize::try_from(position % 3).unwrap()].to_owned(),
+        author: (!position.is_multiple_of(5)).then(|| format!("author {}", position % 11)),
+        at: (!position.is_multiple_of(7)).then(|| i64::try_from(position * 31 % 97).unwrap()),
     };
     (0..number).map(note).collect()
 }
@@ -71,7 +71,7 @@ pub fn notes(number: u64) -> Vec<Note> {
 pub fn commit(model: &Model, number: u64, notes: &[Note]) -> Commit {
     let table = model.table_of(NOTES);
     let mut commit = Commit { number, ..Commit::default() };
-    for (place, note) in notes.iter().enumerate() {
+    for (position, note) in notes.iter().enumerate() {
         let row: kernel::context::Opaque = Arc::new(note.clone());
         let index = table.index(&row);
         if note.id.is_some() {
@@ -80,7 +80,7 @@ pub fn commit(model: &Model, number: u64, notes: &[Note]) -> Commit {
         }
         commit.rows.push(RowWrite {
             table: NOTES,
-            key: format!("note-{number}-{:05}", (place * 31) % 100_003),
+            key: format!("note-{number}-{:05}", (position * 31) % 100_003),
             id: note.id,
             old_version: 0,
             version: 1,

@@ -1,0 +1,147 @@
+//! An address as PostgreSQL's own programs know it, in the words of the driver, who knows less about encryption.
+
+use std::path::PathBuf;
+
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
+
+use crate::connection::tls::Encryption;
+use crate::error::OpenError;
+
+/// What an address says: where the database is, and how the way there is protected.
+///
+/// `sslmode=require`, `verify-ca` and `verify-full` are the same here: encrypted, and the server's certificate must come
+/// from a known authority and name the server. Only the file in `sslrootcert` is asked then, or what the machine trusts.
+/// Naming an authority is wanting it asked. Without all this the server decides, and nobody is checked.
+pub(crate) fn read(url: &str) -> Result<(Config, Encryption), OpenError> {
+    let (rest, tls) = TlsParameters::extract(url);
+    let mut config: Config = rest.parse().map_err(|error: tokio_postgres::Error| invalid(url, &error))?;
+    if config.get_hosts().is_empty() {
+        return Err(OpenError::Address("it names no host".into()));
+    }
+    if tls.checked {
+        config.ssl_mode(SslMode::Require);
+    }
+    if let Some(authority) = tls.authority {
+        if config.get_ssl_mode() == SslMode::Disable {
+            return Err(OpenError::Encryption(
+                "`sslmode=disable` and an authority in `sslrootcert` contradict each other".into(),
+            ));
+        }
+        config.ssl_mode(SslMode::Require);
+        // As libpq calls what the machine trusts.
+        let file = (authority != "system").then(|| PathBuf::from(authority));
+        return Ok((config, Encryption::checked(file.as_deref())?));
+    }
+    let encryption = match config.get_ssl_mode() {
+        SslMode::Require => Encryption::checked(None)?,
+        _ => Encryption::unchecked()?,
+    };
+    Ok((config, encryption))
+}
+
+/// What the driver does not understand.
+#[derive(Default)]
+struct TlsParameters {
+    checked: bool,
+    authority: Option<String>,
+}
+
+impl TlsParameters {
+    /// The address without it.
+    fn extract(url: &str) -> (String, Self) {
+        let mut tls = Self::default();
+        // As the driver reads it: a `?` before the first `@` belongs to the password.
+        let host = url.find('@').unwrap_or(0);
+        let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        let Some(question) = url[host..].find('?').filter(|_| is_url) else { return (url.to_owned(), tls) };
+        let (before, options) = (&url[..host + question], &url[host + question + 1..]);
+        let ours = |option: &&str| match option.split_once('=') {
+            Some(("sslmode", "verify-ca" | "verify-full")) => {
+                tls.checked = true;
+                false
+            }
+            Some(("sslrootcert", file)) => {
+                tls.authority = Some(decoded(file));
+                false
+            }
+            _ => true,
+        };
+        let left: Vec<&str> = options.split('&').filter(ours).collect();
+        let rest = if left.is_empty() { before.to_owned() } else { format!("{before}?{}", left.join("&")) };
+        (rest, tls)
+    }
+}
+
+/// With `%20` and the like as the driver would read it, by letting it read a text that means nothing.
+fn decoded(value: &str) -> String {
+    let read = format!("postgres://h/?application_name={value}").parse::<Config>().ok();
+    read.and_then(|config| config.get_application_name().map(str::to_owned)).unwrap_or_else(|| value.to_owned())
+}
+
+/// The address may hold a password: what cannot be read is not repeated.
+fn invalid(url: &str, error: &tokio_postgres::Error) -> OpenError {
+    // The driver takes what stands behind the first for host and options, and would name one of them.
+    if url.matches('@').count() > 1 {
+        return OpenError::Address("in a user's name or password `@` is written `%40`".into());
+    }
+    OpenError::Address(std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+    use super::*;
+
+    fn mode(url: &str) -> SslMode {
+        read(url).unwrap().0.get_ssl_mode()
+    }
+
+    fn refused(url: &str) -> String {
+        let error = read(url).map(|_| ()).unwrap_err();
+        assert!(!error.may_pass(), "{error:?}");
+        error.to_string()
+    }
+
+    #[test]
+    fn without_a_word_the_server_decides() {
+        assert_eq!(mode("postgres://u:p@h/d"), SslMode::Prefer);
+        assert_eq!(mode("postgres://u:p@h/d?sslmode=disable&connect_timeout=3"), SslMode::Disable);
+        assert_eq!(mode("host=h user=u"), SslMode::Prefer);
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn all_that_ask_for_encryption_get_it() {
+        for asked in ["require", "verify-ca", "verify-full"] {
+            assert_eq!(mode(&format!("postgres://u:p?x@h/d?connect_timeout=3&sslmode={asked}")), SslMode::Require, "{asked}");
+        }
+        assert_eq!(mode("postgres://u:p@h/d?sslrootcert=system"), SslMode::Require);
+        assert_eq!(mode("host=h sslmode=require"), SslMode::Require);
+        assert!(refused("postgres://h/d?sslrootcert=/no%20such.pem").contains("/no such.pem"));
+    }
+
+    #[cfg(not(feature = "tls"))]
+    #[test]
+    fn without_tls_whoever_asks_for_it_is_told() {
+        for asked in ["sslmode=require", "sslmode=verify-full", "sslrootcert=/ca.pem"] {
+            assert!(refused(&format!("postgres://u:p@h/d?{asked}")).contains("without TLS"), "{asked}");
+        }
+    }
+
+    #[test]
+    fn what_is_misspelt_or_contradicts_itself_is_refused() {
+        assert!(refused("postgres://h/d?sslmode=verify-ful").contains("`sslmode`"));
+        assert!(refused("postgres://h/d?sslmode=disable&sslrootcert=/ca.pem").contains("contradict"));
+    }
+
+    #[test]
+    fn no_piece_of_a_password_is_repeated() {
+        for url in ["postgres://u:a@s3cr3t?s3cr3t=1@h/d", "postgres://u:a@h:s3cr3t@h/d", "postgres://u:s3cr3t@h:0x/d"] {
+            let error = refused(url);
+            assert!(!error.contains("s3cr3t"), "{error}");
+        }
+        assert!(!format!("{:?}", read("postgres://u:s3cr3t@h/d").unwrap()).contains("s3cr3t"));
+    }
+}

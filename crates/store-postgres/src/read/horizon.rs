@@ -1,0 +1,159 @@
+//! Up to where the log is whole.
+//!
+//! Writers draw positions and commit in any order, so that below a position that can be seen another one may still come. Who
+//! goes on reading "after the last" would pass over it. What was drawn is whole once every transaction has ended that was
+//! under way then: each of ours has written, and so has a number, before it draws. Which are under way, the list of backends
+//! says; a snapshot does not tell of those that began after the last one that has ended.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ports::StoreError;
+
+use crate::connection::session::Connection;
+use crate::error::DatabaseError;
+use crate::value::{get, get_u64};
+
+/// A transaction of ours has ended after so long, whatever else is under way in the database.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// Most transactions last a few milliseconds: for those one waits, without a connection in hand.
+const POLLS: u32 = 200;
+const POLL_EVERY: Duration = Duration::from_millis(5);
+
+/// What is known of it; shared by all readers of a process.
+#[derive(Default)]
+pub(crate) struct Horizon(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    upto: u64,
+    waiting: Option<Pending>,
+}
+
+/// A position, and the latest transaction that may have drawn at or below it.
+#[derive(Debug, Clone, Copy)]
+struct Pending {
+    drawn: u64,
+    newest: i64,
+    since: Instant,
+}
+
+/// What the database says: the last position that was drawn; and then the oldest and the newest transaction under way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Snapshot {
+    drawn: u64,
+    under_way: Option<(i64, i64)>,
+}
+
+impl Horizon {
+    /// The last position up to which nothing can come any more; all that was drawn when it was asked, unless a commit takes
+    /// long.
+    pub fn upto(&self, ask: impl Fn() -> Result<Snapshot, StoreError>) -> Result<u64, StoreError> {
+        let mut wanted = None;
+        let mut upto = 0;
+        for look in 0..POLLS {
+            if look > 0 {
+                std::thread::sleep(POLL_EVERY);
+            }
+            let at = Instant::now();
+            let snapshot = ask()?;
+            upto = self.0.lock().unwrap_or_else(PoisonError::into_inner).advance(snapshot, at);
+            if upto >= *wanted.get_or_insert(snapshot.drawn) {
+                return Ok(upto);
+            }
+        }
+        // Who knows nothing yet must not take that for an empty log.
+        if upto > 0 { Ok(upto) } else { Err(StoreError::Unavailable("commits that are under way do not end".into())) }
+    }
+}
+
+/// In two statements: who has drawn by the first is known to the second. Only those draw who write.
+pub(crate) async fn ask(conn: &mut Connection) -> Result<Snapshot, DatabaseError> {
+    let lost = || DatabaseError::Corrupt("the database does not know its own transactions".into());
+    let drawn = conn.row("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM log_seq", &[]).await?.ok_or_else(lost)?;
+    // A name has 63 bytes, whatever it was given.
+    let sql = "SELECT min(backend_xid::text::int8), max(backend_xid::text::int8) FROM pg_stat_activity \
+               WHERE datname = current_database() AND backend_xid IS NOT NULL \
+               AND application_name = left('pabal ' || current_schema() || ' writer', 63)";
+    let transactions = conn.row(sql, &[]).await?.ok_or_else(lost)?;
+    let ends: (Option<i64>, Option<i64>) = (get(&transactions, 0)?, get(&transactions, 1)?);
+    Ok(Snapshot { drawn: get_u64(&drawn, 0)?, under_way: ends.0.zip(ends.1) })
+}
+
+impl Known {
+    /// Numbers begin anew after four thousand million; what that confuses is put right by the time. `at`: when it was asked, as a
+    /// look that began before a mark was made says nothing about it.
+    fn advance(&mut self, snapshot: Snapshot, at: Instant) -> u64 {
+        let Some((oldest, newest)) = snapshot.under_way else {
+            self.upto = self.upto.max(snapshot.drawn);
+            return self.upto;
+        };
+        if let Some(mark) = self.waiting
+            && at > mark.since
+            && (oldest > mark.newest || at.duration_since(mark.since) >= LONGEST)
+        {
+            self.upto = self.upto.max(mark.drawn);
+            self.waiting = None;
+        }
+        if self.upto < snapshot.drawn && self.waiting.is_none() {
+            self.waiting = Some(Pending { drawn: snapshot.drawn, newest, since: Instant::now().max(at) });
+        }
+        self.upto
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn snapshot(drawn: u64, oldest: i64, newest: i64) -> Snapshot {
+        Snapshot { drawn, under_way: Some((oldest, newest)) }
+    }
+
+    /// So many milliseconds from now: marks are made by the clock, and looks come later.
+    fn later(ms: u64) -> Instant {
+        Instant::now() + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn with_nobody_under_way_all_that_was_drawn_is_there() {
+        assert_eq!(Known::default().advance(Snapshot { drawn: 7, under_way: None }, Instant::now()), 7);
+    }
+
+    #[test]
+    fn what_was_drawn_is_whole_when_those_have_ended_who_were_under_way() {
+        let mut known = Known::default();
+        let before = Instant::now();
+        assert_eq!(known.advance(snapshot(7, 95, 99), before), 0);
+        assert_eq!(known.advance(snapshot(9, 99, 103), later(1_000)), 0, "99 may have drawn 6");
+        assert_eq!(known.advance(snapshot(9, 101, 103), before), 0, "it was asked before the mark was made");
+        assert_eq!(known.advance(snapshot(12, 101, 109), later(2_000)), 7, "of 8 and 9 nothing is known yet");
+        assert_eq!(known.advance(snapshot(12, 109, 110), later(3_000)), 7);
+        assert_eq!(known.advance(snapshot(13, 110, 111), later(4_000)), 12);
+        assert_eq!(known.advance(Snapshot { drawn: 14, under_way: None }, later(5_000)), 14);
+    }
+
+    #[test]
+    fn a_transaction_that_never_ends_holds_nothing_up_for_ever() {
+        let mut known = Known::default();
+        assert_eq!(known.advance(snapshot(7, 95, 99), Instant::now()), 0);
+        assert_eq!(known.advance(snapshot(9, 95, 103), Instant::now() + LONGEST + LONGEST), 7);
+    }
+
+    #[test]
+    fn one_waits_for_what_was_drawn_when_one_asked_and_for_no_more() {
+        let (horizon, looks) = (Horizon::default(), std::cell::Cell::new(0_i64));
+        let ask = || {
+            looks.set(looks.get() + 1);
+            let look = looks.get();
+            // A busy database: somebody is always under way, and draws.
+            Ok(Snapshot { drawn: 10 + look.unsigned_abs(), under_way: Some((100 + look, 102 + look)) })
+        };
+        assert_eq!(horizon.upto(ask).unwrap(), 11);
+        assert!(looks.get() < 10, "{} looks", looks.get());
+        let never = || Ok(Snapshot { drawn: 5, under_way: Some((1, 2)) });
+        assert!(matches!(Horizon::default().upto(never), Err(StoreError::Unavailable(_))), "nothing is known of it");
+        assert_eq!(horizon.upto(never).unwrap(), 11);
+    }
+}
