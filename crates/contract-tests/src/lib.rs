@@ -57,13 +57,13 @@ pub mod parts {
 /// One `#[test]` for each check of a [`StoreHarness`].
 #[macro_export]
 macro_rules! store_suite {
-    ($harness:ty) => {
-        $crate::single_session_suite!($harness);
-        $crate::tables_suite!($harness);
+    ($(#[$attribute:meta])* $harness:ty) => {
+        $crate::single_session_suite!($(#[$attribute])* $harness);
+        $crate::tables_suite!($(#[$attribute])* $harness);
         mod exclusive {
             use super::*;
-            $crate::ExclusiveStoreChecks!($harness);
-            $crate::ExclusiveLogChecks!($harness);
+            $crate::ExclusiveStoreChecks!($(#[$attribute])* $harness);
+            $crate::ExclusiveLogChecks!($(#[$attribute])* $harness);
         }
     };
 }
@@ -72,16 +72,16 @@ macro_rules! store_suite {
 /// it. Left out are the numbers of an exclusive store, tables that are rebuilt from its log, and pruning a log without relay.
 #[macro_export]
 macro_rules! shared_store_suite {
-    ($harness:ty) => {
+    ($(#[$attribute:meta])* $harness:ty) => {
         mod shared {
             use super::*;
-            $crate::SharedChecks!($harness);
+            $crate::SharedChecks!($(#[$attribute])* $harness);
         }
         mod instances {
             use super::*;
-            $crate::InstanceChecks!($harness);
+            $crate::InstanceChecks!($(#[$attribute])* $harness);
         }
-        $crate::single_session_suite!($crate::SingleSession<$harness>);
+        $crate::single_session_suite!($(#[$attribute])* $crate::SingleSession<$harness>);
     };
 }
 
@@ -89,30 +89,30 @@ macro_rules! shared_store_suite {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! single_session_suite {
-    ($harness:ty) => {
+    ($(#[$attribute:meta])* $harness:ty) => {
         mod store {
             use super::*;
-            $crate::StoreChecks!($harness);
+            $crate::StoreChecks!($(#[$attribute])* $harness);
         }
         mod work {
             use super::*;
-            $crate::WorkChecks!($harness);
+            $crate::WorkChecks!($(#[$attribute])* $harness);
         }
         mod log {
             use super::*;
-            $crate::LogChecks!($harness);
+            $crate::LogChecks!($(#[$attribute])* $harness);
         }
         mod reader {
             use super::*;
-            $crate::ReaderChecks!($harness);
+            $crate::ReaderChecks!($(#[$attribute])* $harness);
         }
         mod paging {
             use super::*;
-            $crate::PagingChecks!($harness);
+            $crate::PagingChecks!($(#[$attribute])* $harness);
         }
         mod totals {
             use super::*;
-            $crate::TotalChecks!($harness);
+            $crate::TotalChecks!($(#[$attribute])* $harness);
         }
     };
 }
@@ -121,10 +121,10 @@ macro_rules! single_session_suite {
 /// and of its own for a shared store that can do it.
 #[macro_export]
 macro_rules! tables_suite {
-    ($harness:ty) => {
+    ($(#[$attribute:meta])* $harness:ty) => {
         mod tables {
             use super::*;
-            $crate::TableChecks!($harness);
+            $crate::TableChecks!($(#[$attribute])* $harness);
         }
     };
 }
@@ -132,10 +132,10 @@ macro_rules! tables_suite {
 /// One `#[test]` for each check of an [`OutboxHarness`].
 #[macro_export]
 macro_rules! outbox_suite {
-    ($harness:ty) => {
+    ($(#[$attribute:meta])* $harness:ty) => {
         mod outbox {
             use super::*;
-            $crate::OutboxChecks!($harness);
+            $crate::OutboxChecks!($(#[$attribute])* $harness);
         }
     };
 }

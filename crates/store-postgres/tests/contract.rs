@@ -4,8 +4,17 @@ mod support;
 
 use support::shared::Shared;
 
-contract_tests::shared_store_suite!(Shared);
-contract_tests::outbox_suite!(Shared);
+contract_tests::shared_store_suite!(
+    #[ignore = "needs PostgreSQL: scripts/test-distributed"]
+    Shared
+);
+contract_tests::outbox_suite!(
+    #[ignore = "needs PostgreSQL: scripts/test-distributed"]
+    Shared
+);
 
 // Views are not rebuilt from a log that a relay publishes, but clearing and swapping tables is part of every store.
-contract_tests::tables_suite!(contract_tests::SingleSession<Shared>);
+contract_tests::tables_suite!(
+    #[ignore = "needs PostgreSQL: scripts/test-distributed"]
+    contract_tests::SingleSession<Shared>
+);

@@ -104,6 +104,7 @@ fn in_order_by_key(records: &[(u64, Record)]) {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_cursor_over_positions_loses_what_commits_late_and_neither_reader_nor_outbox_does() {
     let schema = Schema::new();
     let mut options = schema.options();
@@ -142,6 +143,7 @@ fn a_cursor_over_positions_loses_what_commits_late_and_neither_reader_nor_outbox
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn batches_that_share_rows_wait_for_each_other_and_never_each_for_the_other() {
     const KEYS: usize = 40;
     let schema = Schema::new();
@@ -193,6 +195,7 @@ fn batches_that_share_rows_wait_for_each_other_and_never_each_for_the_other() {
 
 /// Instances that die in the middle of it, and others that take over: each effect ends once.
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn effects_end_once_however_often_their_owners_die() {
     let schema = Schema::new();
     let mut options = schema.options();
@@ -234,6 +237,7 @@ fn effects_end_once_however_often_their_owners_die() {
 
 /// Between processes it goes by the database, within one it does not have to.
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn who_watches_hears_of_commits_of_this_process_and_of_others() {
     let schema = Schema::new();
     let mut options = schema.options();

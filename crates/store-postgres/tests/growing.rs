@@ -113,6 +113,7 @@ fn note(id: u64, colour: &str, author: &str) -> Note {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_new_field_is_filled_counted_and_indexed() {
     let schema = Schema::new();
     let mut old = Version::start(&schema, &["colour"]);
@@ -135,6 +136,7 @@ fn a_new_field_is_filled_counted_and_indexed() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn an_old_version_that_goes_on_writing_leaves_nothing_uncounted() {
     let schema = Schema::new();
     let mut old = Version::start(&schema, &["colour"]);
@@ -167,6 +169,7 @@ fn an_old_version_that_goes_on_writing_leaves_nothing_uncounted() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_filter_that_becomes_counted_is_counted() {
     let schema = Schema::new();
     let mut old = Version::start(&schema, &["author"]);
@@ -183,6 +186,7 @@ fn a_filter_that_becomes_counted_is_counted() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn versions_that_start_at_once_do_not_disturb_each_other() {
     let schema = Schema::new();
     std::thread::scope(|scope| {
@@ -200,6 +204,7 @@ fn versions_that_start_at_once_do_not_disturb_each_other() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn what_is_others_is_refused() {
     let schema = Schema::new();
     let refused = |options: &PostgresOptions, model: &Model| PostgresStore::connect(options, model).map(drop).unwrap_err();

@@ -1,4 +1,4 @@
-//! Encrypted, with a password: `PABAL_TEST_TLS` names the directory of what `scripts/infra` has made for it. Skipped without.
+//! Encrypted, with a password: `PABAL_TEST_TLS` names the directory of what `scripts/infra` has made for it.
 #![cfg(feature = "tls")]
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 
@@ -20,14 +20,11 @@ struct Door {
 }
 
 impl Door {
-    fn known() -> Option<Self> {
-        let Ok(files) = std::env::var("PABAL_TEST_TLS") else {
-            println!("skipped: PABAL_TEST_TLS is not set (see scripts/infra up; its PABAL_TLS_DIR)");
-            return None;
-        };
+    fn known() -> Self {
+        let files = std::env::var("PABAL_TEST_TLS").expect("PABAL_TEST_TLS names what scripts/infra calls PABAL_TLS_DIR");
         let url = support::url();
         let port = url.rsplit_once(':').and_then(|(_, rest)| rest.split_once('/')).expect("a port").0.to_owned();
-        Some(Self { port, files: files.into() })
+        Self { port, files: files.into() }
     }
 
     fn password(&self) -> String {
@@ -79,8 +76,9 @@ fn refused(url: &str) -> OpenError {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn every_way_of_asking_for_encryption_gets_it() {
-    let Some(door) = Door::known() else { return };
+    let door = Door::known();
     let ca = door.file("ca.pem");
     for mode in ["require", "verify-ca", "verify-full"] {
         works(&door.url("127.0.0.1", &format!("sslmode={mode}&sslrootcert={ca}")));
@@ -90,14 +88,16 @@ fn every_way_of_asking_for_encryption_gets_it() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_server_that_wants_it_gets_it_from_who_did_not_ask() {
-    let Some(door) = Door::known() else { return };
+    let door = Door::known();
     works(&door.url("127.0.0.1", ""));
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_wrong_password_is_refused_and_never_told() {
-    let Some(door) = Door::known() else { return };
+    let door = Door::known();
     let with = |password: &str| {
         door.url("127.0.0.1", &format!("sslrootcert={}", door.file("ca.pem"))).replace(&door.password(), password)
     };
@@ -110,15 +110,17 @@ fn a_wrong_password_is_refused_and_never_told() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn who_refuses_encryption_is_refused_where_it_is_wanted() {
-    let Some(door) = Door::known() else { return };
+    let door = Door::known();
     let error = refused(&door.url("127.0.0.1", "sslmode=disable"));
     assert!(matches!(&error, OpenError::Denied(said) if said.contains("no encryption")), "{error}");
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_server_of_an_unknown_authority_is_not_spoken_to() {
-    let Some(door) = Door::known() else { return };
+    let door = Door::known();
     let error = refused(&door.url("127.0.0.1", &format!("sslmode=verify-full&sslrootcert={}", door.file("stranger.pem"))));
     assert!(matches!(&error, OpenError::Untrusted(said) if said.contains("UnknownIssuer")), "{error}");
     // Where a machine trusts nobody at all, that is said.
@@ -127,8 +129,9 @@ fn a_server_of_an_unknown_authority_is_not_spoken_to() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_server_whose_certificate_has_another_name_is_not_spoken_to() {
-    let Some(door) = Door::known() else { return };
+    let door = Door::known();
     for mode in ["require", "verify-ca", "verify-full"] {
         let options = format!("hostaddr=127.0.0.1&sslmode={mode}&sslrootcert={}", door.file("ca.pem"));
         let error = refused(&door.url("database.example", &options));
@@ -137,8 +140,9 @@ fn a_server_whose_certificate_has_another_name_is_not_spoken_to() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn to_a_server_without_encryption_nothing_is_said_in_the_open() {
-    let Some(door) = Door::known() else { return };
+    let door = Door::known();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();
     let heard = std::thread::spawn(move || {
@@ -159,8 +163,9 @@ fn to_a_server_without_encryption_nothing_is_said_in_the_open() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_file_that_cannot_be_used_is_named() {
-    let Some(door) = Door::known() else { return };
+    let door = Door::known();
     for file in ["no-such.pem", "password"] {
         let error = PostgresOptions::new(&door.url("127.0.0.1", &format!("sslrootcert={}", door.file(file)))).unwrap_err();
         assert!(matches!(&error, OpenError::Encryption(said) if said.contains(file)), "{error}");

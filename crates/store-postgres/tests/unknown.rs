@@ -25,6 +25,7 @@ fn is_unknown(result: &Result<(), CommitError>) -> bool {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_commit_whose_answer_is_lost_is_found_out_to_have_been_applied() {
     let schema = Schema::new();
     let proxy = Proxy::before(&schema.url);
@@ -46,6 +47,7 @@ fn a_commit_whose_answer_is_lost_is_found_out_to_have_been_applied() {
 
 /// The trap: the question is answered with no, and then the commit arrives after all.
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_commit_that_arrives_after_it_was_found_not_to_be_applied_never_is() {
     let schema = Schema::new();
     let proxy = Proxy::before(&schema.url);
@@ -72,6 +74,7 @@ fn a_commit_that_arrives_after_it_was_found_not_to_be_applied_never_is() {
 
 /// Its backend goes on without a client; who asks has to wait for it.
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn who_asks_waits_for_a_commit_that_is_still_under_way() {
     let schema = Schema::new();
     let proxy = Proxy::before(&schema.url);
@@ -98,6 +101,7 @@ fn who_asks_waits_for_a_commit_that_is_still_under_way() {
 
 /// What the server closed while nobody used it is no reason to know nothing.
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_connection_that_ended_between_two_commits_is_made_anew() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
@@ -115,6 +119,7 @@ fn a_connection_that_ended_between_two_commits_is_made_anew() {
 
 /// Killed at any moment, among them those around COMMIT: nothing acknowledged is lost, nothing refused is there.
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn backends_are_killed_at_any_moment_and_every_outcome_is_found_out() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());

@@ -13,6 +13,7 @@ use support::Schema;
 use support::worker::{Worker, change, parcels};
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn an_async_handler_may_call_and_drop_everything() {
     let schema = Schema::new();
     let options = schema.options();
@@ -38,6 +39,7 @@ fn an_async_handler_may_call_and_drop_everything() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn readers_share_their_connections_and_say_when_there_is_none_left() {
     let schema = Schema::new();
     let mut options = schema.options();
@@ -69,6 +71,7 @@ fn readers_share_their_connections_and_say_when_there_is_none_left() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_reader_whose_connection_was_ended_reads_over_another() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
@@ -84,6 +87,7 @@ fn a_reader_whose_connection_was_ended_reads_over_another() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_reader_cannot_write_and_a_writer_only_within_its_transactions() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
@@ -98,6 +102,7 @@ fn a_reader_cannot_write_and_a_writer_only_within_its_transactions() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn who_waits_too_long_for_a_lock_is_told_that_it_is_not_possible_now() {
     let schema = Schema::new();
     let mut options = schema.options();
@@ -113,6 +118,7 @@ fn who_waits_too_long_for_a_lock_is_told_that_it_is_not_possible_now() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_server_that_is_not_there_is_not_asked_again_and_again() {
     support::url();
     let schema = Schema::new();
@@ -124,6 +130,7 @@ fn a_server_that_is_not_there_is_not_asked_again_and_again() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_letter_that_the_database_does_not_take_is_refused_and_found_nowhere() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
@@ -134,6 +141,7 @@ fn a_letter_that_the_database_does_not_take_is_refused_and_found_nowhere() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn a_number_that_the_database_does_not_take_is_refused() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
@@ -154,6 +162,7 @@ fn fire(key: &str, due_ms: i64) -> Commit {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn instances_look_at_different_timers_and_one_that_has_died_holds_none_back() {
     let schema = Schema::new();
     let options = schema.options();
@@ -179,6 +188,7 @@ fn instances_look_at_different_timers_and_one_that_has_died_holds_none_back() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn timers_of_a_table_that_only_another_version_knows_are_left_to_it() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
@@ -191,6 +201,7 @@ fn timers_of_a_table_that_only_another_version_knows_are_left_to_it() {
 }
 
 #[test]
+#[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn who_ends_in_order_leaves_at_once_what_others_may_take() {
     let schema = Schema::new();
     let options = schema.options();
