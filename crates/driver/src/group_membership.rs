@@ -91,7 +91,7 @@ impl GroupMembership {
 
     fn bounds(&self, broker: &dyn Broker, partition: &Partition) -> Result<Bounds, BrokerError> {
         let end = broker.end(partition)?;
-        let handed = self.group.as_deref().map(|group| broker.handed(group, partition)).transpose()?;
+        let handed = self.group.as_deref().map(|group| broker.handed_over_offset(group, partition)).transpose()?;
         Ok((end, handed.flatten()))
     }
 

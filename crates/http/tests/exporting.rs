@@ -58,9 +58,6 @@ impl Reader for Counted {
     fn all_parked(&self, dead_only: bool, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
         self.0.all_parked(dead_only, limit)
     }
-    fn size_bytes(&self) -> u64 {
-        self.0.size_bytes()
-    }
 }
 
 async fn write_notes(engine: &Arc<Engine>) {

@@ -1,4 +1,4 @@
-//! A broker in memory whose topics a test fills by hand.
+//! A broker in memory whose topics a test fills directly.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ pub struct MemoryBroker {
 }
 
 impl MemoryBroker {
-    /// Puts a record at a topic's end, numbered for its place there, and wakes who watches. Returns the place.
+    /// Appends a record to a topic and wakes its watchers. Returns its position.
     pub fn publish(&self, topic: &str, record: Record) -> u64 {
         let seq = {
             let mut topics = lock(&self.topics);

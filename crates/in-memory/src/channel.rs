@@ -1,4 +1,4 @@
-//! A far side in memory: a pure function with a memory of the ids that it has been called with.
+//! A channel in memory: a pure effect handler that remembers the ids it was called with.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -11,7 +11,7 @@ use kernel::{EffectCall, Reaction, RetrySafety};
 use super::lock;
 use ports::Channel;
 
-/// The far side of a port. Clones share their memory.
+/// A channel to an effect handler. Clones share their memory.
 #[derive(Clone)]
 pub struct MemoryChannel {
     def: EffectHandlerDef,
@@ -19,12 +19,12 @@ pub struct MemoryChannel {
 }
 
 impl MemoryChannel {
-    /// Behaves as the far side that comes with a service, and remembers.
+    /// Calls this effect handler, and remembers its reactions.
     pub fn new(def: EffectHandlerDef) -> Self {
         Self { def, done: Arc::default() }
     }
 
-    /// How many ids it has carried out.
+    /// How many distinct ids it has carried out.
     pub fn carried_out(&self) -> usize {
         lock(&self.done).len()
     }

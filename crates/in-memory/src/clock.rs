@@ -1,4 +1,4 @@
-//! A clock that stands until it is moved, and keys that count.
+//! A clock that is set by hand, and keys in sequence.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -7,34 +7,34 @@ use kernel::Timestamp;
 
 use ports::{Clock, Ids};
 
-/// A clock that a test moves. Clones tell the same time.
+/// A clock that a test sets. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct ManualClock {
     ms: Arc<AtomicI64>,
 }
 
 impl ManualClock {
-    /// A clock that stands at an instant; parts of a millisecond are dropped, as the log would drop them.
+    /// A clock at an instant, truncated to milliseconds as in the log.
     pub fn at(now: Timestamp) -> Self {
         Self::at_ms(now.as_millisecond())
     }
 
-    /// A clock that stands so many milliseconds after 1970.
+    /// A clock at so many milliseconds after 1970.
     pub fn at_ms(ms: i64) -> Self {
         Self { ms: Arc::new(AtomicI64::new(ms)) }
     }
 
-    /// Moves it to an instant, also back.
+    /// Sets it to an instant, also backwards.
     pub fn set(&self, now: Timestamp) {
         self.set_ms(now.as_millisecond());
     }
 
-    /// Moves it to so many milliseconds after 1970, also back.
+    /// Sets it to so many milliseconds after 1970, also backwards.
     pub fn set_ms(&self, ms: i64) {
         self.ms.store(ms, Ordering::SeqCst);
     }
 
-    /// Moves it by so many milliseconds and tells where it stands then.
+    /// Advances it by so many milliseconds and returns the new time.
     pub fn advance_ms(&self, by: i64) -> i64 {
         self.ms.fetch_add(by, Ordering::SeqCst).wrapping_add(by)
     }
@@ -51,7 +51,7 @@ impl Clock for ManualClock {
     }
 }
 
-/// Keys `key-1`, `key-2` … Clones count on together.
+/// Keys `key-1`, `key-2` … Clones share the sequence.
 #[derive(Debug, Clone, Default)]
 pub struct Counting {
     given: Arc<AtomicU64>,

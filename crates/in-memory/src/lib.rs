@@ -1,7 +1,7 @@
 //! In-memory implementations of the ports, for tests, stories and the simulation.
 //!
-//! They keep the same promises as those that write to disk; the contract tests hold them to it. Nothing here depends on
-//! the order of a hash map, on the machine's clock or on chance: the same calls give the same answers in every run.
+//! They keep the promises of the durable ones; the contract tests hold them to it. Nothing depends on the order of a hash map,
+//! on the system clock or on chance: the same calls give the same answers in every run.
 
 mod broker;
 mod channel;
@@ -23,7 +23,7 @@ pub use store::MemoryStore;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Takes a lock whatever happened to its last holder: a panicking test must not hide behind a second panic.
+/// Locks a mutex, poisoned or not: a panicking test must not be hidden by a second panic.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

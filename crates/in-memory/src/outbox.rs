@@ -1,11 +1,11 @@
-//! The relay's side of a store in memory: one holds the lease, and the others are fenced.
+//! The outbox of a shared store in memory: one relay holds the lease, and the others are fenced.
 
 use super::shared::SharedMemory;
 use ports::{Outbox, Reader, Record, StoreError};
 
-/// How far an outbox is relayed, and by whom.
+/// The relay state of an outbox: the last number sent, and the lease.
 #[derive(Debug, Default)]
-pub(super) struct Relayed {
+pub(super) struct RelayState {
     pub sent: u64,
     holder: u64,
     until_ms: i64,
@@ -21,19 +21,19 @@ pub struct MemoryOutbox {
 }
 
 impl MemoryOutbox {
-    /// For a relay of its own; its lease ends when it is not heard of for `lease_ms`.
+    /// An outbox for a new relay, with a lease of `lease_ms` milliseconds.
     pub fn new(shared: &SharedMemory, name: &str, lease_ms: i64) -> Self {
-        let mut desk = shared.desk();
-        desk.relay.relays += 1;
-        let me = desk.relay.relays;
-        drop(desk);
+        let mut registry = shared.registry();
+        registry.relay.relays += 1;
+        let me = registry.relay.relays;
+        drop(registry);
         Self { shared: shared.clone(), name: name.to_owned(), me, lease_ms }
     }
 
-    fn held(&self) -> Result<(), StoreError> {
-        let desk = self.shared.desk();
+    fn check_lease(&self) -> Result<(), StoreError> {
+        let registry = self.shared.registry();
         let lost = || StoreError::Unavailable("another relay has the lease".into());
-        (desk.relay.holder == self.me && desk.relay.until_ms >= desk.now_ms()).then_some(()).ok_or_else(lost)
+        (registry.relay.holder == self.me && registry.relay.until_ms >= registry.now_ms()).then_some(()).ok_or_else(lost)
     }
 }
 
@@ -43,28 +43,28 @@ impl Outbox for MemoryOutbox {
     }
 
     fn lease(&mut self) -> Result<Option<u64>, StoreError> {
-        let mut desk = self.shared.desk();
-        let now_ms = desk.now_ms();
-        let others = desk.relay.holder != 0 && desk.relay.holder != self.me;
-        if others && desk.relay.until_ms >= now_ms {
+        let mut registry = self.shared.registry();
+        let now_ms = registry.now_ms();
+        let others = registry.relay.holder != 0 && registry.relay.holder != self.me;
+        if others && registry.relay.until_ms >= now_ms {
             return Ok(None);
         }
-        desk.relay.holder = self.me;
-        desk.relay.until_ms = now_ms + self.lease_ms;
-        Ok(Some(desk.relay.sent))
+        registry.relay.holder = self.me;
+        registry.relay.until_ms = now_ms + self.lease_ms;
+        Ok(Some(registry.relay.sent))
     }
 
-    /// Commits come one after the other here, so that positions are numbers.
+    /// Commits are serialized here, so that positions serve as numbers.
     fn unsent(&mut self, after: u64, limit: usize) -> Result<Vec<(u64, Record)>, StoreError> {
-        self.held()?;
+        self.check_lease()?;
         let query = ports::LogQuery { after, limit, ..Default::default() };
         Ok(self.shared.reader().log(&query)?.into_iter().map(|record| (record.seq, record)).collect())
     }
 
     fn sent(&mut self, number: u64) -> Result<(), StoreError> {
-        self.held()?;
-        let mut desk = self.shared.desk();
-        desk.relay.sent = desk.relay.sent.max(number);
+        self.check_lease()?;
+        let mut registry = self.shared.registry();
+        registry.relay.sent = registry.relay.sent.max(number);
         Ok(())
     }
 }

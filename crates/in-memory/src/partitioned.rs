@@ -1,4 +1,4 @@
-//! Topics in memory with partitions, and their writing side: a broker of several processes, in one.
+//! Partitioned topics in memory, with their publisher: a broker for several processes, within one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use super::lock;
 use ports::{Broker, BrokerError, Delivery, GroupMember, Partition, Publisher, Record, Stamp, Watchers};
 
-/// Topics of so many partitions each. Clones share them.
+/// Topics with a fixed number of partitions. Clones share them.
 #[derive(Clone)]
 pub struct MemoryTopics {
     partitions: u32,
@@ -15,12 +15,12 @@ pub struct MemoryTopics {
 }
 
 impl MemoryTopics {
-    /// Without records.
+    /// Empty topics.
     pub fn new(partitions: u32) -> Self {
         Self { partitions: partitions.max(1), topics: Arc::default(), watchers: Watchers::default() }
     }
 
-    /// The writing side, for a relay.
+    /// The publisher, for a relay.
     pub fn publisher(&self) -> MemoryPublisher {
         MemoryPublisher(self.clone())
     }
@@ -30,13 +30,13 @@ impl MemoryTopics {
         (0..self.partitions).map(|number| Partition { topic: topic.to_owned(), number }).collect()
     }
 
-    /// The partition of a key: the same in every run.
+    /// The partition of a key, the same in every run.
     pub fn partition_of(&self, topic: &str, key: &str) -> Partition {
         let hash = key.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
         Partition { topic: topic.to_owned(), number: hash % self.partitions }
     }
 
-    /// Puts a record at the end of its key's partition and wakes who watches. Returns its position.
+    /// Appends a record to its key's partition and wakes the watchers. Returns its position.
     pub fn publish(&self, topic: &str, stamp: Option<Stamp>, record: Record) -> u64 {
         let seq = {
             let mut topics = lock(&self.topics);
@@ -68,14 +68,14 @@ impl Broker for MemoryTopics {
         self.watchers.add(topic, wake);
     }
 
-    /// Nobody else is there: everything is its own at once.
+    /// A group has one member: it is assigned every partition at once.
     fn join(&self, _: &str, topics: &[String], member: Box<dyn GroupMember>) -> Result<(), BrokerError> {
         member.assigned(topics.iter().flat_map(|topic| self.partitions(topic)).collect());
         Ok(())
     }
 }
 
-/// The writing side of [`MemoryTopics`].
+/// The publisher of [`MemoryTopics`].
 pub struct MemoryPublisher(MemoryTopics);
 
 impl Publisher for MemoryPublisher {

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use kernel::field::IndexValue;
 
 use super::store::{Contents, MemoryStore};
-use super::tables::{Kept, Rows};
+use super::tables::{IndexedRow, Rows};
 use ports::model::TableId;
 use ports::query::{COUNT_LIMIT, Planner};
 use ports::{Cursor, LogQuery, Page, ParkedRow, Predicate, Query, Reader, Record, Sort, StoreError, StoredRow, Total};
@@ -15,25 +15,25 @@ impl Reader for MemoryStore {
     fn by_id(&self, table: TableId, id: u64) -> Result<Option<StoredRow>, StoreError> {
         let contents = self.contents();
         let rows = contents.rows(table)?;
-        Ok(rows.ids.get(&id).and_then(|key| rows.by_key.get(key)).map(|kept| kept.row.clone()))
+        Ok(rows.ids.get(&id).and_then(|key| rows.by_key.get(key)).map(|indexed| indexed.row.clone()))
     }
 
     fn by_key(&self, table: TableId, key: &str) -> Result<Option<StoredRow>, StoreError> {
-        Ok(self.contents().rows(table)?.by_key.get(key).map(|kept| kept.row.clone()))
+        Ok(self.contents().rows(table)?.by_key.get(key).map(|indexed| indexed.row.clone()))
     }
 
     fn page(&self, table: TableId, query: &Query) -> Result<Page, StoreError> {
         let contents = self.contents();
-        let rows = contents.rows(table)?.listed().filter(|(_, kept)| meets(kept, &query.conditions));
-        let rows = rows.filter(|(id, kept)| behind(query, *id, kept));
-        // Sorted by id they come as they are kept, and nobody has to look at all of them.
+        let rows = contents.rows(table)?.listed().filter(|(_, indexed)| meets(indexed, &query.conditions));
+        let rows = rows.filter(|(id, indexed)| follows(query, *id, indexed));
+        // Rows are stored in the order of ids: no need to sort all of them.
         Ok(match query.sort {
             Sort { field: None, descending: false } => cut(query, rows),
             Sort { field: None, descending: true } => cut(query, rows.rev()),
             sort => {
                 let mut rows: Vec<_> = rows.collect();
-                rows.sort_by(|(id, kept), (other_id, other)| {
-                    compare(sort, (value(sort, kept), *id), (value(sort, other), *other_id))
+                rows.sort_by(|(id, indexed), (other_id, other)| {
+                    compare(sort, (value(sort, indexed), *id), (value(sort, other), *other_id))
                 });
                 cut(query, rows.into_iter())
             }
@@ -47,7 +47,7 @@ impl Reader for MemoryStore {
         if let Some(counter) = planner.total_counter() {
             return Ok(Total::exact(rows.counter(&counter)));
         }
-        let found = rows.listed().filter(|(_, kept)| meets(kept, planner.predicates()));
+        let found = rows.listed().filter(|(_, indexed)| meets(indexed, planner.predicates()));
         Ok(Total::counted((0..=COUNT_LIMIT).zip(found).count() as u64))
     }
 
@@ -87,10 +87,6 @@ impl Reader for MemoryStore {
         rows.sort_by_key(|row| (row.since_ms, &row.subscription, row.position));
         Ok(rows.into_iter().take(limit).cloned().collect())
     }
-
-    fn size_bytes(&self) -> u64 {
-        0
-    }
 }
 
 impl Contents {
@@ -105,13 +101,13 @@ impl Contents {
     }
 }
 
-fn meets(kept: &Kept, predicates: &[Predicate]) -> bool {
-    predicates.iter().all(|(field, condition)| condition.is_met_by(kept.index.get(*field).unwrap_or(&IndexValue::Null)))
+fn meets(indexed: &IndexedRow, predicates: &[Predicate]) -> bool {
+    predicates.iter().all(|(field, condition)| condition.is_met_by(indexed.index.get(*field).unwrap_or(&IndexValue::Null)))
 }
 
-/// What a row is sorted by beside its id.
-fn value(sort: Sort, kept: &Kept) -> &IndexValue {
-    sort.field.and_then(|field| kept.index.get(field)).unwrap_or(&IndexValue::Null)
+/// The sort value of a row.
+fn value(sort: Sort, indexed: &IndexedRow) -> &IndexValue {
+    sort.field.and_then(|field| indexed.index.get(field)).unwrap_or(&IndexValue::Null)
 }
 
 fn compare(sort: Sort, one: (&IndexValue, u64), other: (&IndexValue, u64)) -> Ordering {
@@ -119,16 +115,16 @@ fn compare(sort: Sort, one: (&IndexValue, u64), other: (&IndexValue, u64)) -> Or
     if sort.descending { order.reverse() } else { order }
 }
 
-fn behind(query: &Query, id: u64, kept: &Kept) -> bool {
-    let behind = |cursor: &Cursor| compare(query.sort, (value(query.sort, kept), id), (&cursor.value, cursor.id)).is_gt();
-    query.start.cursor().is_none_or(behind)
+fn follows(query: &Query, id: u64, indexed: &IndexedRow) -> bool {
+    let follows = |cursor: &Cursor| compare(query.sort, (value(query.sort, indexed), id), (&cursor.value, cursor.id)).is_gt();
+    query.start.cursor().is_none_or(follows)
 }
 
-/// The page's rows out of all rows in order.
-fn cut<'a>(query: &Query, rows: impl Iterator<Item = (u64, &'a Kept)>) -> Page {
+/// Cuts the page out of all rows in order.
+fn cut<'a>(query: &Query, rows: impl Iterator<Item = (u64, &'a IndexedRow)>) -> Page {
     let skipped = usize::try_from(query.start.offset()).unwrap_or(usize::MAX);
     let mut rows: Vec<_> = rows.skip(skipped).take(query.fetch_limit()).collect();
     let more = query.cut(&mut rows);
-    let next = rows.last().filter(|_| more).map(|(id, kept)| Cursor { value: value(query.sort, kept).clone(), id: *id });
-    Page { rows: rows.into_iter().map(|(_, kept)| kept.row.clone()).collect(), next }
+    let next = rows.last().filter(|_| more).map(|(id, indexed)| Cursor { value: value(query.sort, indexed).clone(), id: *id });
+    Page { rows: rows.into_iter().map(|(_, indexed)| indexed.row.clone()).collect(), next }
 }

@@ -1,4 +1,4 @@
-//! A store in memory that several instances share, with the fences that a database has: nobody commits upon what has changed.
+//! A shared store in memory, with the fences of a database: a commit based on outdated state is a conflict.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -13,23 +13,23 @@ use ports::{
     Store, StoreError, StoredRow, TimerRow, TimerWrite,
 };
 
-/// What instances share. Clones are the same database.
+/// The database that instances share. Clones are the same database.
 #[derive(Debug, Clone)]
 pub struct SharedMemory {
     rows: MemoryStore,
-    desk: Arc<Mutex<Desk>>,
-    /// What is read, where it is not what is there.
+    registry: Arc<Mutex<Registry>>,
+    /// The snapshot that instances read instead of the current state, if any.
     past: Arc<Mutex<Option<MemoryStore>>>,
     lease_ms: i64,
 }
 
-/// Who is there, and whose the effects are.
+/// The instances, and the owner of each effect.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct Registry {
     now_ms: i64,
     instances: BTreeMap<u64, Instance>,
     owners: BTreeMap<u64, u64>,
-    pub relay: super::outbox::Relayed,
+    pub relay: super::outbox::RelayState,
 }
 
 #[derive(Debug, Default)]
@@ -39,13 +39,13 @@ struct Instance {
     fenced: bool,
 }
 
-/// An instance's numbers stand above those of the instances before it.
+/// The number of an instance is shifted by so many bits: its effect numbers are above those of earlier instances.
 const NUMBERS: u32 = 40;
 
 impl SharedMemory {
-    /// An empty database; an instance that is not heard of for `lease_ms` is dead.
+    /// An empty database; the lease of an instance expires after `lease_ms` milliseconds.
     pub fn new(model: &Model, lease_ms: i64) -> Self {
-        Self { rows: MemoryStore::new(model), desk: Arc::default(), past: Arc::default(), lease_ms }
+        Self { rows: MemoryStore::new(model), registry: Arc::default(), past: Arc::default(), lease_ms }
     }
 
     /// The reading side.
@@ -55,7 +55,7 @@ impl SharedMemory {
 
     /// The database's clock, milliseconds since 1970.
     pub fn set_now(&self, now_ms: i64) {
-        self.desk().now_ms = now_ms;
+        self.registry().now_ms = now_ms;
     }
 
     /// The writing side for one process; it becomes an instance when it recovers.
@@ -63,13 +63,12 @@ impl SharedMemory {
         SharedStore { shared: self.clone(), me: 0 }
     }
 
-    /// What is there now, for [`Self::read_from`].
+    /// A snapshot of the current state, for [`Self::read_from`].
     pub fn snapshot(&self) -> MemoryStore {
         self.rows.copied()
     }
 
-    /// From now on instances read what was there once, as one does whose batch began before others committed; or again what
-    /// is there.
+    /// Lets instances read from a snapshot, as a batch does that began before others committed; `None` for the current state.
     pub fn read_from(&self, past: Option<MemoryStore>) {
         *lock(&self.past) = past;
     }
@@ -78,12 +77,12 @@ impl SharedMemory {
         lock(&self.past).clone().unwrap_or_else(|| self.rows.clone())
     }
 
-    pub(super) fn desk(&self) -> MutexGuard<'_, Desk> {
-        lock(&self.desk)
+    pub(super) fn registry(&self) -> MutexGuard<'_, Registry> {
+        lock(&self.registry)
     }
 }
 
-impl Desk {
+impl Registry {
     pub fn now_ms(&self) -> i64 {
         self.now_ms
     }
@@ -97,66 +96,66 @@ pub struct SharedStore {
 }
 
 impl SharedStore {
-    fn moved(&self, contents: &Contents, desk: &Desk, commit: &Commit) -> Option<String> {
+    fn conflict(&self, contents: &Contents, registry: &Registry, commit: &Commit) -> Option<String> {
         let versions = commit.rows.iter().find_map(|row| {
-            let there = contents.tables.get(row.table)?.by_key.get(&row.key).map_or(0, |kept| kept.row.version);
+            let there = contents.tables.get(row.table)?.by_key.get(&row.key).map_or(0, |indexed| indexed.row.version);
             (there != row.old_version).then(|| format!("row {} has version {there}, not {}", row.key, row.old_version))
         });
         versions
             .filter(|_| !has(Defect::VersionsUnfenced))
-            .or_else(|| moved_positions(contents, commit).filter(|_| !has(Defect::PositionsUnfenced)))
-            .or_else(|| moved_parked(contents, commit))
-            .or_else(|| moved_timers(contents, commit))
+            .or_else(|| offset_conflict(contents, commit).filter(|_| !has(Defect::PositionsUnfenced)))
+            .or_else(|| parked_conflict(contents, commit))
+            .or_else(|| timer_conflict(contents, commit))
             .or_else(|| {
-                let mine = |number: &u64| desk.owners.get(number) == Some(&self.me) || has(Defect::LeaseIgnored);
+                let mine = |number: &u64| registry.owners.get(number) == Some(&self.me) || has(Defect::LeaseIgnored);
                 let gone = commit.effects_done.iter().find(|number| !mine(number))?;
                 Some(format!("effect {gone} is not this instance's"))
             })
             .or_else(|| {
                 let stands = |answer: &&AnswerRow| {
                     let there = contents.answers.get(&(answer.scope.clone(), answer.key.clone()));
-                    there.is_some_and(|there| there.expires_ms > desk.now_ms) && !has(Defect::AnswersUnfenced)
+                    there.is_some_and(|there| there.expires_ms > registry.now_ms) && !has(Defect::AnswersUnfenced)
                 };
                 commit.answers.iter().find(stands).map(|answer| format!("the key {} is answered", answer.key))
             })
     }
 }
 
-/// A commit that takes whatever is there for what it expected.
+/// The commit with its expected versions replaced by the stored ones.
 fn overwriting(contents: &Contents, commit: &Commit) -> Commit {
     let mut commit = commit.clone();
     for row in &mut commit.rows {
         let there = contents.tables.get(row.table).and_then(|rows| rows.by_key.get(&row.key));
-        row.old_version = there.map_or(0, |kept| kept.row.version);
+        row.old_version = there.map_or(0, |indexed| indexed.row.version);
     }
     commit
 }
 
-fn moved_positions(contents: &Contents, commit: &Commit) -> Option<String> {
-    commit.positions.iter().find_map(|place| {
-        let there = contents.positions.get(&(place.subscription.clone(), place.partition.clone()));
+fn offset_conflict(contents: &Contents, commit: &Commit) -> Option<String> {
+    commit.positions.iter().find_map(|update| {
+        let there = contents.positions.get(&(update.subscription.clone(), update.partition.clone()));
         let there = there.map(|consumer_offset| consumer_offset.position);
-        (there != place.from).then(|| format!("{} stands at {there:?}, not {:?}", place.subscription, place.from))
+        (there != update.from).then(|| format!("{} is at {there:?}, not {:?}", update.subscription, update.from))
     })
 }
 
-fn moved_parked(contents: &Contents, commit: &Commit) -> Option<String> {
+fn parked_conflict(contents: &Contents, commit: &Commit) -> Option<String> {
     let mut seen = contents.parked.iter().map(|(at, row)| (at.clone(), row.attempts)).collect::<BTreeMap<_, _>>();
     commit.parked.iter().find_map(|write| match write {
         ParkedWrite::Put(row) => {
             let at = (row.subscription.clone(), row.partition, row.key.clone(), row.position);
             let fits = seen.get(&at).map_or(row.attempts <= 1, |attempts| attempts + 1 == row.attempts);
             seen.insert(at, row.attempts);
-            (!fits).then(|| format!("{} at {} of {} was parked by another", row.key, row.position, row.subscription))
+            (!fits).then(|| format!("{} at {} of {} was parked concurrently", row.key, row.position, row.subscription))
         }
-        ParkedWrite::Remove { subscription, key, partition, position: place } => {
-            let was = seen.remove(&(subscription.clone(), *partition, key.clone(), *place));
-            was.is_none().then(|| format!("{key} at {place} of {subscription} is not parked any more"))
+        ParkedWrite::Remove { subscription, key, partition, position } => {
+            let was = seen.remove(&(subscription.clone(), *partition, key.clone(), *position));
+            was.is_none().then(|| format!("{key} at {position} of {subscription} is not parked any more"))
         }
     })
 }
 
-fn moved_timers(contents: &Contents, commit: &Commit) -> Option<String> {
+fn timer_conflict(contents: &Contents, commit: &Commit) -> Option<String> {
     commit.timers.iter().find_map(|write| match write {
         TimerWrite::Clear { table, key, name, fires_ms: Some(due) } => {
             let there = contents.timers.get(&(*table, key.clone(), name.clone())).map(|timer| timer.due_ms);
@@ -169,10 +168,10 @@ fn moved_timers(contents: &Contents, commit: &Commit) -> Option<String> {
 impl Store for SharedStore {
     fn recover(&mut self) -> Result<Recovered, StoreError> {
         let last_ids = self.shared.rows.contents().last_ids.clone();
-        let mut desk = self.shared.desk();
-        self.me = desk.instances.len() as u64 + 1;
-        let until_ms = desk.now_ms + self.shared.lease_ms;
-        desk.instances.insert(self.me, Instance { until_ms, ..Instance::default() });
+        let mut registry = self.shared.registry();
+        self.me = registry.instances.len() as u64 + 1;
+        let until_ms = registry.now_ms + self.shared.lease_ms;
+        registry.instances.insert(self.me, Instance { until_ms, ..Instance::default() });
         Ok(Recovered { last_commit: 0, last_seq: 0, last_effect: self.me << NUMBERS, last_ids })
     }
 
@@ -194,22 +193,23 @@ impl Store for SharedStore {
 
     fn adopt(&mut self, limit: usize) -> Result<Vec<EffectRow>, StoreError> {
         let contents = self.shared.rows.contents();
-        let mut desk = self.shared.desk();
-        let now_ms = desk.now_ms;
+        let mut registry = self.shared.registry();
+        let now_ms = registry.now_ms;
         let until_ms = now_ms + self.shared.lease_ms;
-        for (number, instance) in &mut desk.instances {
+        for (number, instance) in &mut registry.instances {
             if *number == self.me && !instance.fenced {
                 instance.until_ms = until_ms;
             }
             instance.fenced |= instance.until_ms < now_ms;
         }
-        let dead = |owner: &u64| desk.instances.get(owner).is_none_or(|instance| instance.fenced) && *owner != self.me;
-        if desk.instances.get(&self.me).is_none_or(|instance| instance.fenced) && !has(Defect::LeaseIgnored) {
+        let dead = |owner: &u64| registry.instances.get(owner).is_none_or(|instance| instance.fenced) && *owner != self.me;
+        if registry.instances.get(&self.me).is_none_or(|instance| instance.fenced) && !has(Defect::LeaseIgnored) {
             return Err(StoreError::Fenced);
         }
-        let left: Vec<u64> = desk.owners.iter().filter(|(_, owner)| dead(owner)).map(|(number, _)| *number).take(limit).collect();
+        let left: Vec<u64> =
+            registry.owners.iter().filter(|(_, owner)| dead(owner)).map(|(number, _)| *number).take(limit).collect();
         let me = self.me;
-        desk.owners.extend(left.iter().map(|number| (*number, me)));
+        registry.owners.extend(left.iter().map(|number| (*number, me)));
         Ok(left.iter().filter_map(|number| contents.effects.get(number).cloned()).collect())
     }
 
@@ -250,15 +250,15 @@ impl Store for SharedStore {
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
         let mut contents = self.shared.rows.contents();
-        let mut desk = self.shared.desk();
-        let mine = desk.instances.get(&self.me).filter(|instance| !instance.fenced || has(Defect::LeaseIgnored));
+        let mut registry = self.shared.registry();
+        let mine = registry.instances.get(&self.me).filter(|instance| !instance.fenced || has(Defect::LeaseIgnored));
         let mine = mine.ok_or(CommitError::Fenced)?;
         if commit.number != mine.last_commit + 1 {
             let (number, last) = (commit.number, mine.last_commit);
             return Err(CommitError::Refused(format!("commit {number} cannot follow commit {last}")));
         }
-        if let Some(moved) = self.moved(&contents, &desk, commit) {
-            return Err(CommitError::Conflict(moved));
+        if let Some(conflict) = self.conflict(&contents, &registry, commit) {
+            return Err(CommitError::Conflict(conflict));
         }
         let overwriting = has(Defect::VersionsUnfenced).then(|| overwriting(&contents, commit));
         contents.tables.apply(overwriting.as_ref().unwrap_or(commit)).map_err(CommitError::Refused)?;
@@ -266,18 +266,18 @@ impl Store for SharedStore {
             contents.last_ids[table.0] = contents.last_ids[table.0].max(*id);
         }
         contents.note(commit);
-        desk.owners.retain(|number, _| !commit.effects_done.contains(number));
-        desk.owners.extend(commit.effects.iter().map(|effect| (effect.number, self.me)));
-        desk.instances.entry(self.me).or_default().last_commit = commit.number;
+        registry.owners.retain(|number, _| !commit.effects_done.contains(number));
+        registry.owners.extend(commit.effects.iter().map(|effect| (effect.number, self.me)));
+        registry.instances.entry(self.me).or_default().last_commit = commit.number;
         Ok(())
     }
 
     fn last_commit(&mut self) -> Result<u64, StoreError> {
-        Ok(self.shared.desk().instances.get(&self.me).map_or(0, |instance| instance.last_commit))
+        Ok(self.shared.registry().instances.get(&self.me).map_or(0, |instance| instance.last_commit))
     }
 
     fn prune(&mut self, before_ms: i64, upto_seq: u64, now_ms: i64, limit: usize) -> Result<u64, StoreError> {
-        let sent = self.shared.desk().relay.sent;
+        let sent = self.shared.registry().relay.sent;
         self.shared.rows.clone().prune(before_ms, upto_seq.min(sent), now_ms, limit)
     }
 

@@ -18,10 +18,10 @@ pub struct MemoryStore {
     contents: Arc<Mutex<Contents>>,
 }
 
-/// Where one follower stands in each partition, by follower and partition.
-pub(super) type Standings = BTreeMap<(String, Partition), ConsumerOffset>;
+/// Consumer offsets, by subscription and partition.
+pub(super) type Offsets = BTreeMap<(String, Partition), ConsumerOffset>;
 
-/// Everything that a store on disk would have on disk.
+/// Everything that a durable store has on disk.
 #[derive(Debug, Clone)]
 pub(super) struct Contents {
     pub last_commit: u64,
@@ -31,11 +31,11 @@ pub(super) struct Contents {
     pub tables: Tables,
     pub fields: Vec<TableFields>,
     pub log: BTreeMap<u64, Record>,
-    pub positions: Standings,
+    pub positions: Offsets,
     pub timers: BTreeMap<(TableId, String, String), TimerRow>,
     due: BTreeSet<(i64, TableId, String, String)>,
     pub effects: BTreeMap<u64, EffectRow>,
-    /// By follower, partition, key and position.
+    /// By subscription, partition, key and position.
     pub parked: BTreeMap<(String, u32, String, u64), ParkedRow>,
     pub answers: BTreeMap<(String, String), AnswerRow>,
 }
@@ -61,7 +61,7 @@ impl MemoryStore {
         Self { contents: Arc::new(Mutex::new(contents)) }
     }
 
-    /// A store of its own with the same contents as this one has now.
+    /// A copy with the current contents.
     pub(super) fn copied(&self) -> Self {
         Self { contents: Arc::new(Mutex::new(self.contents().clone())) }
     }
@@ -125,9 +125,9 @@ impl Store for MemoryStore {
     }
 
     fn parked(&mut self, subscription: &str, partition: u32, key: &str, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
-        let place = |place| (subscription.to_owned(), partition, key.to_owned(), place);
+        let position = |position| (subscription.to_owned(), partition, key.to_owned(), position);
         let contents = self.contents();
-        Ok(contents.parked.range(place(0)..=place(u64::MAX)).take(limit).map(|(_, row)| row.clone()).collect())
+        Ok(contents.parked.range(position(0)..=position(u64::MAX)).take(limit).map(|(_, row)| row.clone()).collect())
     }
 
     fn commit(&mut self, commit: &Commit) -> Result<(), CommitError> {
@@ -159,7 +159,7 @@ impl Store for MemoryStore {
 }
 
 impl Contents {
-    /// Refuses before it changes anything; what comes after the tables cannot fail.
+    /// Rejects before it changes anything; what follows the tables cannot fail.
     fn commit(&mut self, commit: &Commit) -> Result<(), String> {
         self.check(commit)?;
         self.tables.apply(commit)?;
@@ -171,7 +171,7 @@ impl Contents {
         Ok(())
     }
 
-    /// Everything of a commit but its rows and numbers. It cannot fail.
+    /// Applies everything of a commit but its rows and numbers. It cannot fail.
     pub fn note(&mut self, commit: &Commit) {
         for record in &commit.log {
             self.last_seq += 1;
@@ -225,7 +225,7 @@ impl Contents {
         }
     }
 
-    /// Effects of this commit stand behind its withdrawals: each says itself whether it is withdrawn.
+    /// Inserts effects after the withdrawals: a new effect carries its own withdrawn flag.
     fn write_effects(&mut self, commit: &Commit) {
         for number in &commit.effects_done {
             self.effects.remove(number);
@@ -247,13 +247,13 @@ impl Contents {
                 let at = (row.subscription.clone(), row.partition, row.key.clone(), row.position);
                 self.parked.insert(at, row.clone());
             }
-            ParkedWrite::Remove { subscription, key, partition, position: place } => {
-                self.parked.remove(&(subscription.clone(), *partition, key.clone(), *place));
+            ParkedWrite::Remove { subscription, key, partition, position } => {
+                self.parked.remove(&(subscription.clone(), *partition, key.clone(), *position));
             }
         }
     }
 
-    /// The first parked event of each key.
+    /// The first parked row of each key.
     fn heads(&self, subscription: &str, partition: u32) -> Vec<ParkedRow> {
         let mut heads: Vec<ParkedRow> = Vec::new();
         for row in self.parked.values().filter(|row| row.subscription == subscription && row.partition == partition) {

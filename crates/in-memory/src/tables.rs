@@ -1,4 +1,4 @@
-//! The rows and counters of each table, and how a commit changes them: wholly, or not at all.
+//! The rows and counters of each table, changed by a commit completely or not at all.
 
 use std::collections::BTreeMap;
 
@@ -7,9 +7,9 @@ use kernel::field::IndexValue;
 use ports::model::{Counter, TableId};
 use ports::{Commit, CounterDelta, RowWrite, StoredRow};
 
-/// A row with the values it is found by.
+/// A row with its index values.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(super) struct IndexedRow {
     pub row: StoredRow,
     pub index: Vec<IndexValue>,
 }
@@ -17,21 +17,21 @@ pub(super) struct Kept {
 /// One table.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Rows {
-    pub by_key: BTreeMap<String, Kept>,
+    pub by_key: BTreeMap<String, IndexedRow>,
     /// The listed rows: those that have an id.
     pub ids: BTreeMap<u64, String>,
     pub counters: BTreeMap<Counter, u64>,
 }
 
 impl Rows {
-    /// Puts a row in its place and gives back what was there.
-    fn replace(&mut self, key: &str, new: Option<Kept>) -> Option<Kept> {
-        let id = new.as_ref().and_then(|kept| kept.row.id);
+    /// Replaces a row and returns the previous one.
+    fn replace(&mut self, key: &str, new: Option<IndexedRow>) -> Option<IndexedRow> {
+        let id = new.as_ref().and_then(|indexed| indexed.row.id);
         let old = match new {
-            Some(kept) => self.by_key.insert(key.to_owned(), kept),
+            Some(indexed) => self.by_key.insert(key.to_owned(), indexed),
             None => self.by_key.remove(key),
         };
-        if let Some(old_id) = old.as_ref().and_then(|kept| kept.row.id) {
+        if let Some(old_id) = old.as_ref().and_then(|indexed| indexed.row.id) {
             self.ids.remove(&old_id);
         }
         if let Some(id) = id {
@@ -54,7 +54,7 @@ impl Rows {
     }
 
     /// The listed rows in the order of their ids.
-    pub fn listed(&self) -> impl DoubleEndedIterator<Item = (u64, &Kept)> {
+    pub fn listed(&self) -> impl DoubleEndedIterator<Item = (u64, &IndexedRow)> {
         self.ids.iter().filter_map(|(id, key)| Some((*id, self.by_key.get(key)?)))
     }
 }
@@ -66,10 +66,10 @@ pub(super) struct Tables {
     fields: Vec<usize>,
 }
 
-/// What was there before one step of a commit.
+/// The state before one step of a commit.
 enum Undo {
     Table(TableId, Rows),
-    Row(TableId, String, Option<Kept>),
+    Row(TableId, String, Option<IndexedRow>),
     Counter(TableId, Counter, u64),
 }
 
@@ -90,7 +90,7 @@ impl Tables {
         self.tables.get_mut(table.0).ok_or_else(|| format!("there is no table {}", table.0))
     }
 
-    /// Applies a commit's rows and counters; a refusal leaves everything as it was.
+    /// Applies a commit's rows and counters; an error leaves everything unchanged.
     pub fn apply(&mut self, commit: &Commit) -> Result<(), String> {
         let mut undo = Vec::new();
         let applied = self.steps(commit, &mut undo);
@@ -123,7 +123,7 @@ impl Tables {
         let fields = self.fields.get(write.table.0).copied().unwrap_or_default();
         let rows = self.get_mut(write.table)?;
         let refuse = |fault: String| Err(format!("row {} of table {}: {fault}", write.key, write.table.0));
-        let there = rows.by_key.get(&write.key).map_or(0, |kept| kept.row.version);
+        let there = rows.by_key.get(&write.key).map_or(0, |indexed| indexed.row.version);
         if there != write.old_version {
             return refuse(format!("version {} was expected, {there} is there", write.old_version));
         }
@@ -140,7 +140,7 @@ impl Tables {
                 }
                 let (key, data) = (write.key.clone(), data.clone());
                 let row = StoredRow { key, id: write.id, version: write.version, schema: write.schema, data };
-                Some(Kept { row, index: write.index.clone() })
+                Some(IndexedRow { row, index: write.index.clone() })
             }
         };
         let old = rows.replace(&write.key, new);

@@ -1,4 +1,4 @@
-//! Broker: how events reach followers elsewhere: in other systems of this process, and in other processes.
+//! Broker: topics, by which events reach subscriptions of other systems in this process, and of other processes.
 
 use super::Record;
 
@@ -7,7 +7,7 @@ use super::Record;
 pub struct Partition {
     /// The topic.
     pub topic: String,
-    /// Counted from 0.
+    /// The partition's number, from 0.
     pub number: u32,
 }
 
@@ -24,75 +24,74 @@ impl std::fmt::Display for Partition {
     }
 }
 
-/// What a relay gives a record on its way, and what survives the relay: the outbox that it comes from and its number there.
+/// The outbox and the number that a record was relayed with.
 ///
-/// A relay that dies between publishing and marking publishes again, at a new position: only this number tells that it is
-/// the same record. Within one partition the numbers of one outbox rise.
+/// A relay that dies between publishing and marking publishes again, at a new position: only this number identifies the
+/// duplicate. Within one partition the numbers of one outbox rise.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
-    /// The outbox's name: unique for as long as its numbers are counted.
+    /// The outbox's name, unique across databases.
     pub outbox: String,
-    /// Counts the records of the outbox from 1.
+    /// The record's number in the outbox, from 1.
     pub number: u64,
 }
 
-/// A record as a topic delivers it.
+/// A record as consumed from a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
     /// The record; its `seq` is its position in the partition, counted from 1.
     pub record: Record,
-    /// Where it was relayed from; none, where nobody numbers.
+    /// The outbox it was relayed from; none for records of other programs and of an embedded log.
     pub stamp: Option<Stamp>,
 }
 
-/// The reading side of topics.
+/// The consuming side of topics.
 pub trait Broker: Send + Sync {
-    /// Records of a partition after a position, in order; empty where there are none (yet), or no such partition.
+    /// Records of a partition after a position, in order, at most `limit`; empty at the end, and for an unknown partition.
     fn fetch(&self, partition: &Partition, after: u64, limit: usize) -> Result<Vec<Delivery>, BrokerError>;
-    /// The last position of a partition, 0 where there is none.
+    /// The last position of a partition, 0 for an empty one.
     fn end(&self, partition: &Partition) -> Result<u64, BrokerError>;
     /// Calls `wake` whenever the topic may have more.
     fn watch(&self, topic: &str, wake: Box<dyn Fn() + Send + Sync>);
-    /// Joins a group that shares the partitions of these topics; `member` is told of what it is given and of what is taken
-    /// away. An embedded log has one reader, which is given everything at once.
+    /// Joins a consumer group that shares the partitions of these topics; `member` learns which are assigned and revoked. An
+    /// embedded log has one consumer, which is assigned everything at once.
     fn join(&self, group: &str, topics: &[String], member: Box<dyn GroupMember>) -> Result<(), BrokerError> {
         let _ = group;
         member.assigned(topics.iter().map(|topic| Partition::only(topic)).collect());
         Ok(())
     }
-    /// The position that was handed over to the group in a partition, by whoever read there before it. It is where the group
-    /// begins, or goes on where it has stood before that; what it reports itself is no such thing.
-    fn handed(&self, group: &str, partition: &Partition) -> Result<Option<u64>, BrokerError> {
+    /// The consumer offset that was handed over to the group in a partition by its previous consumer, another program. The
+    /// group starts there, unless the store has a later offset of its own; what [`Self::report_offsets`] reports does not
+    /// count.
+    fn handed_over_offset(&self, group: &str, partition: &Partition) -> Result<Option<u64>, BrokerError> {
         let _ = (group, partition);
         Ok(None)
     }
-    /// For other programs that watch the group: where it stands, per partition, after the commits that say so. Nothing
-    /// depends on it.
-    fn reached(&self, group: &str, positions: &[(Partition, u64)]) {
+    /// Reports consumer offsets per partition after their commits, for monitoring by other programs. Nothing depends on it.
+    fn report_offsets(&self, group: &str, positions: &[(Partition, u64)]) {
         let _ = (group, positions);
     }
 }
 
-/// One process of a group that shares partitions.
+/// A member of a consumer group.
 pub trait GroupMember: Send + Sync {
-    /// These are its own from now on.
+    /// These partitions are assigned to the member.
     fn assigned(&self, partitions: Vec<Partition>);
-    /// These are about to be another's: returns once nothing is done with them any more, or when waiting has become
-    /// pointless. Positions are fenced by the store, so that a member that comes too late does no harm.
+    /// These partitions are revoked: returns once no work on them is in progress, or waiting has become pointless. Offsets are
+    /// fenced by the store, so that a late member does no harm.
     fn revoked(&self, partitions: Vec<Partition>);
 }
 
-/// The writing side of topics, for the relay of an outbox.
+/// The producing side of topics, for the relay of an outbox.
 pub trait Publisher: Send {
-    /// Puts records at the end of a topic, each in the partition of its key, in the order given for each partition. Ok once
-    /// all are acknowledged; after an error any of them may be there.
+    /// Appends records to a topic, each to the partition of its key, keeping their order within each. Returns once all are
+    /// acknowledged; after an error any of them may have been written.
     fn publish(&mut self, topic: &str, records: &[(Stamp, Record)]) -> Result<(), BrokerError>;
-    /// Numbers above `after` of one outbox that the topic has already: what a relay before this one published and did not
-    /// mark.
+    /// The numbers above `after` of one outbox that the topic contains already: published by an earlier relay and not marked.
     fn published(&mut self, topic: &str, outbox: &str, after: u64) -> Result<std::collections::BTreeSet<u64>, BrokerError>;
 }
 
-/// The broker did not answer; nothing is lost by asking again.
+/// The broker is unavailable; the call can be retried.
 #[derive(Debug, Clone, thiserror::Error)]
-#[error("the broker does not answer: {0}")]
+#[error("the broker is unavailable: {0}")]
 pub struct BrokerError(pub String);

@@ -1,15 +1,15 @@
-//! Clock and ids: the only two places from which time and uniqueness come.
+//! Clock and ids: the only sources of time and of uniqueness.
 
 use kernel::Timestamp;
 
-/// Tells the time.
+/// A clock.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC.
+    /// The current time, UTC.
     fn now(&self) -> Timestamp;
 }
 
-/// Makes keys that nobody else makes.
+/// A generator of unique keys.
 pub trait Ids: Send + Sync {
-    /// A new key, sortable by the time of its making.
+    /// A new key; keys sort by the time they were generated.
     fn fresh(&self) -> String;
 }

@@ -1,20 +1,20 @@
-//! Outbox: what a store has committed to be published, for the relay that publishes it.
+//! Outbox: the committed records that are to be published, for the relay.
 
 use super::{Record, StoreError};
 
-/// The relay's side of a store's log. Of several relays of one outbox one holds the lease; the store fences the others.
+/// The relay's side of a store's log. One relay of an outbox holds the lease; the store fences the others.
 pub trait Outbox: Send {
-    /// The name that its numbers are counted under; another one for another database.
+    /// The name that scopes its numbers; unique across databases.
     fn name(&self) -> String;
-    /// Takes the lease, or prolongs it. None while another relay has it; else the last number that is marked as sent, which
-    /// is where to begin.
+    /// Acquires or renews the lease. `None` while another relay holds it; else the last number marked as sent, after which the
+    /// relay continues.
     fn lease(&mut self) -> Result<Option<u64>, StoreError>;
-    /// Gives numbers to what has been committed since, then returns records after a number, in the order of the numbers: for
-    /// one key that is the order of the commits. [`StoreError::Unavailable`] without the lease.
+    /// Numbers newly committed records, then returns records after a number, at most `limit`, in the order of their numbers:
+    /// per key that is commit order. [`StoreError::Unavailable`] without the lease.
     fn unsent(&mut self, after: u64, limit: usize) -> Result<Vec<(u64, Record)>, StoreError>;
-    /// All records up to this number have arrived. [`StoreError::Unavailable`] without the lease.
+    /// Marks all records up to this number as published. [`StoreError::Unavailable`] without the lease.
     fn sent(&mut self, number: u64) -> Result<(), StoreError>;
-    /// Calls `wake` when there may be more; by polling this is found too.
+    /// Calls `wake` when there may be more; polling finds it, too.
     fn watch(&self, wake: Box<dyn Fn() + Send + Sync>) {
         drop(wake);
     }

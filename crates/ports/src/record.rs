@@ -1,10 +1,10 @@
-//! Record: one event as the log keeps it, and as a consumer of the topic reads it.
+//! Record: one event as stored in the log, and as consumers of the topic read it.
 
 use serde::{Deserialize, Serialize};
 
 use kernel::event::Cause;
 
-/// One event as the log keeps it.
+/// One event as stored in the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// Position in its log, counted from 1, without gaps in an embedded log.
@@ -24,12 +24,12 @@ pub struct Record {
     /// The flat JSON object with `eventType`.
     #[serde(with = "json_text")]
     pub data: Vec<u8>,
-    /// Who and what caused it.
+    /// The actor, request and causation of the event.
     pub cause: Cause,
 }
 
 impl Record {
-    /// What a handler may know beside the payload.
+    /// The metadata that handlers see beside the payload.
     pub fn metadata(&self) -> kernel::EventMetadata {
         kernel::EventMetadata {
             id: self.id.clone(),
@@ -40,21 +40,21 @@ impl Record {
         }
     }
 
-    /// The value as a consumer of the topic reads it: one flat object on one line. Fields stay as they were written; the
-    /// time stands behind the type, as existing services put it.
+    /// The value on the topic: one flat JSON object on one line. Fields stay as written; the timestamp follows the type, as
+    /// existing services expect it.
     pub fn wire_value(&self) -> Vec<u8> {
         let head = format!("{{\"eventType\":\"{}\"", self.event_type);
         match self.data.strip_prefix(head.as_bytes()) {
             Some(rest) if !is_timed(&self.data) => {
                 [head.as_bytes(), format!(",\"timestamp\":{}", self.time_ms).as_bytes(), rest].concat()
             }
-            // Taken over from a foreign service as it came.
+            // An external record, copied as it came.
             _ => self.data.clone(),
         }
     }
 }
 
-/// Whether there is a `timestamp`, be it `null`: a member must not stand there twice.
+/// Whether there is a `timestamp` member, be it `null`: a member must not occur twice.
 fn is_timed(data: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Timed {
@@ -67,7 +67,7 @@ fn is_timed(data: &[u8]) -> bool {
     serde_json::from_slice::<Timed>(data).is_ok_and(|value| value.timestamp)
 }
 
-/// Payloads are JSON already; where a record itself is written as JSON they stand in it as text.
+/// Payloads are JSON; within a record that is serialized as JSON they are strings.
 pub(crate) mod json_text {
     use serde::{Deserialize, Deserializer, Serializer};
 

@@ -1,4 +1,4 @@
-//! A row of a table: its reference, and what is stored of it.
+//! Rows of a table: references to them, and what is stored.
 
 use crate::model::TableId;
 

@@ -1,23 +1,23 @@
-//! Watchers: the wake-ups that [`Broker::watch`](crate::Broker::watch) registers, for brokers within one process.
+//! Watchers: the callbacks of [`Broker::watch`](crate::Broker::watch), for brokers within one process.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 type Wake = Arc<dyn Fn() + Send + Sync>;
 
-/// Wake-ups by topic. Clones share them.
+/// Callbacks by topic. Clones share them.
 #[derive(Clone, Default)]
 pub struct Watchers {
     by_topic: Arc<Mutex<BTreeMap<String, Vec<Wake>>>>,
 }
 
 impl Watchers {
-    /// Registers a wake-up.
+    /// Registers a callback.
     pub fn add(&self, topic: &str, wake: Box<dyn Fn() + Send + Sync>) {
         self.lock().entry(topic.to_owned()).or_default().push(Arc::from(wake));
     }
 
-    /// Calls a topic's wake-ups without holding the lock: they may fetch, publish or watch at once.
+    /// Calls a topic's callbacks without holding the lock: they may fetch, publish or watch.
     pub fn wake(&self, topic: &str) {
         let watching = self.lock().get(topic).cloned().unwrap_or_default();
         for wake in watching {

@@ -14,7 +14,7 @@ use ports::model::TableId;
 use ports::{Commit, CounterDelta, Model, Outbox, Query, Reader, Record, RowRef, RowWrite, Store};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use store_postgres::{PostgresOptions, PostgresStore};
+use store_postgres::{PostgresOptions, PostgresReader, PostgresStore};
 use tokio_postgres::NoTls;
 
 const EACH: Duration = Duration::from_secs(4);
@@ -150,7 +150,7 @@ fn batches(options: &PostgresOptions, size: u64, writers: u64, relaying: bool) {
     }
 }
 
-fn read(store: &mut PostgresStore, reader: &impl Reader, rows: u64) {
+fn read(store: &mut PostgresStore, reader: &PostgresReader, rows: u64) {
     let wanted: Vec<RowRef> = (0..2_560).map(|position| RowRef { table: LINES, key: key(1 + position * 7 % rows) }).collect();
     let started = Instant::now();
     for some in wanted.chunks(256) {

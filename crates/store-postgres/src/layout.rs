@@ -1,4 +1,4 @@
-//! A row table as the store knows it: its columns, and the statements that never change.
+//! The layout of a row table: its columns, and the statements that never change.
 
 use std::fmt::Write as _;
 
@@ -12,10 +12,10 @@ use tokio_postgres::Row;
 use crate::error::{DatabaseError, OpenError};
 use crate::value::{get, get_u64, schema_version};
 
-/// What every statement that reads rows selects first, for [`stored`].
+/// The columns that [`stored`] reads.
 pub(crate) const ROW: &str = "id, key, version, schema, data";
 
-/// Names are cut off behind so many bytes by PostgreSQL, silently.
+/// The longest identifier in bytes; PostgreSQL truncates longer ones silently.
 const MAX_IDENTIFIER_BYTES: usize = 63;
 
 /// A table of rows.
@@ -23,12 +23,12 @@ const MAX_IDENTIFIER_BYTES: usize = 63;
 /// ```sql
 /// CREATE TABLE "message__my_messages" (
 ///     key      text COLLATE "C" PRIMARY KEY,
-///     id       bigint,            -- none as long as the row is not listed
+///     id       bigint,            -- null while the row is unlisted
 ///     version  bigint NOT NULL,
 ///     schema   integer NOT NULL,
-///     layout    integer NOT NULL,  -- which fields its writer knew
+///     layout   integer NOT NULL,  -- the declaration that it was written under
 ///     "f_status" bytea,           -- a declared field that is not the key, see `value`; `f_status__counted` if it is counted
-///     data     bytea NOT NULL     -- kept byte by byte
+///     data     bytea NOT NULL     -- stored byte by byte
 /// );
 /// CREATE UNIQUE INDEX ON "message__my_messages" (id) WHERE id IS NOT NULL;
 /// CREATE INDEX ON "message__my_messages" ("f_status", id) WHERE "f_status" IS NOT NULL;  -- which it is in listed rows
@@ -43,11 +43,11 @@ pub(crate) struct TableLayout {
     pub with_column: Vec<usize>,
     /// Their columns, unquoted.
     pub columns: Vec<String>,
-    /// The number of this declaration among those that the table has had; written beside each row.
+    /// The number of this declaration among those of the table; written to each row.
     pub number: i32,
-    /// No later declaration is known: rows of others have to be filled.
+    /// This is the latest declaration: rows of others are to be backfilled.
     pub newest: bool,
-    /// There are others.
+    /// There are other declarations.
     pub others: bool,
 }
 
@@ -74,17 +74,17 @@ impl TableLayout {
         own.and_then(|own| self.columns.get(own)).map_or_else(|| "key".to_owned(), |column| quoted(column))
     }
 
-    /// The fields' own columns, each with what a function makes of it and its position among them.
+    /// The columns of the fields, each mapped with its position among them.
     pub fn each_column(&self, mut each: impl FnMut(usize, String) -> String) -> String {
         self.columns.iter().enumerate().map(|(position, column)| each(position, quoted(column))).collect()
     }
 
-    /// Whether there may be many rows that lack fields of this declaration.
+    /// Whether rows of other declarations may need a backfill.
     pub fn may_need_backfill(&self) -> bool {
         self.newest && self.others
     }
 
-    /// That a row `t` has all fields of this declaration, for who has to see to it.
+    /// The SQL condition that a row `t` has all fields of this declaration, where this version is responsible for it.
     pub fn is_current(&self) -> String {
         if self.newest { format!(" AND t.layout >= {}", self.number) } else { String::new() }
     }
@@ -105,8 +105,8 @@ impl TableLayout {
     }
 }
 
-/// The column of a field. One that is counted otherwise than before has another column, so that an earlier version which goes
-/// on writing leaves the values alone by which its rows are counted now.
+/// The column of a field. A field that is counted differently than before has another column, so that an older version that
+/// keeps writing does not overwrite the values that its rows are counted by.
 fn column(fields: &TableFields, position: usize) -> String {
     let name = |position: usize| fields.declared.get(position).map_or("", |field| field.name);
     let mut column = format!("f_{}", name(position));
@@ -120,7 +120,7 @@ fn column(fields: &TableFields, position: usize) -> String {
     fit_identifier(&column)
 }
 
-/// The tables of a model, in its order. Names are told apart without case, for the sake of people.
+/// The layouts of a model's tables, in its order. Names must differ in more than case.
 pub(crate) fn layouts(model: &Model) -> Result<Vec<TableLayout>, OpenError> {
     let layouts: Vec<TableLayout> = model.tables.iter().map(TableLayout::from_table).collect();
     let tables = layouts.iter().map(|layout| layout.name.clone());
@@ -131,22 +131,22 @@ pub(crate) fn layouts(model: &Model) -> Result<Vec<TableLayout>, OpenError> {
     }
 }
 
-/// The tables by number, and back by name.
+/// The tables by number and by name.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Layouts<'a>(pub &'a [TableLayout]);
 
 impl<'a> Layouts<'a> {
-    /// A table that is to be written.
+    /// A table to be written.
     pub fn get(&self, table: TableId) -> Result<&'a TableLayout, DatabaseError> {
         self.0.get(table.0).ok_or_else(|| DatabaseError::Rejected(format!("there is no table {}", table.0)))
     }
 
-    /// Its name, by which everything else is filed.
+    /// The name of a table, by which its timers, effects and counters are stored.
     pub fn name(&self, table: TableId) -> Result<&'a str, DatabaseError> {
         Ok(&self.get(table)?.name)
     }
 
-    /// All names: what others have filed under names that are not known here is theirs to deal with.
+    /// All names: work under names unknown here belongs to another version.
     pub fn names(&self) -> Vec<&'a str> {
         self.0.iter().map(|layout| layout.name.as_str()).collect()
     }
@@ -163,12 +163,12 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// A name that is not cut off: a long one ends in a sum of all of it.
+/// An identifier that is not truncated: a long one ends in its hash.
 fn fit_identifier(name: &str) -> String {
     if name.len() <= MAX_IDENTIFIER_BYTES {
         return name.to_owned();
     }
-    // FNV-1a, which never changes.
+    // FNV-1a, which is stable.
     let sum = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
     let kept: String =
         name.char_indices().take_while(|(at, letter)| at + letter.len_utf8() <= 46).map(|(_, letter)| letter).collect();

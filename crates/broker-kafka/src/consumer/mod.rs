@@ -126,11 +126,11 @@ impl Broker for KafkaBroker {
         Ok(())
     }
 
-    fn handed(&self, group: &str, partition: &Partition) -> Result<Option<u64>, BrokerError> {
+    fn handed_over_offset(&self, group: &str, partition: &Partition) -> Result<Option<u64>, BrokerError> {
         Admin::new(&self.options)?.handed(group, partition)
     }
 
-    fn reached(&self, group: &str, positions: &[(Partition, u64)]) {
+    fn report_offsets(&self, group: &str, positions: &[(Partition, u64)]) {
         let mut reached = lock(&self.shared.reached);
         reached.entry(group.to_owned()).or_default().extend(positions.iter().cloned());
     }

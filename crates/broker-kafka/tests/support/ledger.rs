@@ -182,7 +182,7 @@ fn handle(broker: &KafkaBroker, ledger: &Ledger, group: &str, me: usize, partiti
     inner.positions.insert(partition.clone(), last);
     drop(inner);
     if count > 0 {
-        broker.reached(group, &[(partition.clone(), last)]);
+        broker.report_offsets(group, &[(partition.clone(), last)]);
     }
     count
 }

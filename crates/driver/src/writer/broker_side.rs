@@ -34,6 +34,6 @@ impl BrokerSide {
             let lowest = reached.entry(partition).or_insert(subscription.position);
             *lowest = subscription.position.min(*lowest);
         }
-        self.broker.reached(group, &reached.into_iter().collect::<Vec<_>>());
+        self.broker.report_offsets(group, &reached.into_iter().collect::<Vec<_>>());
     }
 }

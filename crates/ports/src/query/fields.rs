@@ -1,4 +1,4 @@
-//! The declared fields of a table: which column-backed values a query may use, and which counters are maintained.
+//! The declared fields of a table, and the counters that are maintained over them.
 
 use kernel::field::{Ask, FieldInfo, IndexValue};
 

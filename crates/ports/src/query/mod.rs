@@ -37,7 +37,7 @@ pub struct Query {
 /// What a field must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Condition {
-    /// Equal.
+    /// Equal to the value.
     Is(IndexValue),
     /// Not before the first, before the second; milliseconds since 1970.
     Within(Option<i64>, Option<i64>),
@@ -64,7 +64,7 @@ pub enum Start {
 /// A row's position in an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// The value it is sorted by; `Null` where that is the id.
+    /// Its sort value; `Null` where that is the id.
     pub value: IndexValue,
     /// Its id.
     pub id: u64,
@@ -84,7 +84,7 @@ pub struct Page {
 pub struct Total {
     /// The number, or [`COUNT_LIMIT`] where there are more.
     pub rows: u64,
-    /// False where counting stopped.
+    /// False if there are more rows than [`COUNT_LIMIT`].
     pub exact: bool,
 }
 

@@ -1,16 +1,16 @@
-//! The answers that idempotency keys got.
+//! The answers of idempotency keys.
 
-/// The answer that an idempotency key got.
+/// The answer stored for an idempotency key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnswerRow {
-    /// Service and method: keys of different scopes do not meet.
+    /// Service and method: equal keys of different scopes are distinct.
     pub scope: String,
     /// The client's key.
     pub key: String,
-    /// Of the request that it came with.
+    /// Fingerprint of the request that came with the key.
     pub fingerprint: String,
-    /// Until when it is remembered, milliseconds since 1970.
+    /// When it expires, milliseconds since 1970.
     pub expires_ms: i64,
-    /// The answer, as the core wrote it.
+    /// The answer, encoded by the core.
     pub answer: Vec<u8>,
 }

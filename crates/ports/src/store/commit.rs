@@ -11,10 +11,10 @@ use crate::model::{Counter, TableId};
 use crate::record::Record;
 use crate::row::RowRef;
 
-/// Everything that one batch changes. Rows are in the order of table and key.
+/// Everything that one batch changes. Rows are ordered by table and key.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// One more than that of the commit before.
+    /// The commit number, one more than that of the previous commit.
     pub number: u64,
     /// Changed rows.
     pub rows: Vec<RowWrite>,
@@ -22,25 +22,25 @@ pub struct Commit {
     pub counters: Vec<CounterDelta>,
     /// Events, in order.
     pub log: Vec<Record>,
-    /// Positions that moved.
+    /// Consumer offsets that move.
     pub positions: Vec<OffsetUpdate>,
     /// Timers set and cleared, in order.
     pub timers: Vec<TimerWrite>,
-    /// Effects asked for.
+    /// New effects.
     pub effects: Vec<EffectRow>,
-    /// Effects that have ended: in a shared store each must still be this instance's.
+    /// Effects that have ended: in a shared store each must still be owned by this instance.
     pub effects_done: Vec<u64>,
-    /// Aggregates whose unfinished effects of before are withdrawn.
+    /// Aggregates whose pending effects are withdrawn; effects of this commit are not.
     pub withdrawn: Vec<RowRef>,
-    /// Events parked, changed and released, in order.
+    /// Parked work that is added, changed or removed, in order.
     pub parked: Vec<ParkedWrite>,
-    /// Answers to remember.
+    /// Answers of idempotency keys.
     pub answers: Vec<AnswerRow>,
-    /// Last id given, per table that gave one; a shared store never gives those at or below it afterwards.
+    /// The last id assigned, per table that assigned one; a shared store never assigns these or lower ones again.
     pub last_ids: Vec<(TableId, u64)>,
-    /// Tables to empty, before everything else.
+    /// Tables to clear, before everything else.
     pub clear: Vec<TableId>,
-    /// Two tables that change places, after everything else.
+    /// Two tables to swap, after everything else.
     pub swap: Option<(TableId, TableId)>,
 }
 
@@ -51,11 +51,11 @@ pub struct RowWrite {
     pub table: TableId,
     /// Its business key.
     pub key: String,
-    /// Its id; rows without one are not listed.
+    /// Its id; a row without one is not listed.
     pub id: Option<u64>,
-    /// The version that is there now; 0 = none.
+    /// The expected version; 0 = no row.
     pub old_version: u64,
-    /// The version afterwards.
+    /// The new version.
     pub version: u64,
     /// Schema version of `data`.
     pub schema: u16,

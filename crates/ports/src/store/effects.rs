@@ -7,24 +7,24 @@ use crate::model::TableId;
 /// An effect that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectRow {
-    /// Increasing in the order of the decisions.
+    /// The effect's number; rises in the order of the decisions.
     pub number: u64,
-    /// Deterministic: the aggregate, its version and the place in its decision.
+    /// Deterministic id: the aggregate, its key and the effect's number.
     pub id: String,
     /// The aggregate's table.
     pub table: TableId,
     /// The aggregate's key.
     pub key: String,
-    /// The port it goes through.
+    /// The port that carries it out.
     pub port: String,
-    /// The lane whose rate it shares.
+    /// The lane that limits its rate.
     pub lane: Option<String>,
     /// Schema version of the payload.
     pub version: u16,
     /// The effect as JSON.
     pub payload: Vec<u8>,
-    /// What asked for it.
+    /// The cause of the decision.
     pub cause: Cause,
-    /// It is not to be started any more.
+    /// Withdrawn: it is not started any more.
     pub withdrawn: bool,
 }

@@ -1,35 +1,35 @@
-//! What a store answers when it cannot do what it was asked.
+//! Errors of a store.
 
-/// The store did not do what it was asked, and nothing has changed.
+/// A read or a change failed; nothing has changed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot now: disk full, locked, connection lost. Trying again later may help.
-    #[error("the store does not answer: {0}")]
+    /// Unavailable: disk full, locked, connection lost. A retry may help.
+    #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// Another instance has taken this one for dead.
-    #[error("this instance has lost its lease")]
+    /// Fenced: the lease of this instance has expired, and another one has adopted its effects.
+    #[error("this instance is fenced: its lease has expired")]
     Fenced,
-    /// What it holds cannot be what was written: trying again will not help.
-    #[error("the store is damaged: {0}")]
+    /// The stored data is inconsistent; a retry does not help.
+    #[error("the store is corrupt: {0}")]
     Corrupt(String),
 }
 
-/// A commit did not succeed.
+/// A commit failed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
-    /// Not applied, and not the batch's fault.
-    #[error("the store does not take commits: {0}")]
+    /// Not applied: the store is unavailable.
+    #[error("the store is unavailable for commits: {0}")]
     Unavailable(String),
-    /// Not applied: what it was decided upon has changed since. Deciding again upon what is there now is no failure.
-    #[error("the state has moved: {0}")]
+    /// Not applied: a version conflict. The batch is decided again on the current state.
+    #[error("version conflict: {0}")]
     Conflict(String),
-    /// Not applied: another instance has taken this one for dead.
-    #[error("this instance has lost its lease")]
+    /// Not applied: the lease of this instance has expired.
+    #[error("this instance is fenced: its lease has expired")]
     Fenced,
-    /// Not applied, because of what is in it; another batch may pass.
-    #[error("the store refuses this batch: {0}")]
+    /// Not applied because of its content; another batch may pass.
+    #[error("the store rejected the commit: {0}")]
     Refused(String),
-    /// It may have been applied: ask [`Store::last_commit`].
-    #[error("nobody knows whether the commit was applied: {0}")]
+    /// In doubt: it may have been applied. [`Store::last_commit`](super::Store::last_commit) tells.
+    #[error("the outcome of the commit is unknown: {0}")]
     Unknown(String),
 }

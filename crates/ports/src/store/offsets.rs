@@ -2,26 +2,26 @@
 
 use crate::broker::Partition;
 
-/// Where a follower stands in a partition.
+/// The consumer offset of a subscription in a partition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConsumerOffset {
-    /// The last position that it has handled.
+    /// The last position handled.
     pub position: u64,
-    /// The last number that it has had of each outbox.
+    /// The last number consumed from each outbox.
     pub numbers: Vec<(String, u64)>,
 }
 
-/// A position that moves.
+/// A consumer offset that moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetUpdate {
-    /// The follower.
+    /// The subscription.
     pub subscription: String,
     /// The partition.
     pub partition: Partition,
-    /// Where the follower stands, `None` if it was never there: a shared store refuses as a conflict where it does not.
+    /// The current offset, `None` if there is none: in a shared store another value is a conflict.
     pub from: Option<u64>,
-    /// Where it stands afterwards.
+    /// The new offset.
     pub to: u64,
-    /// Last numbers of outboxes that change.
+    /// Numbers of outboxes that change.
     pub numbers: Vec<(String, u64)>,
 }

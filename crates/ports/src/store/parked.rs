@@ -8,29 +8,29 @@ use crate::record::Record;
 /// A parked event, timer or answer.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ParkedRow {
-    /// The follower that could not handle it.
+    /// The subscription that could not handle it.
     pub subscription: String,
-    /// The order key; what follows on it waits.
+    /// The ordering key: later work of the same key waits behind it.
     pub key: String,
     /// The partition that the event came from.
     pub partition: u32,
-    /// The event's position in its partition: parked events of a key stand in this order.
+    /// The event's position in its partition; parked work of a key is ordered by it.
     pub position: u64,
-    /// How often it was tried; 0 = it only waits behind another.
+    /// Attempts so far; 0 = it only waits behind another.
     pub attempts: u32,
-    /// When it is tried again, milliseconds since 1970.
+    /// When it is retried, milliseconds since 1970.
     pub next_try_ms: i64,
-    /// It is not tried again by itself.
+    /// A dead letter: it is not retried automatically.
     pub dead: bool,
-    /// Why.
+    /// The error of the last attempt.
     pub cause: String,
     /// When it was parked, milliseconds since 1970.
     pub since_ms: i64,
-    /// What could not be handled, copied.
+    /// A copy of what could not be handled.
     pub work: ParkedWork,
 }
 
-/// What is parked. Tables are named as the store names them: their numbers hold only as long as the process runs.
+/// What is parked. Tables have the names of the store: their numbers are valid only within a process.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase", tag = "kind")]
 #[allow(clippy::large_enum_variant)] // parking is rare; a box for each would cost more than it saves
@@ -60,11 +60,11 @@ pub struct ParkedTimer {
     /// The command as JSON.
     #[serde(with = "crate::record::json_text")]
     pub command: Vec<u8>,
-    /// What set it.
+    /// The cause of the timer.
     pub cause: Cause,
 }
 
-/// The outcome of an effect that its aggregate could not be told.
+/// An effect's outcome that its aggregate could not handle.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ParkedAnswer {
@@ -76,32 +76,32 @@ pub struct ParkedAnswer {
     pub number: u64,
     /// The effect's deterministic id.
     pub id: String,
-    /// The port it went through.
+    /// The port that carried it out.
     pub port: String,
     /// Schema version of the effect.
     pub version: u16,
     /// The effect as JSON.
     #[serde(with = "crate::record::json_text")]
     pub payload: Vec<u8>,
-    /// How it ended; a reply is JSON.
+    /// The outcome; a reply is JSON.
     pub outcome: Outcome<Vec<u8>>,
-    /// What follows the reply by itself: after so many milliseconds, this JSON.
+    /// Delayed replies that follow: after so many milliseconds, this JSON.
     pub later: Vec<(u64, Vec<u8>)>,
-    /// What asked for it.
+    /// The cause of the effect.
     pub cause: Cause,
 }
 
-/// One change of the parked events.
+/// A change of parked work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::large_enum_variant)] // parking is rare; a box for each would cost more than it saves
 pub enum ParkedWrite {
-    /// Parked, or changed: in a shared store what is there must have one attempt less, and without any nothing is there.
+    /// Added or changed: in a shared store the stored row must have one attempt less, or be absent if there is at most one.
     Put(ParkedRow),
-    /// Handled or discarded: in a shared store it must be there.
+    /// Handled or discarded: in a shared store it must exist.
     Remove {
-        /// The follower.
+        /// The subscription.
         subscription: String,
-        /// The order key.
+        /// The ordering key.
         key: String,
         /// The partition.
         partition: u32,

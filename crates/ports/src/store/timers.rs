@@ -11,24 +11,24 @@ pub struct TimerRow {
     pub table: TableId,
     /// The aggregate's key.
     pub key: String,
-    /// Unique within the aggregate.
+    /// The timer's name, unique within the aggregate.
     pub name: String,
-    /// Milliseconds since 1970.
+    /// When it is due, milliseconds since 1970.
     pub due_ms: i64,
     /// Schema version of the command.
     pub version: u16,
     /// The command as JSON.
     pub command: Vec<u8>,
-    /// What set it.
+    /// The cause of the decision.
     pub cause: Cause,
 }
 
 /// One change of a timer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TimerWrite {
-    /// Set or moved.
+    /// Sets or replaces a timer.
     Set(TimerRow),
-    /// No more.
+    /// Deletes a timer.
     Clear {
         /// The aggregate's table.
         table: TableId,
@@ -36,7 +36,7 @@ pub enum TimerWrite {
         key: String,
         /// The timer's name.
         name: String,
-        /// It fires by this commit and was due then: in a shared store it must still be.
+        /// The timer fires in this commit and was due then: in a shared store it must still be.
         fires_ms: Option<i64>,
     },
 }

@@ -1,4 +1,4 @@
-//! An address as PostgreSQL's own programs know it, in the words of the driver, who knows less about encryption.
+//! Parses a libpq connection string for the driver, which knows fewer TLS parameters.
 
 use std::path::PathBuf;
 
@@ -8,11 +8,11 @@ use tokio_postgres::config::SslMode;
 use crate::connection::tls::Encryption;
 use crate::error::OpenError;
 
-/// What an address says: where the database is, and how the way there is protected.
+/// Parses an address: where the database is, and how the connection is encrypted.
 ///
-/// `sslmode=require`, `verify-ca` and `verify-full` are the same here: encrypted, and the server's certificate must come
-/// from a known authority and name the server. Only the file in `sslrootcert` is asked then, or what the machine trusts.
-/// Naming an authority is wanting it asked. Without all this the server decides, and nobody is checked.
+/// `sslmode=require`, `verify-ca` and `verify-full` are the same here: encrypted, with a server certificate from a trusted
+/// authority that names the server. The authority is the file in `sslrootcert`, else the system's trust store; naming one
+/// implies verification. Without these parameters the server decides, and is not authenticated.
 pub(crate) fn read(url: &str) -> Result<(Config, Encryption), OpenError> {
     let (rest, tls) = TlsParameters::extract(url);
     let mut config: Config = rest.parse().map_err(|error: tokio_postgres::Error| invalid(url, &error))?;
@@ -29,7 +29,7 @@ pub(crate) fn read(url: &str) -> Result<(Config, Encryption), OpenError> {
             ));
         }
         config.ssl_mode(SslMode::Require);
-        // As libpq calls what the machine trusts.
+        // libpq's name for the system's trust store.
         let file = (authority != "system").then(|| PathBuf::from(authority));
         return Ok((config, Encryption::checked(file.as_deref())?));
     }
@@ -40,7 +40,7 @@ pub(crate) fn read(url: &str) -> Result<(Config, Encryption), OpenError> {
     Ok((config, encryption))
 }
 
-/// What the driver does not understand.
+/// The TLS parameters that the driver does not know.
 #[derive(Default)]
 struct TlsParameters {
     checked: bool,
@@ -48,10 +48,10 @@ struct TlsParameters {
 }
 
 impl TlsParameters {
-    /// The address without it.
+    /// Splits them off the address.
     fn extract(url: &str) -> (String, Self) {
         let mut tls = Self::default();
-        // As the driver reads it: a `?` before the first `@` belongs to the password.
+        // As the driver parses it: a `?` before the first `@` belongs to the password.
         let host = url.find('@').unwrap_or(0);
         let is_url = url.starts_with("postgres://") || url.starts_with("postgresql://");
         let Some(question) = url[host..].find('?').filter(|_| is_url) else { return (url.to_owned(), tls) };
@@ -73,15 +73,15 @@ impl TlsParameters {
     }
 }
 
-/// With `%20` and the like as the driver would read it, by letting it read a text that means nothing.
+/// Percent-decodes a value as the driver does, by letting it parse one.
 fn decoded(value: &str) -> String {
     let read = format!("postgres://h/?application_name={value}").parse::<Config>().ok();
     read.and_then(|config| config.get_application_name().map(str::to_owned)).unwrap_or_else(|| value.to_owned())
 }
 
-/// The address may hold a password: what cannot be read is not repeated.
+/// The address may contain a password: it is never part of the error.
 fn invalid(url: &str, error: &tokio_postgres::Error) -> OpenError {
-    // The driver takes what stands behind the first for host and options, and would name one of them.
+    // The driver takes the text after the first `@` for host and options, and its error would quote it.
     if url.matches('@').count() > 1 {
         return OpenError::Address("in a user's name or password `@` is written `%40`".into());
     }

@@ -1,8 +1,7 @@
-//! Says that there is something to relay: at once within the process, and to others by `NOTIFY`.
+//! Notifies relays of new records: at once within the process, and other processes by `NOTIFY`.
 //!
-//! Within a commit a `NOTIFY` would make commits wait for each other and for the disk, one by one. So one connection of its
-//! own says it behind the commits, once for all of a few milliseconds, and listens for the others. Who is not reached, finds
-//! out by looking.
+//! Within a commit a `NOTIFY` would serialize commits, each until it is on disk. So a connection of its own notifies after the
+//! commits, once for those of a few milliseconds, and listens. A relay that misses a notification finds the records by polling.
 
 use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::Duration;
@@ -14,15 +13,15 @@ use crate::connection::options::PostgresOptions;
 use crate::connection::tls::{self, Encryption, OnNotification};
 use crate::layout::quoted;
 
-/// Without a connection everybody looks so often.
+/// Between two attempts to connect; meanwhile watchers poll.
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
-/// The connection shows that it is alive so often.
+/// Between two keepalives of an idle connection.
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
 
 type Watcher = Box<dyn Fn() + Send + Sync>;
 
-/// Everybody of one process who has to do with one schema.
+/// The watchers of one schema in this process, and the connection that serves them.
 pub(crate) struct Notifier {
     shared: Arc<Shared>,
     started: Once,
@@ -31,9 +30,9 @@ pub(crate) struct Notifier {
 struct Shared {
     config: Config,
     encryption: Encryption,
-    /// The channel, and at the same time the schema.
+    /// The channel, named after the schema.
     channel: String,
-    /// What our own notices say, which we need not hear.
+    /// The payload of this process's own notifications, which are ignored.
     mark: String,
     every: Duration,
     timeout: Duration,
@@ -43,7 +42,7 @@ struct Shared {
 }
 
 impl Notifier {
-    /// Says nothing and connects to nothing as long as there is nothing to say or to hear.
+    /// Connects on first use.
     pub fn new(options: &PostgresOptions, schema: &str) -> Self {
         let mut config = options.config.clone();
         config.connect_timeout(options.connect_timeout);
@@ -62,14 +61,14 @@ impl Notifier {
         Self { shared: Arc::new(shared), started: Once::new() }
     }
 
-    /// There is something new.
+    /// Notifies: records were committed.
     pub fn committed(&self) {
         self.start();
         self.shared.wake();
         self.shared.committed.notify_one();
     }
 
-    /// Wants to know when there is.
+    /// Registers a watcher.
     pub fn watch(&self, watcher: Watcher) {
         self.shared.watchers.lock().unwrap_or_else(PoisonError::into_inner).push(watcher);
         self.start();
@@ -80,7 +79,7 @@ impl Notifier {
             let shared = Arc::clone(&self.shared);
             let thread = std::thread::Builder::new().name("pabal-notifier".into());
             if let Err(error) = thread.spawn(move || run(&shared)) {
-                tracing::warn!(%error, "no thread to say that there is something new; others find out by looking");
+                tracing::warn!(%error, "no thread for notifications; relays fall back to polling");
             }
         });
     }
@@ -98,7 +97,7 @@ impl Shared {
     }
 }
 
-/// Something that no other process says.
+/// A payload that is unique to this process.
 fn mark() -> String {
     use std::hash::{BuildHasher, RandomState};
     format!("{:x}-{:016x}", std::process::id(), RandomState::new().hash_one(0))
@@ -107,7 +106,7 @@ fn mark() -> String {
 fn run(shared: &Arc<Shared>) {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return tracing::warn!(%error, "nobody is told that there is something new; others find out by looking"),
+        Err(error) => return tracing::warn!(%error, "no runtime for notifications; relays fall back to polling"),
     };
     runtime.block_on(async {
         loop {
@@ -119,13 +118,13 @@ fn run(shared: &Arc<Shared>) {
     });
 }
 
-/// From one connection to its end, or a while without one.
+/// Serves one connection until it ends, or waits before the next attempt.
 async fn connected(shared: &Arc<Shared>) {
     let Some(client) = connect(shared).await else {
         shared.wake();
         return tokio::time::sleep(RETRY_EVERY).await;
     };
-    // What was said in between was not on_notification.
+    // Notifications sent while disconnected were missed.
     shared.wake();
     let notice = format!("NOTIFY {}, '{}'", quoted(&shared.channel), shared.mark);
     loop {
@@ -134,7 +133,7 @@ async fn connected(shared: &Arc<Shared>) {
             Err(_) => client.batch_execute(""),
         };
         if !matches!(tokio::time::timeout(shared.timeout, said).await, Ok(Ok(()))) || client.is_closed() {
-            // It may be that it was not said.
+            // The notification may not have been sent.
             shared.committed.notify_one();
             return;
         }
@@ -159,7 +158,7 @@ async fn connect(shared: &Arc<Shared>) -> Option<Client> {
     match tokio::time::timeout(shared.timeout, connecting).await {
         Ok(Ok(client)) => Some(client),
         Ok(Err(error)) => {
-            tracing::debug!(%error, "nobody can be told that there is something new");
+            tracing::debug!(%error, "no connection for notifications; relays fall back to polling");
             None
         }
         Err(_) => None,

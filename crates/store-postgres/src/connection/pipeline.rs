@@ -1,11 +1,11 @@
 //! Several statements in one transaction and one round trip.
 //!
-//! Everything is sent at once, COMMIT included. What must hold is checked by the database itself: a statement that finds
-//! otherwise fails, those behind it are passed over, and the COMMIT at the end rolls back. So rows are locked only for as
-//! long as the database works, and not for the network's round trips.
+//! Everything is sent at once, COMMIT included. Preconditions are checked by the database: a statement whose check fails raises
+//! an error, the following ones are skipped, and the COMMIT rolls back. So rows stay locked for the time of the statements, and
+//! not of network round trips.
 //!
-//! Should it be the BEGIN that fails, because somebody cancels it, those behind it would each be a transaction of its own.
-//! They cannot do harm: outside of a transaction that says otherwise our connections are read only.
+//! If the BEGIN itself fails, because it was cancelled, each following statement would be a transaction of its own. They cannot
+//! write: outside of a READ WRITE transaction these connections are read-only.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -29,7 +29,7 @@ pub(crate) enum Ending {
     Committed(Vec<Vec<Row>>),
     /// It was certainly not committed.
     RolledBack(DatabaseError),
-    /// Nobody knows.
+    /// The outcome is unknown.
     Unknown(DatabaseError),
 }
 
@@ -39,7 +39,7 @@ impl<'a> Pipeline<'a> {
         self.steps.push((sql.into(), values));
     }
 
-    /// Runs them one after the other in a transaction that stands already.
+    /// Runs the statements one by one in an open transaction.
     pub async fn within(&self, conn: &mut Connection) -> Result<(), DatabaseError> {
         for (sql, values) in &self.steps {
             conn.rows(sql, values).await?;
@@ -47,7 +47,7 @@ impl<'a> Pipeline<'a> {
         Ok(())
     }
 
-    /// Runs them. `more` is said behind BEGIN.
+    /// Runs the statements in a transaction of their own; `more` follows the BEGIN.
     pub async fn run(&self, conn: &mut Connection, more: &str) -> Ending {
         let opening = format!("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {more}");
         let mut ready = Vec::with_capacity(self.steps.len());
@@ -64,14 +64,14 @@ impl<'a> Pipeline<'a> {
         let mut begun = Box::pin(client.batch_execute(&opening));
         let mut steps: Vec<_> = ready.iter().map(|(statement, values)| Box::pin(client.query(statement, values))).collect();
         let mut ended = Box::pin(client.batch_execute("COMMIT"));
-        // The first look at each sends it, and the order of these looks is the order in which the database takes them.
+        // The first poll of each sends it, and the order of the polls is the order of execution.
         let begun_at_once = look(begun.as_mut()).await;
         let mut at_once = Vec::with_capacity(steps.len());
         for step in &mut steps {
             at_once.push(look(step.as_mut()).await);
         }
         let ended_at_once = look(ended.as_mut()).await;
-        // They are answered in that order, too.
+        // Answers arrive in the same order.
         let mut first: Option<DatabaseError> = rest(begun_at_once, begun).await.err().map(DatabaseError::from);
         let mut answers = Vec::with_capacity(steps.len());
         for (at_once, step) in at_once.into_iter().zip(steps) {
@@ -87,7 +87,7 @@ impl<'a> Pipeline<'a> {
 }
 
 impl Ending {
-    /// For work that may be done twice.
+    /// For idempotent work.
     pub fn rows(self) -> Result<Vec<Vec<Row>>, DatabaseError> {
         match self {
             Self::Committed(rows) => Ok(rows),
@@ -99,7 +99,7 @@ impl Ending {
 fn concluded(first: Option<DatabaseError>, ended: Result<(), DatabaseError>, answers: Vec<Vec<Row>>) -> Ending {
     match (first, ended) {
         (None, Ok(())) => Ending::Committed(answers),
-        // The database itself has said no: that it then also rolled back follows.
+        // The database reported an error, so it has rolled back.
         (Some(failed @ DatabaseError::Sql(_)), _) if failed.is_database_error() => Ending::RolledBack(failed),
         (None, Err(failed)) if !failed.is_lost() => Ending::RolledBack(failed),
         (Some(failed), _) | (None, Err(failed)) => Ending::Unknown(failed),

@@ -1,8 +1,8 @@
-//! One connection, used from one thread at a time, and made anew when it is lost.
+//! One connection, used by one thread at a time, and reconnected when it is lost.
 //!
-//! The ports are synchronous and are called from a writer thread, from blocking threads and, at start and stop, from within
-//! an async runtime. So each connection has a small runtime of its own, driven by whoever calls; where that one stands in
-//! another runtime, which may not be blocked on, a helper thread drives it for the moment.
+//! The ports are synchronous and are called from a writer thread, from blocking threads and, at start and stop, from within an
+//! async runtime. So each connection has a current-thread runtime, driven by the caller; within another runtime, which must not
+//! be blocked, by a helper thread.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +18,10 @@ use crate::connection::tls::{self, Encryption};
 use crate::error::DatabaseError;
 use crate::value::Value;
 
-/// Statements that a connection keeps ready; beyond it all are forgotten.
+/// Prepared statements of a connection; beyond that all are dropped.
 const STATEMENTS: usize = 512;
 
-/// The first pause after a connection that did not come about; it doubles.
+/// The first pause after a failed attempt to connect; it doubles.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
@@ -32,7 +32,7 @@ pub(crate) struct Connector {
     encryption: Encryption,
     setup: String,
     connect_timeout: Duration,
-    /// The longest that a piece of work may take: the database gives up by itself long before, if it hears of it.
+    /// The longest that one unit of work may take; the database's own timeouts are shorter.
     work_timeout: Duration,
     pause: Mutex<Pause>,
 }
@@ -45,7 +45,7 @@ struct Pause {
 }
 
 impl Connector {
-    /// Connections to a schema, for a purpose that the server's list of processes shows.
+    /// Connections to a schema; `pg_stat_activity` shows the purpose.
     pub fn new(options: &PostgresOptions, schema: &str, purpose: &str) -> Self {
         let mut config = options.config.clone();
         config.connect_timeout(options.connect_timeout);
@@ -54,9 +54,8 @@ impl Connector {
         config.application_name(format!("pabal {schema} {purpose}"));
         let statement = options.statement_timeout.as_millis().max(1);
         let lock = options.lock_timeout.as_millis().max(1);
-        // Whatever is not within a transaction that says it writes cannot write: see the pipeline.
-        // Plans must not depend on when statistics were last taken: all our statements have an index made for them. The
-        // writer's joins are nested loops along its arrays, so that rows are locked in the order of their keys.
+        // Only transactions that are READ WRITE may write: see the pipeline. Plans must not depend on the age of the statistics:
+        // each statement has an index made for it. Joins are nested loops over the arrays, so that rows are locked in key order.
         let setup = format!(
             "SET search_path = \"{schema}\"; SET default_transaction_read_only = on; SET statement_timeout = {statement}; SET lock_timeout = {lock}; \
              SET idle_in_transaction_session_timeout = {statement}; SET client_min_messages = warning; SET jit = off; \
@@ -67,7 +66,7 @@ impl Connector {
         Self { config, encryption, setup, connect_timeout, work_timeout, pause: Mutex::default() }
     }
 
-    /// The server's address is not asked again and again while it does not answer.
+    /// A server that does not answer is not contacted again before the pause is over.
     fn check(&self) -> Result<(), DatabaseError> {
         let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
         match pause.until {
@@ -96,7 +95,7 @@ impl Connector {
 
     async fn connector(&self) -> Result<Connection, DatabaseError> {
         let (client, driver) = tls::connect(&self.config, &self.encryption, None).await?;
-        // From here on it ends with the conn, also where what follows fails.
+        // From here on the driver task ends with the connection, also on errors.
         let conn = Connection { client, driver, statements: HashMap::new() };
         conn.client.batch_execute(&self.setup).await?;
         Ok(conn)
@@ -104,12 +103,10 @@ impl Connector {
 }
 
 async fn within<T>(time: Duration, work: impl Future<Output = Result<T, DatabaseError>>) -> Result<T, DatabaseError> {
-    tokio::time::timeout(time, work)
-        .await
-        .unwrap_or_else(|_| Err(DatabaseError::ConnectionLost("it does not answer in time".into())))
+    tokio::time::timeout(time, work).await.unwrap_or_else(|_| Err(DatabaseError::ConnectionLost("timeout".into())))
 }
 
-/// A connection that stands.
+/// An open connection.
 pub(crate) struct Connection {
     pub client: Client,
     driver: JoinHandle<()>,
@@ -123,7 +120,7 @@ impl Drop for Connection {
 }
 
 impl Connection {
-    /// A statement that is ready.
+    /// A prepared statement.
     pub async fn prepared(&mut self, sql: &str) -> Result<Statement, DatabaseError> {
         if let Some(statement) = self.statements.get(sql) {
             return Ok(statement.clone());
@@ -136,36 +133,36 @@ impl Connection {
         Ok(statement)
     }
 
-    /// The rows of a statement that comes again and again.
+    /// The rows of a prepared statement.
     pub async fn rows(&mut self, sql: &str, values: &[Value<'_>]) -> Result<Vec<Row>, DatabaseError> {
         let statement = self.prepared(sql).await?;
         Ok(self.client.query(&statement, &references(values)).await?)
     }
 
-    /// Its only row.
+    /// The first row of a prepared statement.
     pub async fn row(&mut self, sql: &str, values: &[Value<'_>]) -> Result<Option<Row>, DatabaseError> {
         Ok(self.rows(sql, values).await?.into_iter().next())
     }
 
-    /// The rows of a statement that is planned for just these values.
+    /// The rows of an unprepared statement, planned for these values.
     pub async fn query_once(&mut self, sql: &str, values: &[(Value<'_>, Type)]) -> Result<Vec<Row>, DatabaseError> {
         let values: Vec<(&(dyn ToSql + Sync), Type)> =
             values.iter().map(|(value, of)| (&**value as &(dyn ToSql + Sync), of.clone())).collect();
         Ok(self.client.query_typed(sql, &values).await?)
     }
 
-    /// Statements that are not worth keeping.
+    /// Runs statements without parameters.
     pub async fn batch(&mut self, sql: &str) -> Result<(), DatabaseError> {
         Ok(self.client.batch_execute(sql).await?)
     }
 }
 
-/// Arguments as the driver takes them.
+/// Parameters as the driver takes them.
 pub(crate) fn references<'a>(values: &'a [Value<'_>]) -> Vec<&'a (dyn ToSql + Sync)> {
     values.iter().map(|value| &**value as &(dyn ToSql + Sync)).collect()
 }
 
-/// A connection, or the intention to have one.
+/// A connection that is made on first use.
 pub(crate) struct Session {
     connector: Arc<Connector>,
     runtime: Option<Runtime>,
@@ -175,7 +172,7 @@ pub(crate) struct Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.conn = None;
-        // An ordinary drop may block, which is forbidden where the last owner stands in an async runtime.
+        // Dropping a runtime blocks, which is forbidden within an async runtime.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -190,17 +187,17 @@ impl Session {
         Ok(Self { connector, runtime: Some(runtime), conn: None })
     }
 
-    /// Whether a connection stands, as far as is known without asking.
+    /// Whether a connection is open, as far as is known without a round trip.
     pub fn is_connected(&self) -> bool {
         self.conn.as_ref().is_some_and(|conn| !conn.client.is_closed())
     }
 
-    /// Gives the connection up.
+    /// Closes the connection.
     pub fn disconnect(&mut self) {
         self.conn = None;
     }
 
-    /// Does something with the connection, which is made if there is none. One that breaks meanwhile is given up.
+    /// Runs work on the connection, connecting if necessary. A connection that breaks is dropped.
     pub fn run<T: Send>(
         &mut self,
         work: impl AsyncFnOnce(&mut Connection) -> Result<T, DatabaseError> + Send,
@@ -209,7 +206,7 @@ impl Session {
         self.run_for(time, work)
     }
 
-    /// The same for work that may take longer or shorter.
+    /// The same with another timeout.
     pub fn run_for<T: Send>(
         &mut self,
         time: Duration,
@@ -237,7 +234,7 @@ impl Session {
         result
     }
 
-    /// Reads: what was asked over a connection that turns out to be gone is asked again over another.
+    /// Runs a read; on a connection that turns out to be lost it is retried on another.
     pub fn read<T: Send>(
         &mut self,
         work: impl AsyncFn(&mut Connection) -> Result<T, DatabaseError> + Send + Sync,
@@ -250,8 +247,8 @@ impl Session {
     }
 }
 
-/// Between two pieces of work nobody listens. Before anything is entrusted to a connection it gets the chance to say that it
-/// has ended meanwhile.
+/// The driver task is idle between two units of work. It gets a chance to notice that the server has closed the connection
+/// before anything is sent.
 async fn alive(conn: Option<Connection>) -> Option<Connection> {
     let conn = conn?;
     for _ in 0..3 {
@@ -260,7 +257,7 @@ async fn alive(conn: Option<Connection>) -> Option<Connection> {
     (!conn.client.is_closed()).then_some(conn)
 }
 
-/// Drives a runtime, by a helper thread where the caller's own stands in one.
+/// Drives a runtime, on a helper thread where the caller is within one.
 fn driven<T: Send>(runtime: &Runtime, work: impl FnOnce(&Runtime) -> T + Send) -> Result<T, DatabaseError> {
     if Handle::try_current().is_err() {
         return Ok(work(runtime));

@@ -1,9 +1,9 @@
-//! Up to where the log is whole.
+//! The visibility horizon of the log: the position up to which no record can become visible any more.
 //!
-//! Writers draw positions and commit in any order, so that below a position that can be seen another one may still come. Who
-//! goes on reading "after the last" would pass over it. What was drawn is whole once every transaction has ended that was
-//! under way then: each of ours has written, and so has a number, before it draws. Which are under way, the list of backends
-//! says; a snapshot does not tell of those that began after the last one that has ended.
+//! Writers are assigned positions and commit in any order, so that a lower position may become visible after a higher one: a
+//! consumer that reads "after the last" would skip it. All assigned positions are final once every transaction that was running
+//! then has ended; each writer has a transaction id before it is assigned a position. The running transactions are taken from
+//! `pg_stat_activity`: a snapshot lacks those that began after the last one that has ended.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,14 +14,14 @@ use crate::connection::session::Connection;
 use crate::error::DatabaseError;
 use crate::value::{get, get_u64};
 
-/// A transaction of ours has ended after so long, whatever else is under way in the database.
+/// A commit ends within this time, whatever else runs in the database.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Most transactions last a few milliseconds: for those one waits, without a connection in hand.
+/// Most transactions take a few milliseconds: a reader waits for them, without holding a connection.
 const POLLS: u32 = 200;
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
-/// What is known of it; shared by all readers of a process.
+/// The known horizon, shared by all readers of a process.
 #[derive(Default)]
 pub(crate) struct Horizon(Mutex<Known>);
 
@@ -31,7 +31,7 @@ struct Known {
     waiting: Option<Pending>,
 }
 
-/// A position, and the latest transaction that may have drawn at or below it.
+/// A position, and the newest transaction that may have been assigned one at or below it.
 #[derive(Debug, Clone, Copy)]
 struct Pending {
     drawn: u64,
@@ -39,7 +39,7 @@ struct Pending {
     since: Instant,
 }
 
-/// What the database says: the last position that was drawn; and then the oldest and the newest transaction under way.
+/// The last assigned position, then the oldest and the newest running transaction.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Snapshot {
     drawn: u64,
@@ -47,8 +47,7 @@ pub(crate) struct Snapshot {
 }
 
 impl Horizon {
-    /// The last position up to which nothing can come any more; all that was drawn when it was asked, unless a commit takes
-    /// long.
+    /// The horizon; it includes all positions assigned at the time of the call, unless a commit takes long.
     pub fn upto(&self, ask: impl Fn() -> Result<Snapshot, StoreError>) -> Result<u64, StoreError> {
         let mut wanted = None;
         let mut upto = 0;
@@ -63,16 +62,16 @@ impl Horizon {
                 return Ok(upto);
             }
         }
-        // Who knows nothing yet must not take that for an empty log.
+        // An unknown horizon is not an empty log.
         if upto > 0 { Ok(upto) } else { Err(StoreError::Unavailable("commits that are under way do not end".into())) }
     }
 }
 
-/// In two statements: who has drawn by the first is known to the second. Only those draw who write.
+/// Two statements: a writer with a position by the first has a transaction by the second. Only writers are assigned positions.
 pub(crate) async fn ask(conn: &mut Connection) -> Result<Snapshot, DatabaseError> {
     let lost = || DatabaseError::Corrupt("the database does not know its own transactions".into());
     let drawn = conn.row("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM log_seq", &[]).await?.ok_or_else(lost)?;
-    // A name has 63 bytes, whatever it was given.
+    // PostgreSQL truncates identifiers to 63 bytes.
     let sql = "SELECT min(backend_xid::text::int8), max(backend_xid::text::int8) FROM pg_stat_activity \
                WHERE datname = current_database() AND backend_xid IS NOT NULL \
                AND application_name = left('pabal ' || current_schema() || ' writer', 63)";
@@ -82,8 +81,8 @@ pub(crate) async fn ask(conn: &mut Connection) -> Result<Snapshot, DatabaseError
 }
 
 impl Known {
-    /// Numbers begin anew after four thousand million; what that confuses is put right by the time. `at`: when it was asked, as a
-    /// look that began before a mark was made says nothing about it.
+    /// Transaction ids wrap around after four thousand million; the time limit corrects what that confuses. `at` is the time of
+    /// the query: one that began before the mark proves nothing about it.
     fn advance(&mut self, snapshot: Snapshot, at: Instant) -> u64 {
         let Some((oldest, newest)) = snapshot.under_way else {
             self.upto = self.upto.max(snapshot.drawn);
@@ -111,7 +110,7 @@ mod tests {
         Snapshot { drawn, under_way: Some((oldest, newest)) }
     }
 
-    /// So many milliseconds from now: marks are made by the clock, and looks come later.
+    /// In so many milliseconds: marks are timed by the clock, and queries come later.
     fn later(ms: u64) -> Instant {
         Instant::now() + Duration::from_millis(ms)
     }
@@ -147,7 +146,7 @@ mod tests {
         let ask = || {
             looks.set(looks.get() + 1);
             let look = looks.get();
-            // A busy database: somebody is always under way, and draws.
+            // A busy database: there is always a running transaction.
             Ok(Snapshot { drawn: 10 + look.unsigned_abs(), under_way: Some((100 + look, 102 + look)) })
         };
         assert_eq!(horizon.upto(ask).unwrap(), 11);

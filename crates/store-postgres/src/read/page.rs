@@ -1,11 +1,11 @@
 //! Pages and totals of listed rows.
 //!
-//! Which index is walked is decided here and not by the planner, whose statistics may be of another time. What is not to
-//! be looked up in an index stands in a form that no index has: `coalesce(column, …)`, compared by a function where there is
-//! an operator, and an id plus 0. (Of a function the planner believes that a third of the rows meet it. That is wrong, too,
-//! but does no harm: of an operator on something unknown it believes that next to none do, and sorts everything.)
-//! Each index has the listed rows only, and can be used where it is said that its own column is there; so it is said of
-//! the one that is to be walked, and of no other.
+//! The access path is chosen by [`ports::query::Planner`], and not by PostgreSQL, whose statistics may be stale. What must not
+//! be looked up in an index is written in a form that no index has: `coalesce(column, …)`, compared by a function instead of an
+//! operator, and an id plus 0. (PostgreSQL estimates that a third of the rows meet a function. That is wrong, too, but
+//! harmless: for an operator on an unknown expression it estimates next to none, and sorts everything.) Each partial index
+//! contains the listed rows, and is used if the query states that its column is not null; so the query states it of the indexed
+//! column only.
 
 use std::fmt::Write as _;
 
@@ -22,13 +22,13 @@ use crate::layout::{ROW, TableLayout, stored};
 use crate::records::counters;
 use crate::value::{Value, clamp_i64, encoded, get, get_u64, limit, numbers, texts, values};
 
-/// A statement being written.
+/// A statement under construction.
 pub(crate) struct Select {
     pub sql: String,
     pub values: Vec<(Value<'static>, Type)>,
 }
 
-/// One page: its rows, and what the last of them is sorted by if there is a page behind it.
+/// One page, with the cursor of its last row if another page follows.
 pub(crate) async fn page(
     conn: &mut Connection,
     layout: &TableLayout,
@@ -65,7 +65,7 @@ fn planner<'a>(layout: &'a TableLayout, query: &Query) -> Result<Planner<'a>, Da
 async fn counted(conn: &mut Connection, layout: &TableLayout, counter: &Counter) -> Result<u64, DatabaseError> {
     let Counter { name, value } = counter;
     let row = conn.row(counters::ONE, &values![layout.name.as_str(), name.as_str(), value.as_str()]).await?;
-    // While a slot is ahead of another nobody is to see fewer rows than none.
+    // Slots are read without a lock: their sum may be negative for a moment.
     let number: i64 = row.map_or(Ok(0), |row| get(&row, 0))?;
     Ok(u64::try_from(number).unwrap_or_default())
 }
@@ -97,7 +97,7 @@ pub(crate) fn counting(layout: &TableLayout, conditions: &[Predicate], lead: usi
     select
 }
 
-/// The statement of a page; the sixth column is what it is sorted by.
+/// The statement of a page; its sixth column is the sort value.
 pub(crate) fn selected(layout: &TableLayout, query: &Query, conditions: &[Predicate], path: AccessPath) -> Select {
     let Query { sort, start, .. } = query;
     if let Some(field) = sort.field.filter(|field| layout.fields.is_key(*field)) {
@@ -109,18 +109,18 @@ pub(crate) fn selected(layout: &TableLayout, query: &Query, conditions: &[Predic
     let shown = by.as_ref().map_or("''::bytea", |(plain, _)| plain);
     let there = match (lead, &by) {
         (None, None) => "id IS NOT NULL".to_owned(),
-        // A row that is still without this field has no position in its order.
+        // A row not yet backfilled has no position in this order.
         (_, Some((plain, _))) => format!("{plain} IS NOT NULL"),
         (Some(_), None) => "true".to_owned(),
     };
     let mut select = Select::new(format!("SELECT {ROW}, {shown} FROM {} WHERE {there}", layout.table()));
     for (position, on) in conditions.iter().enumerate() {
-        // A condition on what is sorted by is met in that order's own index.
+        // A condition on the sort field is met in that order's own index.
         let walked = lead == Some(position) || (in_order && sort.field == Some(on.0));
         select.meeting(layout, on, walked);
     }
     if let Start::After(cursor) = start {
-        // Along one value the position behind it is that value's, and the id that of the cursor.
+        // Along a single value the cursor is that value and the id.
         let along = lead.filter(|_| in_order && by.is_none()).and_then(|lead| conditions.get(lead));
         let along = along.filter(|(field, _)| !layout.fields.is_key(*field));
         let value = match (&by, along) {
@@ -137,7 +137,7 @@ pub(crate) fn selected(layout: &TableLayout, query: &Query, conditions: &[Predic
     select
 }
 
-/// The same in the order of keys, which are texts and each there once.
+/// The same in the order of keys, which are unique texts.
 fn by_key(layout: &TableLayout, query: &Query, conditions: &[Predicate], field: usize, path: AccessPath) -> Select {
     let Query { sort, start, .. } = query;
     let lead = match path {
@@ -158,7 +158,7 @@ fn by_key(layout: &TableLayout, query: &Query, conditions: &[Predicate], field: 
                 select.values.push((Box::new(key), Type::TEXT));
                 let _ = write!(select.sql, " AND {order} {operator} ${}", select.values.len());
             }
-            // All texts stand behind all else.
+            // Texts sort after everything else.
             _ if sort.descending => select.sql.push_str(" AND false"),
             _ => {}
         }
@@ -168,10 +168,10 @@ fn by_key(layout: &TableLayout, query: &Query, conditions: &[Predicate], field: 
     select
 }
 
-/// A field's column, as an index has it or as none does.
+/// A field's column, indexable or not.
 fn column(layout: &TableLayout, field: usize, walked: bool) -> String {
     let column = layout.column(field);
-    // No value begins with a zero.
+    // No value starts with a zero byte.
     if walked { column } else { format!("coalesce({column}, '\\x00'::bytea)") }
 }
 
@@ -210,10 +210,10 @@ impl Select {
         }
     }
 
-    /// The key is a text, and there is one row with it at most: no index finds fewer.
+    /// A key matches at most one row: no index is more selective.
     fn meeting_key(&mut self, condition: &Condition) {
         match condition {
-            // One with the letter that the database does not take is not there.
+            // PostgreSQL rejects NUL characters, so no such key exists.
             Condition::Is(IndexValue::Text(key)) if !key.contains('\0') => {
                 self.values.push((Box::new(key.clone()), Type::TEXT));
                 let _ = write!(self.sql, " AND key = ${} AND (id + 0) IS NOT NULL", self.values.len());

@@ -58,6 +58,13 @@ impl PostgresReader {
         let state = table.decode(row.schema, &row.data).map_err(|_| damaged())?;
         table.index(&state).into_iter().nth(field).ok_or_else(damaged)
     }
+
+    /// Bytes on disk.
+    pub fn size_bytes(&self) -> u64 {
+        let size = self.pool.read(async |conn| bytes(conn).await);
+        // Informational: an error counts as 0.
+        size.unwrap_or_default()
+    }
 }
 
 impl Reader for PostgresReader {
@@ -123,12 +130,6 @@ impl Reader for PostgresReader {
 
     fn all_parked(&self, dead_only: bool, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
         self.pool.read(async |conn| parked::all_parked(conn, dead_only, limit).await)
-    }
-
-    fn size_bytes(&self) -> u64 {
-        let size = self.pool.read(async |conn| bytes(conn).await);
-        // It is shown to people, and is no reason to fail.
-        size.unwrap_or_default()
     }
 }
 

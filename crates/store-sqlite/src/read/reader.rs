@@ -56,6 +56,13 @@ impl SqliteReader {
     fn layout(&self, table: TableId) -> Result<&TableLayout, StoreError> {
         self.layouts.get(table.0).ok_or_else(|| StoreError::Corrupt(format!("there is no table {}", table.0)))
     }
+
+    /// Bytes on disk.
+    pub fn size_bytes(&self) -> u64 {
+        let path = self.pool.path();
+        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+        bytes(path) + bytes(&wal_of(path))
+    }
 }
 
 impl Reader for SqliteReader {
@@ -114,11 +121,5 @@ impl Reader for SqliteReader {
 
     fn all_parked(&self, dead_only: bool, limit: usize) -> Result<Vec<ParkedRow>, StoreError> {
         self.pool.read(|conn| parked::all_parked(conn, dead_only, limit))
-    }
-
-    fn size_bytes(&self) -> u64 {
-        let path = self.pool.path();
-        let bytes = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-        bytes(path) + bytes(&wal_of(path))
     }
 }

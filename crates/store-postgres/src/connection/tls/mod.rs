@@ -1,4 +1,4 @@
-//! How a connection is made: plainly, or encrypted where this is built with the feature `tls`.
+//! Opens connections: in plain text, or encrypted where built with the feature `tls`.
 
 #[cfg(feature = "tls")]
 mod unverified;
@@ -13,10 +13,10 @@ use tokio_postgres::{AsyncMessage, Client, Config, Connection, Error};
 
 use crate::error::OpenError;
 
-/// Who is told of what others notify, by the payload.
+/// Called with the payload of each notification.
 pub(crate) type OnNotification = Arc<dyn Fn(&str) + Send + Sync>;
 
-/// Whose certificate is good enough.
+/// Which certificates are accepted.
 #[derive(Clone)]
 pub(crate) struct Encryption {
     #[cfg(feature = "tls")]
@@ -32,12 +32,12 @@ impl std::fmt::Debug for Encryption {
 
 #[cfg(not(feature = "tls"))]
 impl Encryption {
-    /// Whoever asks for encryption is not silently given a connection without.
+    /// Encryption that is asked for is never silently omitted.
     pub fn checked(_authority: Option<&Path>) -> Result<Self, OpenError> {
         Err(OpenError::Encryption("this program was built without TLS: build it with the feature `tls`".into()))
     }
 
-    /// None at all.
+    /// Without encryption.
     #[allow(clippy::unnecessary_wraps, reason = "with TLS it may fail")]
     pub fn unchecked() -> Result<Self, OpenError> {
         Ok(Self { checked: false })
@@ -46,7 +46,7 @@ impl Encryption {
 
 #[cfg(feature = "tls")]
 impl Encryption {
-    /// By an authority in that file, or by one that the machine trusts; and the certificate must name the server.
+    /// Verifies the certificate by the authority in that file, or by the system's trust store, and the server's name.
     pub fn checked(authority: Option<&Path>) -> Result<Self, OpenError> {
         let mut roots = rustls::RootCertStore::empty();
         match authority {
@@ -61,8 +61,8 @@ impl Encryption {
         Ok(Self { settings, checked: true })
     }
 
-    /// Where nobody asked for encryption a server may still want it. As with PostgreSQL's own programs its certificate is
-    /// not looked at: whoever could forge one could as well say that he does not want any.
+    /// Where encryption is not asked for a server may still require it. As with libpq its certificate is not verified: an
+    /// attacker who could forge one could as well refuse encryption.
     pub fn unchecked() -> Result<Self, OpenError> {
         let unverified = Arc::new(unverified::AcceptAnyCertificate::new(provider()));
         let settings = builder()?.dangerous().with_custom_certificate_verifier(unverified).with_no_client_auth();
@@ -70,7 +70,7 @@ impl Encryption {
     }
 }
 
-/// Named, because a program that links two of them has no default one, which rustls notices by a panic.
+/// Named explicitly: a program that links two providers has no default one, and rustls would panic.
 #[cfg(feature = "tls")]
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
@@ -89,7 +89,7 @@ fn authorities(file: &Path) -> Result<Vec<rustls::pki_types::CertificateDer<'sta
     read.map_err(|error| OpenError::Encryption(format!("`sslrootcert`: {} cannot be read: {error}", file.display())))
 }
 
-/// A connection, with a task that carries it.
+/// A connection and the task that drives it.
 #[cfg(not(feature = "tls"))]
 pub(crate) async fn connect(
     config: &Config,
@@ -100,7 +100,7 @@ pub(crate) async fn connect(
     Ok((client, tokio::spawn(drive(connection, on_notification))))
 }
 
-/// A connection, with a task that carries it: encrypted where the address or the server asks for it.
+/// A connection and the task that drives it: encrypted where the address or the server asks for it.
 #[cfg(feature = "tls")]
 pub(crate) async fn connect(
     config: &Config,
@@ -112,7 +112,7 @@ pub(crate) async fn connect(
     Ok((client, tokio::spawn(drive(connection, on_notification))))
 }
 
-/// Carries a connection until it ends; whoever uses it learns of that from its own call.
+/// Drives a connection until it ends; its user learns of that from its own call.
 async fn drive<S, T>(mut connection: Connection<S, T>, on_notification: Option<OnNotification>)
 where
     S: AsyncRead + AsyncWrite + Unpin,

@@ -1,4 +1,4 @@
-//! Takes every certificate: for encryption that nobody asked for.
+//! Accepts every certificate, for encryption that was not asked for.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
 
-/// Asks only whether the server has the key of the certificate that it shows.
+/// Verifies only that the server has the key of its certificate.
 #[derive(Debug)]
 pub(super) struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
