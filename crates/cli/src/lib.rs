@@ -21,6 +21,7 @@ use std::sync::Arc;
 use clap::{CommandFactory, FromArgMatches};
 use kernel::System;
 pub use ports::Channel;
+use ports::model::check_installation;
 
 use args::{Cli, Command};
 use channels::Channels;
@@ -73,6 +74,7 @@ impl Pabal {
 }
 
 fn dispatch(cli: Cli, Pabal { mut systems, channels }: Pabal) -> Result<u8, Failed> {
+    check_installation(&systems).map_err(|error| Failed::config(error.to_string()))?;
     channels.check(&systems)?;
     let file = cli.config.as_deref();
     match cli.command {

@@ -175,6 +175,8 @@ fn the_board_is_drawn_in_every_form() {
     assert!(drawn("html").starts_with("<!doctype html>"));
     assert_eq!(said(dir.path(), &["map", "-o", "board.html"]).code, 0);
     assert!(std::fs::read_to_string(dir.path().join("board.html")).unwrap().contains("SendSuccess"));
+    assert!(said(dir.path(), &["map", "-o", "-"]).out.starts_with("flowchart LR"));
+    assert!(!dir.path().join("-").exists(), "`-` is the standard output");
     let nowhere = said(dir.path(), &["map", "-o", "no/such/board.svg"]);
     assert!(nowhere.code == 1 && nowhere.err.contains("no/such/board.svg cannot be written"), "{nowhere:?}");
     assert_eq!(said(dir.path(), &["map", "no-such"]).code, 2);

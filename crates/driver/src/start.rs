@@ -8,7 +8,7 @@ use jiff::tz::TimeZone;
 use kernel::RetrySafety;
 use kernel::service::EffectHandlerDef;
 use pabal_core::{Core, CoreOptions, Limits};
-use ports::model::Model;
+use ports::model::{DeclarationError, Model, check_effects};
 use ports::{Broker, BrokerError, Channel, Clock, Ids, Reader, Store, StoreError};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -47,6 +47,9 @@ pub struct EngineOptions {
 /// An engine did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// An aggregate has effects that nothing carries out.
+    #[error(transparent)]
+    Declaration(#[from] DeclarationError),
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,6 +65,7 @@ impl Engine {
     /// Starts the writer thread of one system. Must be called within a tokio runtime, on which channels run.
     pub fn start(options: EngineOptions) -> Result<Arc<Self>, StartError> {
         let EngineOptions { model, store, reader, clock, ids, zone, limits, channels, broker, group, join_later } = options;
+        check_effects(&model.system, |port| channels.contains_key(port))?;
         let (inbox, messages) = sync_channel(limits.queue);
         let handlers = effect_handlers(&model);
         let mut ports: BTreeMap<String, RetrySafety> = handlers.iter().map(|(port, def)| (port.clone(), def.repeat)).collect();

@@ -17,7 +17,7 @@ use crate::external::{External, ExternalDef};
 use crate::policy::{Commands, Policy, PolicyDef, Whenever};
 use crate::resource::{AnyFace, Resource, ResourceDef, faceless};
 use crate::schema;
-use crate::settings::{Settings, SettingsType};
+use crate::settings::{Settings, SettingsError, SettingsType};
 use crate::view::{Row, View, ViewDef};
 
 /// How much a domain matters to the company (DDD): it tells where to spend care, and what may be down.
@@ -43,6 +43,8 @@ pub struct System {
     pub sentence: &'static str,
     /// Its services, in the order of the story.
     pub services: Vec<Service>,
+    /// The events that services publish which [`Self::only`] has left out.
+    pub elsewhere: Vec<String>,
     /// The settings as they are in force.
     pub settings: Option<Opaque>,
     /// The settings' reader and their present value, for the configuration.
@@ -77,7 +79,7 @@ pub struct SettingsDef {
     pub schema: Value,
     /// What is in force, as JSON.
     pub value: Value,
-    read: fn(Value) -> Result<(Opaque, Value), CodecError>,
+    read: fn(Value) -> Result<(Opaque, Value), SettingsError>,
 }
 
 impl System {
@@ -88,6 +90,7 @@ impl System {
             topic,
             sentence,
             services: Vec::new(),
+            elsewhere: Vec::new(),
             settings: None,
             settings_def: None,
             try_first: "",
@@ -131,13 +134,16 @@ impl System {
         let service = self.services.iter().find(|other| other.name == service)?.clone();
         let has = |seed: &Seed| service.resources.iter().any(|resource| resource.name == seed.resource);
         let seeds = self.seeds.iter().filter(|seed| has(seed)).cloned().collect();
-        Some(Self { services: vec![service], seeds, ..self.clone() })
+        let others = self.services.iter().filter(|other| other.name != service.name).flat_map(|other| &other.aggregates);
+        let published = others.flat_map(|def| def.of.events()).filter(|event| !event.private).map(|event| event.name);
+        let elsewhere = published.chain(self.elsewhere.iter().cloned()).collect();
+        Some(Self { services: vec![service], elsewhere, seeds, ..self.clone() })
     }
 
     /// Puts settings in force; unknown or wrongly typed ones are an error that names them.
-    pub fn configure(&mut self, value: Value) -> Result<(), CodecError> {
+    pub fn configure(&mut self, value: Value) -> Result<(), SettingsError> {
         let Some(def) = self.settings_def.as_mut() else {
-            return Err(CodecError(format!("{} has no settings", self.name)));
+            return Err(SettingsError { key: self.name.to_owned(), cause: "this system has no settings".to_owned() });
         };
         let (settings, value) = (def.read)(value)?;
         def.value = value;
@@ -166,9 +172,11 @@ impl System {
     }
 }
 
-fn read_settings<S: Settings>(value: Value) -> Result<(Opaque, Value), CodecError> {
-    let settings: S = serde_json::from_value(value).map_err(|error| CodecError(error.to_string()))?;
-    let value = serde_json::to_value(&settings).map_err(|error| CodecError(error.to_string()))?;
+fn read_settings<S: Settings>(value: Value) -> Result<(Opaque, Value), SettingsError> {
+    let wrong = |key: String, error: serde_json::Error| SettingsError { key, cause: error.to_string() };
+    let settings: S =
+        serde_path_to_error::deserialize(value).map_err(|error| wrong(error.path().to_string(), error.into_inner()))?;
+    let value = serde_json::to_value(&settings).map_err(|error| wrong(String::new(), error))?;
     Ok((Arc::new(settings) as Arc<dyn Any + Send + Sync>, value))
 }
 

@@ -15,6 +15,16 @@ impl<S: Default + Clone + Serialize + DeserializeOwned + JsonSchema + Send + Syn
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct NoSettings {}
 
+/// A value that settings cannot have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{key}`: {cause}")]
+pub struct SettingsError {
+    /// The setting, dotted where nested.
+    pub key: String,
+    /// What is wrong with it.
+    pub cause: String,
+}
+
 /// The type of settings that something declares or reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SettingsType {

@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod broker;
 pub mod channel;
 pub mod clock;
+mod declarations;
 pub mod model;
 pub mod outbox;
 pub mod query;

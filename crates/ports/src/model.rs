@@ -11,7 +11,8 @@ use kernel::policy::{PolicyDef, StartFrom};
 use kernel::service::{AggregateDef, System};
 use kernel::view::ViewDef;
 
-use crate::store::StoredRow;
+pub use crate::declarations::{DeclarationError, check_effects, check_installation, check_system};
+use crate::row::StoredRow;
 
 /// A table's number within its system; stable only as long as the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,25 +95,14 @@ impl Subscription {
     }
 }
 
-/// A fault of a declaration, found when a system is started.
-#[derive(Debug, thiserror::Error)]
-#[error("{system}/{service}: {fault}")]
-pub struct DeclarationError {
-    /// The system.
-    pub system: &'static str,
-    /// The service.
-    pub service: &'static str,
-    /// What is wrong.
-    pub fault: String,
-}
-
 impl Model {
-    /// Numbers the tables and followers of a system.
+    /// Checks a system's declarations, and numbers its tables and subscriptions.
     pub fn new(system: System) -> Result<Arc<Self>, DeclarationError> {
-        Self::numbered(system).map(Arc::new)
+        check_system(&system)?;
+        Ok(Arc::new(Self::numbered(system)))
     }
 
-    fn numbered(mut system: System) -> Result<Self, DeclarationError> {
+    fn numbered(mut system: System) -> Self {
         for handler in system.services.iter_mut().flat_map(|service| &mut service.effect_handlers) {
             *handler = handler.clone().configured(system.settings.clone());
         }
@@ -134,7 +124,7 @@ impl Model {
                 let rows = RowKind::View(view.clone());
                 let (fields, crossed) = (view.fields.clone(), &view.crossed[..]);
                 let id = model.table(index, service.name, view.name, rows.clone(), fields.clone(), crossed, "");
-                let shadow = model.table(index, service.name, view.name, rows, fields, crossed, "__rebuild");
+                let shadow = model.table(index, service.name, view.name, rows, fields, crossed, REBUILD);
                 model.tables[id.0].shadow = Some(shadow);
                 model.subscriptions.push(Subscription {
                     name: format!("{}.{}.{}", system.name, service.name, view.name),
@@ -146,14 +136,15 @@ impl Model {
             }
         }
         for index in 0..system.services.len() {
-            model.follow_policies(index)?;
+            model.follow_policies(index);
         }
-        Ok(model)
+        model
     }
 
     /// The same of a system on whose topic other programs write, too: its services keep what foreign events leave out.
     pub fn on_shared_topic(system: System) -> Result<Arc<Self>, DeclarationError> {
-        let mut model = Self::numbered(system)?;
+        check_system(&system)?;
+        let mut model = Self::numbered(system);
         if model.system.foreign.is_some() {
             for service in 0..model.system.services.len() {
                 let name = model.system.services[service].name;
@@ -178,28 +169,21 @@ impl Model {
         let id = TableId(self.tables.len());
         let place = |name: &str| fields.iter().position(|field| field.name == name);
         let crossed = crossed.iter().filter_map(|[a, b]| Some((place(a)?, place(b)?))).collect();
-        let sql_name = format!("{}__{}{suffix}", snake(service_name), snake(name));
+        let sql_name = sql_name(service_name, name, suffix);
         self.tables.push(Table { id, service, sql_name, name, rows, fields, crossed, shadow: None });
         id
     }
 
-    fn follow_policies(&mut self, index: usize) -> Result<(), DeclarationError> {
+    fn follow_policies(&mut self, index: usize) {
         let service = &self.system.services[index];
         let topic = service.follows.unwrap_or(self.system.topic).to_owned();
         for (from, suffix) in [(StartFrom::Beginning, ""), (StartFrom::Now, "@now")] {
             let mut policies: HashMap<String, Vec<(PolicyDef, TableId)>> = HashMap::new();
             for policy in service.policies.iter().filter(|policy| policy.from == from) {
-                let fault = || DeclarationError {
-                    system: self.system.name,
-                    service: service.name,
-                    fault: format!(
-                        "policy `{}` asks `{}`, which is not an aggregate of this service",
-                        policy.name, policy.target
-                    ),
-                };
-                let target = service.aggregate_of(policy.target_type).and_then(|_| self.by_type.get(&policy.target_type));
-                let target = *target.ok_or_else(fault)?;
-                policies.entry(policy.event_type.clone()).or_default().push((policy.clone(), target));
+                // The declarations were checked: the target is an aggregate of this service.
+                if let Some(target) = self.by_type.get(&policy.target_type) {
+                    policies.entry(policy.event_type.clone()).or_default().push((policy.clone(), *target));
+                }
             }
             if !policies.is_empty() {
                 let name = format!("{}.{}{suffix}", self.system.name, service.name);
@@ -212,7 +196,6 @@ impl Model {
                 });
             }
         }
-        Ok(())
     }
 
     /// A table by its number.
@@ -345,6 +328,14 @@ pub fn text(value: &IndexValue) -> String {
         IndexValue::Int(number) => number.to_string(),
         IndexValue::Text(text) => text.clone(),
     }
+}
+
+/// The suffix of the table in which a view is rebuilt.
+pub(crate) const REBUILD: &str = "__rebuild";
+
+/// The name of a table in the store.
+pub(crate) fn sql_name(service: &str, name: &str, suffix: &str) -> String {
+    format!("{}__{}{suffix}", snake(service), snake(name))
 }
 
 /// `myMessages` → `my_messages`, `management-center` → `management_center`.

@@ -45,7 +45,7 @@ fn model() -> Arc<Model> {
     let lines = view::<Line>("lines", "Lines.").on::<Happened>(|_, _, _| {});
     let lines = lines.counted("state", |line| IndexValue::from(&line.state));
     let lines = lines.filter("owner", |line| IndexValue::from(&line.owner));
-    let service = Service::new("first", 8080, Domain::Core, "Keeps lines.").view(lines);
+    let service = Service::new("first", 8080, Domain::Core, "Keeps lines.").follows("elsewhere").view(lines);
     Model::new(System::new("rate", "events", "Lines.").service(service)).expect("well declared")
 }
 

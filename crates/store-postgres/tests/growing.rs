@@ -45,7 +45,7 @@ fn model(system: &'static str, fields: &[&str]) -> Arc<Model> {
             _ => notes.counted("author", |note| IndexValue::from(note.author.clone())),
         };
     }
-    let service = Service::new("note", 8080, Domain::Supporting, "Keeps notes.").view(notes);
+    let service = Service::new("note", 8080, Domain::Supporting, "Keeps notes.").follows("elsewhere").view(notes);
     Model::new(System::new(system, "events", "Notes.").service(service)).expect("well declared")
 }
 

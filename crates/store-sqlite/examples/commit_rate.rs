@@ -44,7 +44,7 @@ fn model(services: &[&'static str]) -> Arc<Model> {
         let lines = view::<Line>("lines", "Lines.").on::<Happened>(|_, _, _| {});
         let lines = lines.counted("state", |line| IndexValue::from(&line.state));
         let lines = lines.filter("owner", |line| IndexValue::from(&line.owner));
-        Service::new(name, 8080, Domain::Core, "Keeps lines.").view(lines)
+        Service::new(name, 8080, Domain::Core, "Keeps lines.").follows("elsewhere").view(lines)
     };
     let system = services.iter().fold(System::new("rate", "events", "Lines."), |system, name| system.service(service(name)));
     Model::new(system).expect("well declared")

@@ -5,7 +5,6 @@ mod support;
 
 use std::path::Path;
 
-use kernel::{Domain, Service, System};
 use ports::{Condition, Model, Query, Reader, Sort, Start, Store, Total};
 use rusqlite::Connection;
 use store_sqlite::{OpenError, SqliteReader, SqliteStore};
@@ -149,16 +148,6 @@ fn every_table_is_the_machines_or_has_its_services_prefix() {
     indexes.retain(|name| name.contains("__f_"));
     assert!(indexes.iter().all(|name| name.starts_with("note__notes__")), "{indexes:?}");
     assert_eq!(indexes.len(), 4);
-}
-
-#[test]
-fn two_declarations_of_one_name_are_refused() {
-    let dir = tempfile::tempdir().unwrap();
-    let notes = || kernel::view::<support::Note>("notes", "Notes.").on::<support::Written>(|_, _, _| {});
-    let service = Service::new("note", 8080, Domain::Supporting, "Keeps notes.").view(notes()).view(notes());
-    let model = Model::new(System::new("desk", "events", "Notes.").service(service)).unwrap();
-    let refused = SqliteStore::open(dir.path().join("desk.db"), &model).map(drop).unwrap_err();
-    assert!(matches!(&refused, OpenError::NameTwice { name } if name == "note__notes"), "{refused}");
 }
 
 #[test]

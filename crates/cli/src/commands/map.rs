@@ -1,5 +1,7 @@
 //! `pabal map`: the event-storming board, drawn from the declarations.
 
+use std::path::Path;
+
 use board::Board;
 use kernel::System;
 
@@ -15,7 +17,8 @@ pub fn map(map: &Map, systems: &[System]) -> Result<u8, Failed> {
         Format::Svg => board::svg::draw(&board),
         Format::Html => board::html::page(&board),
     };
-    match &map.output {
+    // `-` is the standard output, as elsewhere.
+    match map.output.as_deref().filter(|path| *path != Path::new("-")) {
         Some(path) => {
             let failed = |error| Failed::no(format!("{} cannot be written: {error}", path.display()));
             std::fs::write(path, text).map_err(failed)?;

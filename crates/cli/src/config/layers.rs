@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use kernel::System;
+use kernel::settings::SettingsError;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -89,7 +90,7 @@ pub fn load(flags: &Flags, variables: &[(String, String)], systems: &mut [System
     for system in systems {
         if system.settings_def.is_some() {
             let value = draft.tree.get(system.name).cloned().unwrap_or_else(|| json!({}));
-            system.configure(value).map_err(|error| Failed::config(format!("[{}] {error}", system.name)))?;
+            system.configure(value).map_err(|error| draft.unfit(system.name, &error))?;
         }
     }
     Ok(EffectiveConfig { config, values: tree::leaves(&draft.tree), sources: draft.sources })
@@ -184,6 +185,18 @@ impl Draft {
         Err(Failed::config(format!("{source}: there is no setting `{key}`{hint}")))
     }
 
+    /// A system does not take what is set under its name: the setting is named, and where it was set.
+    fn unfit(&self, system: &str, error: &SettingsError) -> Failed {
+        let key = format!("{system}.{}", error.key);
+        let set = key.split('[').next().unwrap_or(&key);
+        let source = self.sources.get(set).or_else(|| {
+            let within = |other: &str| other.strip_prefix(set).is_some_and(|rest| rest.starts_with(['.', '[']));
+            self.sources.iter().find_map(|(other, source)| within(other).then_some(source))
+        });
+        let source = source.map(|source| format!("{source}: ")).unwrap_or_default();
+        Failed::config(format!("{source}`{key}`: {}", error.cause))
+    }
+
     fn typed(&self, whose: &str) -> Result<Config, Failed> {
         let mut ours = self.tree.clone();
         if let Some(fields) = ours.as_object_mut() {
@@ -264,7 +277,19 @@ mod tests {
         assert_eq!(effective.values["rcs.night"], "refuse");
         assert_eq!(systems[0].settings_def.as_ref().unwrap().value["validityMs"], 5000);
         let error = with_file("[rcs]\nnigth = \"hold\"", &[], &Flags::default()).unwrap_err();
-        assert!(error.starts_with("[rcs]") && error.contains("nigth"), "{error}");
+        assert!(error.contains("some.toml: `rcs.nigth`: unknown field"), "{error}");
+    }
+
+    #[test]
+    fn a_systems_setting_of_the_wrong_type_is_an_error_that_names_key_and_place() {
+        let error = with_file("[rcs]\nvalidityMs = \"long\"", &[], &Flags::default()).unwrap_err();
+        assert!(error.contains("some.toml: `rcs.validityMs`: invalid type"), "{error}");
+        let error = with_file("[rcs.simulator]\noffMs = -1", &[], &Flags::default()).unwrap_err();
+        assert!(error.contains("some.toml: `rcs.simulator.offMs`: invalid value"), "{error}");
+        let error = with_file("[rcs]\nretryDelaysMs = [1, \"two\"]", &[], &Flags::default()).unwrap_err();
+        assert!(error.contains("some.toml: `rcs.retryDelaysMs[1]`: invalid type"), "{error}");
+        let error = with_file("", &[("PABAL_RCS__NIGHT", "never")], &Flags::default()).unwrap_err();
+        assert!(error.starts_with("PABAL_RCS__NIGHT: `rcs.night`: unknown variant"), "{error}");
     }
 
     #[test]

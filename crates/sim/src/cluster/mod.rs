@@ -115,7 +115,8 @@ impl Cluster {
         let whole = declared(system.clone());
         let services: Vec<ServiceStore> = (0..system.services.len())
             .map(|service| {
-                let model = declared(System { services: vec![system.services[service].clone()], ..system.clone() });
+                let alone = system.only(system.services[service].name);
+                let model = declared(alone.unwrap_or_else(|| system.clone()));
                 ServiceStore { store: SharedMemory::new(&model, LEASE_MS), model }
             })
             .collect();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use kernel::event::Cause;
-use kernel::service::System;
+use kernel::{Domain, Service, System};
 use ports::{Commit, CommitError, Model, Reader, Record, Store};
 
 use crate::SqliteReader;
@@ -12,7 +12,8 @@ use crate::SqliteStore;
 use crate::write::commit;
 
 fn model() -> Arc<Model> {
-    Model::new(System::new("desk", "events", "Nothing but a log.")).unwrap()
+    let desk = Service::new("desk", 8080, Domain::General, "Nothing but a log.");
+    Model::new(System::new("desk", "events", "Nothing but a log.").service(desk)).unwrap()
 }
 
 fn open(path: &Path) -> (SqliteStore, SqliteReader) {

@@ -51,7 +51,7 @@ pub fn model(system: &'static str, fields: &[&str]) -> Arc<Model> {
     if fields.contains(&"colour") && fields.contains(&"writer") {
         notes = notes.totals("colour", "writer");
     }
-    let service = Service::new("note", 8080, Domain::Supporting, "Keeps notes.").view(notes);
+    let service = Service::new("note", 8080, Domain::Supporting, "Keeps notes.").follows("elsewhere").view(notes);
     Model::new(System::new(system, "events", "Notes.").service(service)).expect("well declared")
 }
 
