@@ -76,6 +76,9 @@ pub struct EffectCall<'a> {
     pub version: u16,
 }
 
+/// The function that carries out effects of type `E`, with the system's settings `S`.
+pub type Handler<E, S> = fn(&E, &EffectCall<'_>, &S) -> Reaction<<E as Effect>::Reply>;
+
 /// What came of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reaction<R> {

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::aggregate::Aggregate;
 use crate::context::{Opaque, Question};
-use crate::effect::{Effect, EffectCall, Outcome, Reaction, RetrySafety};
+use crate::effect::{Effect, EffectCall, Handler, Outcome, Reaction, RetrySafety};
 use crate::erased::{AnyAggregate, Erased, to_json};
 use crate::event::{CodecError, Event, from_json};
 use crate::external::{External, ExternalDef};
@@ -268,11 +268,7 @@ impl Service {
 
     /// The handler of a port that comes with the service: a pure function, so that demos and simulations can rely on it. Its
     /// settings are the system's; [`crate::NoSettings`] for most.
-    pub fn effect_handler<E: Effect, S: Settings>(
-        mut self,
-        repeat: RetrySafety,
-        handler: fn(&E, &EffectCall<'_>, &S) -> Reaction<E::Reply>,
-    ) -> Self {
+    pub fn effect_handler<E: Effect, S: Settings>(mut self, repeat: RetrySafety, handler: Handler<E, S>) -> Self {
         let erased = move |effect: &[u8], call: &EffectCall<'_>, settings: Option<&Opaque>| {
             let effect = E::read(call.version, effect)?;
             let settings = settings.and_then(|settings| settings.downcast_ref::<S>());

@@ -231,9 +231,9 @@ fn an_effect_has_a_handler_or_an_adapter() {
     assert_eq!(error, format!("sample/bakery: {expected}"));
     assert_eq!(check_effects(&bare, |port| port == "oven"), Ok(()));
     let handler = |_: &Oven, _: &EffectCall<'_>, _: &NoSettings| Reaction::reply(String::new());
-    let handled = bare.clone().service(service("kitchen").effect_handler(RetrySafety::Idempotent, handler));
-    assert_eq!(check_effects(&handled, |_| false), Ok(()));
-    let twice = handled.service(service("annex").effect_handler(RetrySafety::Idempotent, handler));
+    let complete = bare.clone().service(service("kitchen").effect_handler(RetrySafety::Idempotent, handler));
+    assert_eq!(check_effects(&complete, |_| false), Ok(()));
+    let twice = complete.service(service("annex").effect_handler(RetrySafety::Idempotent, handler));
     assert_eq!(check_system(&twice).unwrap_err().to_string(), "sample: the port `oven` has two effect handlers");
 }
 

@@ -31,6 +31,11 @@ fn start(data: &std::path::Path) -> (Running, String) {
     (Running(child), format!("http://127.0.0.1:{}", said["port"]))
 }
 
+#[test]
+fn both_systems_are_well_declared_and_the_event_that_is_waited_for_is_published() {
+    assert_eq!(ports::model::check_installation(&[rcs::system(), points::system()]), Ok(()));
+}
+
 #[tokio::test]
 async fn a_delivered_message_earns_a_point_that_can_be_spent_once() {
     let dir = tempfile::tempdir().unwrap();

@@ -3,6 +3,7 @@
 
 use kernel::resource::ResourceDef;
 use kernel::{Event, Service};
+use ports::model::{check_effects, check_system};
 use rcs::events::{Canceled, SendFailed, SendSucceed, SendSuccess, ValidateSucceed};
 use rcs::letter::Letter;
 use rcs::message::MessageEvent;
@@ -123,18 +124,9 @@ fn an_event_is_read_back_with_the_fields_that_others_leave_out() {
 }
 
 #[test]
-fn every_policy_and_every_view_waits_for_an_event_that_some_aggregate_publishes() {
-    let system = rcs::system();
-    let published = events(false);
-    for service in &system.services {
-        for policy in &service.policies {
-            assert!(published.contains(&policy.event_type), "{}", policy.event_type);
-            assert!(service.aggregate_of(policy.target_type).is_some(), "{}", policy.name);
-        }
-        for event in service.views.iter().flat_map(|view| &view.events) {
-            assert!(published.contains(event), "{event}");
-        }
-    }
+fn the_system_is_well_declared_and_every_effect_has_a_handler() {
+    assert_eq!(check_system(&rcs::system()), Ok(()));
+    assert_eq!(check_effects(&rcs::system(), |_| false), Ok(()));
 }
 
 #[test]
