@@ -3,15 +3,6 @@
 use super::shared::SharedMemory;
 use ports::{Outbox, Reader, Record, StoreError};
 
-/// The relay state of an outbox: the last number sent, and the lease.
-#[derive(Debug, Default)]
-pub(super) struct RelayState {
-    pub sent: u64,
-    holder: u64,
-    until_ms: i64,
-    relays: u64,
-}
-
 /// The outbox of a [`SharedMemory`], for one relay.
 pub struct MemoryOutbox {
     shared: SharedMemory,

@@ -29,7 +29,16 @@ pub(super) struct Registry {
     now_ms: i64,
     instances: BTreeMap<u64, Instance>,
     owners: BTreeMap<u64, u64>,
-    pub relay: super::outbox::RelayState,
+    pub relay: RelayState,
+}
+
+/// The relay state of an outbox: the last number sent, and the lease.
+#[derive(Debug, Default)]
+pub(super) struct RelayState {
+    pub sent: u64,
+    pub holder: u64,
+    pub until_ms: i64,
+    pub relays: u64,
 }
 
 #[derive(Debug, Default)]

@@ -192,7 +192,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_names_stay_apart() {
+    fn long_identifiers_stay_distinct() {
         let long = |end: &str| fit_identifier(&format!("{}{end}", "chatbot__".repeat(8)));
         assert_ne!(long("one"), long("two"));
         assert_eq!(long("one"), long("one"));

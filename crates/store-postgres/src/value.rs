@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_sort_as_the_values_do_and_say_what_they_were() {
+    fn encoded_values_sort_as_the_values_do_and_decode_to_them() {
         let texts = ["", "A", "a", "a\0", "é", "가"].map(IndexValue::from);
         let numbers = [i64::MIN, -256, -1, 0, 1, 255, 256, i64::MAX].map(IndexValue::Int);
         let values: Vec<_> = [IndexValue::Null].into_iter().chain(numbers).chain(texts).collect();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn long_texts_are_told_apart_and_stand_behind_what_they_begin_with() {
+    fn long_texts_stay_distinct_and_sort_after_their_prefix() {
         let long = |end: &str| IndexValue::Text("가".repeat(1_000) + end);
         let (one, other) = (encoded(&long("1")), encoded(&long("2")));
         assert_ne!(one, other);

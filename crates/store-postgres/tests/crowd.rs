@@ -1,4 +1,4 @@
-//! Many writers at once: no event is lost and none overtakes another of its key, and nobody waits for each other for ever.
+//! Concurrent writers: no event is lost, events of a key stay in order, and there are no deadlocks.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod support;
@@ -13,7 +13,7 @@ use support::{Look, Schema};
 
 const WRITERS: u64 = 24;
 
-/// Each has so many of its own; `PABAL_TEST_COMMITS` for fewer.
+/// Commits of each writer; `PABAL_TEST_COMMITS` overrides it.
 fn commits() -> u64 {
     std::env::var("PABAL_TEST_COMMITS").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
 }
@@ -23,7 +23,7 @@ fn key(writer: u64, number: u64) -> String {
     if number.is_multiple_of(8) { format!("shared{}", number / 8 % 5) } else { format!("own{}", 100 + writer) }
 }
 
-/// Commits one after the other; those that come too late are decided again. Returns how many did.
+/// Commits one batch after the other; conflicts are decided again. Returns how many there were.
 fn write(worker: &mut Worker, writer: u64) -> u64 {
     let (mut versions, mut conflicts) = (BTreeMap::<String, u64>::new(), 0);
     for number in 0..commits() {
@@ -46,7 +46,7 @@ fn write(worker: &mut Worker, writer: u64) -> u64 {
     conflicts
 }
 
-/// The way that loses: whatever can be seen behind the last position that was seen.
+/// The naive consumer, which loses records: everything visible after the last position seen.
 fn naive(look: &mut Look, done: &AtomicBool) -> BTreeSet<String> {
     followed(done, |after| {
         let some = look.one(&format!(
@@ -57,7 +57,7 @@ fn naive(look: &mut Look, done: &AtomicBool) -> BTreeSet<String> {
     })
 }
 
-/// The way of pages and people who watch.
+/// The reader's way: pages up to the horizon.
 fn read(worker: &Worker, done: &AtomicBool) -> BTreeSet<String> {
     followed(done, |after| {
         let some = worker.reader.log(&LogQuery { after, limit: 1_000, ..LogQuery::default() }).unwrap();
@@ -65,7 +65,7 @@ fn read(worker: &Worker, done: &AtomicBool) -> BTreeSet<String> {
     })
 }
 
-/// Goes on behind the last position of each page, until nothing comes after the end.
+/// Continues after the last position of each page until the end.
 fn followed(done: &AtomicBool, mut page: impl FnMut(u64) -> Vec<(u64, String)>) -> BTreeSet<String> {
     let (mut after, mut seen) = (0, BTreeSet::new());
     loop {
@@ -80,7 +80,7 @@ fn followed(done: &AtomicBool, mut page: impl FnMut(u64) -> Vec<(u64, String)>) 
     }
 }
 
-/// The way that a relay goes.
+/// The relay's way.
 fn relayed(worker: &mut Worker, done: &AtomicBool) -> Vec<(u64, Record)> {
     let mut all = Vec::new();
     loop {
@@ -105,14 +105,14 @@ fn in_order_by_key(records: &[(u64, Record)]) {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_cursor_over_positions_loses_what_commits_late_and_neither_reader_nor_outbox_does() {
+fn a_cursor_over_positions_skips_late_commits_and_neither_reader_nor_outbox_does() {
     let schema = Schema::new();
     let mut options = schema.options();
     (options.lease, options.relay_lease) = (Duration::from_mins(1), Duration::from_mins(1));
     let mut workers: Vec<_> = (0..WRITERS).map(|_| Worker::join(&options)).collect();
     let mut relay = Worker::join(&options);
     let eye = Worker::join(&options);
-    // Some commits take their time between the drawing of positions and their end.
+    // Some commits are slow between the assignment of positions and their end.
     schema.look().run(
         "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
          IF random() < 0.03 THEN PERFORM pg_sleep(random() * 0.02); END IF; RETURN NULL; END $$; \
@@ -144,7 +144,7 @@ fn a_cursor_over_positions_loses_what_commits_late_and_neither_reader_nor_outbox
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn batches_that_share_rows_wait_for_each_other_and_never_each_for_the_other() {
+fn batches_that_share_rows_never_deadlock() {
     const KEYS: usize = 40;
     let schema = Schema::new();
     let options = schema.options();
@@ -162,7 +162,7 @@ fn batches_that_share_rows_wait_for_each_other_and_never_each_for_the_other() {
                 let end = Instant::now() + Duration::from_secs(8);
                 let mut chance = writer * 7919;
                 while Instant::now() < end {
-                    // A third of the rows, in an order of its own; some are removed and made again.
+                    // A third of the rows, in an order of its own; some are deleted and inserted again.
                     chance = (chance * 1_103_515_245 + 12_345) % 2_147_483_648;
                     let mine: Vec<&String> =
                         keys.iter().enumerate().filter(|(at, _)| (at * 31 + chance) % 3 == 0).map(|(_, key)| key).collect();
@@ -188,12 +188,12 @@ fn batches_that_share_rows_wait_for_each_other_and_never_each_for_the_other() {
     });
     println!("{} batches applied", applied.load(Ordering::SeqCst));
     assert!(applied.load(Ordering::SeqCst) > 50);
-    // The statistics are told a moment later.
+    // Statistics are reported with a delay.
     std::thread::sleep(Duration::from_secs(1));
     assert_eq!(look.one(deadlocks), before);
 }
 
-/// Instances that die in the middle of it, and others that take over: each effect ends once.
+/// Instances die and others adopt their effects: each effect ends once.
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
 fn effects_end_once_however_often_their_owners_die() {
@@ -235,10 +235,10 @@ fn effects_end_once_however_often_their_owners_die() {
     assert_eq!(ended.load(Ordering::SeqCst), 300);
 }
 
-/// Between processes it goes by the database, within one it does not have to.
+/// Other processes are notified by the database, this one directly.
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn who_watches_hears_of_commits_of_this_process_and_of_others() {
+fn watchers_are_notified_of_commits_of_this_process_and_of_others() {
     let schema = Schema::new();
     let mut options = schema.options();
     options.notify_every = Duration::from_millis(200);

@@ -1,4 +1,4 @@
-//! Declarations change while others still run the old ones; and each schema is its own service's.
+//! Rolling updates: declarations change while older versions keep running; and each schema has one owner.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod support;
@@ -49,7 +49,7 @@ fn model(system: &'static str, fields: &[&str]) -> Arc<Model> {
     Model::new(System::new(system, "events", "Notes.").service(service)).expect("well declared")
 }
 
-/// A version of the service that is running.
+/// A running version of the service.
 struct Version {
     model: Arc<Model>,
     store: PostgresStore,
@@ -65,7 +65,7 @@ impl Version {
         Self { model, store, reader, number: 0 }
     }
 
-    /// Writes a note over one that is there, as a core does that has read it.
+    /// Updates a note, as a core does that has read it.
     fn write(&mut self, key: &str, old: Option<(&Note, u64)>, new: Option<&Note>) {
         let table = self.model.table_of(NOTES).clone();
         let index = |note: &Note| table.index(&(Arc::new(note.clone()) as Opaque));
@@ -92,7 +92,7 @@ impl Version {
         self.store.commit(&commit).expect("commits");
     }
 
-    /// How many notes of an author there are: by the counter or index, and found.
+    /// The number of notes of an author: by counter or index, and as found.
     fn of(&self, field: usize, author: &str) -> (u64, usize) {
         let conditions = vec![(field, Condition::Is(author.into()))];
         let query = Query { conditions, ..Query::first(100) };
@@ -114,7 +114,7 @@ fn note(id: u64, colour: &str, author: &str) -> Note {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_new_field_is_filled_counted_and_indexed() {
+fn a_new_field_is_backfilled_counted_and_indexed() {
     let schema = Schema::new();
     let mut old = Version::start(&schema, &["colour"]);
     for id in 1..=1_234 {
@@ -137,7 +137,7 @@ fn a_new_field_is_filled_counted_and_indexed() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn an_old_version_that_goes_on_writing_leaves_nothing_uncounted() {
+fn an_old_version_that_keeps_writing_leaves_nothing_uncounted() {
     let schema = Schema::new();
     let mut old = Version::start(&schema, &["colour"]);
     let (a, b, c) = (note(1, "red", "kim"), note(2, "red", "kim"), note(3, "blue", "lee"));
@@ -145,14 +145,14 @@ fn an_old_version_that_goes_on_writing_leaves_nothing_uncounted() {
     old.write("b", None, Some(&b));
     let mut new = Version::start(&schema, &["colour", "writer"]);
     assert_eq!(new.of(1, "kim"), (2, 2));
-    // The old one does not know authors, but changes one; and makes a note.
+    // The old version does not know authors, but updates a note and inserts one.
     let a_by_lee = note(1, "red", "lee");
     old.write("a", Some((&a, 1)), Some(&a_by_lee));
     old.write("c", None, Some(&c));
     assert_eq!(new.of(1, "lee"), (0, 0), "not yet");
     new.housekeeping();
     assert_eq!((new.of(1, "kim"), new.of(1, "lee")), ((1, 1), (2, 2)));
-    // The new one changes what the old one has touched before anybody has filled it.
+    // The new version updates what the old one has written, before a backfill.
     old.write("b", Some((&b, 1)), Some(&note(2, "blue", "lee")));
     new.write("b", Some((&note(2, "blue", "lee"), 2)), Some(&note(2, "blue", "park")));
     old.write("d", None, Some(&Note { id: None, ..note(4, "red", "choi") }));
@@ -161,7 +161,7 @@ fn an_old_version_that_goes_on_writing_leaves_nothing_uncounted() {
     let expected = [("choi", 1), ("lee", 2), ("park", 1)].map(|(author, rows)| (author.to_owned(), rows));
     assert_eq!(new.counters("author"), expected);
     assert_eq!(new.counters("colour"), [("blue".to_owned(), 2), ("red".to_owned(), 2)]);
-    // The old one starts again, in the middle of it.
+    // The old version restarts meanwhile.
     let mut old = Version::start(&schema, &["colour"]);
     old.write("e", None, Some(&note(5, "red", "choi")));
     let new = Version::start(&schema, &["colour", "writer"]);
@@ -179,7 +179,7 @@ fn a_filter_that_becomes_counted_is_counted() {
     old.write("a", Some((&note(1, "red", "kim"), 1)), Some(&note(1, "red", "lee")));
     new.housekeeping();
     assert_eq!(new.counters("author"), [("lee".to_owned(), 1)]);
-    // And back, and forth again: what was counted at an earlier time does not count.
+    // Back and forth again: counts of an earlier time are discarded.
     drop(Version::start(&schema, &["author", "colour"]));
     let last = Version::start(&schema, &["writer"]);
     assert_eq!(last.counters("author"), [("lee".to_owned(), 1)]);
@@ -187,7 +187,7 @@ fn a_filter_that_becomes_counted_is_counted() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn versions_that_start_at_once_do_not_disturb_each_other() {
+fn versions_that_start_concurrently_migrate_one_after_the_other() {
     let schema = Schema::new();
     std::thread::scope(|scope| {
         for start in 0..8 {
@@ -205,7 +205,7 @@ fn versions_that_start_at_once_do_not_disturb_each_other() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn what_is_others_is_refused() {
+fn schemas_of_others_are_refused() {
     let schema = Schema::new();
     let refused = |options: &PostgresOptions, model: &Model| PostgresStore::connect(options, model).map(drop).unwrap_err();
     let desk = model("desk", &["colour"]);
@@ -216,7 +216,7 @@ fn what_is_others_is_refused() {
     look.run("UPDATE store_meta SET compatible = 99");
     let newer = refused(&schema.options(), &desk);
     assert!(matches!(newer, OpenError::Newer { needed: 99, .. }), "{newer}");
-    // A later version that this one can still work beside.
+    // A newer version that this one is compatible with.
     look.run("UPDATE store_meta SET compatible = 1, version = 99");
     assert!(PostgresStore::connect(&schema.options(), &desk).is_ok());
     let foreign = Schema::new();
@@ -239,7 +239,7 @@ fn what_is_others_is_refused() {
 }
 
 #[test]
-fn an_address_is_never_repeated_with_its_password() {
+fn an_address_is_never_printed_with_its_password() {
     let options = PostgresOptions::new("postgres://somebody:s3cret@127.0.0.1:1/nothing").unwrap();
     assert!(!format!("{options:?}").contains("s3cret"));
     let refusal = PostgresStore::connect(&options, &model("desk", &[])).map(drop).unwrap_err();

@@ -1,4 +1,4 @@
-//! The server is killed and started again under load: nothing acknowledged is lost, and what was unknown becomes known.
+//! The server is killed and restarted under load: no acknowledged commit is lost, and every unknown outcome is resolved.
 //!
 //! It kills the server that `scripts/infra` has started, so it runs only where `PABAL_TEST_INFRA` names that script.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
@@ -20,7 +20,7 @@ fn infra(verb: &str) {
     assert!(done.success(), "{verb}");
 }
 
-/// Commits batches of three of its own rows until it is told to stop; gives what must be there.
+/// Commits batches of three of its own rows until it is stopped; returns the expected versions.
 fn write(worker: &mut Worker, writer: u64, done: &AtomicBool, unknown: &AtomicU64) -> BTreeMap<String, u64> {
     let mut versions: BTreeMap<String, u64> = BTreeMap::new();
     let mut number = 0;
@@ -32,7 +32,7 @@ fn write(worker: &mut Worker, writer: u64, done: &AtomicBool, unknown: &AtomicU6
         let before = worker.next;
         match worker.settled(&change(&rows)) {
             Ok(applied) => {
-                // It is counted only where the answer was one: whoever was told no may find that it is so.
+                // Only acknowledged commits count: a failed one may turn out to be applied.
                 if applied {
                     let after: Vec<_> = rows.iter().map(|(key, version)| ((*key).to_owned(), version + 1)).collect();
                     versions.extend(after);
@@ -41,7 +41,7 @@ fn write(worker: &mut Worker, writer: u64, done: &AtomicBool, unknown: &AtomicU6
                     std::thread::sleep(Duration::from_millis(20));
                 }
             }
-            // Away for longer than its lease, it was taken for dead.
+            // Down for longer than its lease: it is fenced.
             Err(CommitError::Fenced) => {
                 patiently(|| {
                     use ports::Store as _;
@@ -99,7 +99,7 @@ fn nothing_acknowledged_is_lost_when_the_server_is_killed() {
     }
     let commits: u64 = versions.values().sum::<u64>() / 3;
     println!("{commits} commits, {} attempts that failed", failed.load(Ordering::SeqCst));
-    // Each event once, in order for each key; and each number once, whoever was told that a number was marked.
+    // Each event once, in order per key; each number once, also if marking one failed.
     let mut told: BTreeMap<u64, String> = BTreeMap::new();
     for (number, record) in &relayed {
         let before = told.insert(*number, record.id.clone());

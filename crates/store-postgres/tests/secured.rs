@@ -13,7 +13,7 @@ use store_postgres::{OpenError, PostgresOptions, PostgresStore};
 use support::worker::{Worker, change, model};
 use support::{Look, Schema};
 
-/// The way in for the user `pabal`, who must come encrypted and with a password.
+/// Access for the user `pabal`, who must connect encrypted and with a password.
 struct Door {
     port: String,
     files: PathBuf,
@@ -41,7 +41,7 @@ impl Door {
     }
 }
 
-/// All four connections do their work, and all of them encrypted.
+/// All four connections work, and are encrypted.
 fn works(url: &str) {
     let schema = Schema::new();
     let options = PostgresOptions::new(url).unwrap().in_schema(&schema.name);
@@ -57,7 +57,7 @@ fn works(url: &str) {
     assert!(look.one(&format!("SELECT count(*) {of_ours}")).parse::<u32>().unwrap() >= 3);
 }
 
-/// At once, and without the password in what is said.
+/// Fails at once, without the password in the message.
 fn refused(url: &str) -> OpenError {
     let begun = Instant::now();
     let options = match PostgresOptions::new(url) {
@@ -89,14 +89,14 @@ fn every_way_of_asking_for_encryption_gets_it() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_server_that_wants_it_gets_it_from_who_did_not_ask() {
+fn a_server_that_requires_encryption_gets_it_without_being_asked() {
     let door = Door::known();
     works(&door.url("127.0.0.1", ""));
 }
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_wrong_password_is_refused_and_never_told() {
+fn a_wrong_password_is_rejected_and_never_printed() {
     let door = Door::known();
     let with = |password: &str| {
         door.url("127.0.0.1", &format!("sslrootcert={}", door.file("ca.pem"))).replace(&door.password(), password)
@@ -111,7 +111,7 @@ fn a_wrong_password_is_refused_and_never_told() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn who_refuses_encryption_is_refused_where_it_is_wanted() {
+fn a_client_without_encryption_is_rejected_where_it_is_required() {
     let door = Door::known();
     let error = refused(&door.url("127.0.0.1", "sslmode=disable"));
     assert!(matches!(&error, OpenError::Denied(said) if said.contains("no encryption")), "{error}");
@@ -119,18 +119,18 @@ fn who_refuses_encryption_is_refused_where_it_is_wanted() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_server_of_an_unknown_authority_is_not_spoken_to() {
+fn a_server_of_an_unknown_authority_is_not_trusted() {
     let door = Door::known();
     let error = refused(&door.url("127.0.0.1", &format!("sslmode=verify-full&sslrootcert={}", door.file("stranger.pem"))));
     assert!(matches!(&error, OpenError::Untrusted(said) if said.contains("UnknownIssuer")), "{error}");
-    // Where a machine trusts nobody at all, that is said.
+    // A system without trusted authorities gets another error.
     let error = refused(&door.url("127.0.0.1", "sslmode=require"));
     assert!(matches!(error, OpenError::Untrusted(_) | OpenError::Encryption(_)), "{error}");
 }
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_server_whose_certificate_has_another_name_is_not_spoken_to() {
+fn a_server_whose_certificate_has_another_name_is_not_trusted() {
     let door = Door::known();
     for mode in ["require", "verify-ca", "verify-full"] {
         let options = format!("hostaddr=127.0.0.1&sslmode={mode}&sslrootcert={}", door.file("ca.pem"));
@@ -141,7 +141,7 @@ fn a_server_whose_certificate_has_another_name_is_not_spoken_to() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn to_a_server_without_encryption_nothing_is_said_in_the_open() {
+fn a_server_without_encryption_receives_nothing_in_plain_text() {
     let door = Door::known();
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = server.local_addr().unwrap().port();

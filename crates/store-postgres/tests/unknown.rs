@@ -1,4 +1,4 @@
-//! Commits whose outcome is not known, and what becomes of them.
+//! Commits with an unknown outcome, and how it is resolved.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod support;
@@ -11,7 +11,7 @@ use support::Schema;
 use support::proxy::Proxy;
 use support::worker::{Worker, change, drained};
 
-/// A worker behind a proxy; it has made a row and changed one, so that all its statements are ready.
+/// A worker behind a proxy; its statements are prepared already.
 fn behind(proxy: &Proxy, schema: &Schema) -> Worker {
     let options = store_postgres::PostgresOptions::new(&proxy.url).unwrap().in_schema(&schema.name);
     let mut worker = Worker::join(&options);
@@ -26,7 +26,7 @@ fn is_unknown(result: &Result<(), CommitError>) -> bool {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_commit_whose_answer_is_lost_is_found_out_to_have_been_applied() {
+fn a_commit_whose_answer_is_lost_is_found_applied() {
     let schema = Schema::new();
     let proxy = Proxy::before(&schema.url);
     let mut worker = behind(&proxy, &schema);
@@ -45,10 +45,10 @@ fn a_commit_whose_answer_is_lost_is_found_out_to_have_been_applied() {
     worker.commit(&change(&[("k1", 2)]));
 }
 
-/// The trap: the question is answered with no, and then the commit arrives after all.
+/// The trap: the outcome is resolved as not applied, and then the commit arrives after all.
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_commit_that_arrives_after_it_was_found_not_to_be_applied_never_is() {
+fn a_commit_that_was_found_not_applied_is_fenced_when_it_arrives_late() {
     let schema = Schema::new();
     let proxy = Proxy::before(&schema.url);
     let mut worker = behind(&proxy, &schema);
@@ -72,10 +72,10 @@ fn a_commit_that_arrives_after_it_was_found_not_to_be_applied_never_is() {
     assert_eq!(drained(&mut worker.outbox).len(), 4);
 }
 
-/// Its backend goes on without a client; who asks has to wait for it.
+/// The backend keeps running without a client; resolving the outcome waits for it.
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn who_asks_waits_for_a_commit_that_is_still_under_way() {
+fn resolving_an_outcome_waits_for_a_commit_still_running() {
     let schema = Schema::new();
     let proxy = Proxy::before(&schema.url);
     let mut worker = behind(&proxy, &schema);
@@ -92,17 +92,17 @@ fn who_asks_waits_for_a_commit_that_is_still_under_way() {
     std::thread::scope(|scope| {
         let asking = scope.spawn(|| worker.store.last_commit());
         look.until("SELECT count(*) > 1 FROM pg_locks WHERE NOT granted");
-        assert!(!asking.is_finished(), "nobody can know yet");
+        assert!(!asking.is_finished(), "the outcome is not resolved yet");
         look.run("COMMIT");
         assert_eq!(asking.join().unwrap().unwrap(), 3);
     });
     assert_eq!(worker.version("k1"), 2);
 }
 
-/// What the server closed while nobody used it is no reason to know nothing.
+/// A connection that the server closed while idle leaves no outcome unknown.
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_connection_that_ended_between_two_commits_is_made_anew() {
+fn a_connection_lost_between_two_commits_is_reopened() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
     let mut look = schema.look();
@@ -117,10 +117,10 @@ fn a_connection_that_ended_between_two_commits_is_made_anew() {
     }
 }
 
-/// Killed at any moment, among them those around COMMIT: nothing acknowledged is lost, nothing refused is there.
+/// Backends are killed at any moment, also around COMMIT: no acknowledged commit is lost, no rejected one applied.
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn backends_are_killed_at_any_moment_and_every_outcome_is_found_out() {
+fn the_outcome_of_every_commit_is_resolved_when_backends_are_killed() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
     worker.commit(&change(&[("k1", 0)]));

@@ -1,4 +1,4 @@
-//! Whoever calls, from wherever, and however busy it is: it answers or says that it cannot.
+//! Use from any thread or runtime, and under any load: a call answers or fails in time.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod support;
@@ -40,7 +40,7 @@ fn an_async_handler_may_call_and_drop_everything() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn readers_share_their_connections_and_say_when_there_is_none_left() {
+fn readers_share_a_pool_and_fail_when_it_is_exhausted() {
     let schema = Schema::new();
     let mut options = schema.options();
     (options.readers, options.acquire_timeout) = (2, Duration::from_secs(1));
@@ -72,7 +72,7 @@ fn readers_share_their_connections_and_say_when_there_is_none_left() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_reader_whose_connection_was_ended_reads_over_another() {
+fn a_read_on_a_terminated_connection_is_retried_on_another() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
     worker.commit(&change(&[("k1", 0)]));
@@ -95,7 +95,7 @@ fn a_reader_cannot_write_and_a_writer_only_within_its_transactions() {
     worker.version("k1");
     worker.reader.last_seq().unwrap();
     let mut look = schema.look();
-    // What a connection would do if the BEGIN before a statement had failed.
+    // What a connection does if the BEGIN before a statement has failed.
     look.run("SET default_transaction_read_only = on");
     let refused = look.try_run("UPDATE store_meta SET pruned_seq = 1").unwrap_err();
     assert_eq!(refused.code().unwrap().code(), "25006");
@@ -103,7 +103,7 @@ fn a_reader_cannot_write_and_a_writer_only_within_its_transactions() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn who_waits_too_long_for_a_lock_is_told_that_it_is_not_possible_now() {
+fn a_lock_timeout_is_unavailable() {
     let schema = Schema::new();
     let mut options = schema.options();
     options.lock_timeout = Duration::from_millis(200);
@@ -119,7 +119,7 @@ fn who_waits_too_long_for_a_lock_is_told_that_it_is_not_possible_now() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_server_that_is_not_there_is_not_asked_again_and_again() {
+fn an_unreachable_server_is_retried_with_backoff() {
     support::url();
     let schema = Schema::new();
     let worker = Worker::join(&schema.options());
@@ -131,7 +131,7 @@ fn a_server_that_is_not_there_is_not_asked_again_and_again() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_letter_that_the_database_does_not_take_is_refused_and_found_nowhere() {
+fn a_nul_character_is_rejected_and_never_found() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
     let refused = worker.attempt(&change(&[("k\0", 0)]));
@@ -142,7 +142,7 @@ fn a_letter_that_the_database_does_not_take_is_refused_and_found_nowhere() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn a_number_that_the_database_does_not_take_is_refused() {
+fn a_number_beyond_the_database_type_is_rejected() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
     let mut commit = change(&[("k1", 0)]);
@@ -163,7 +163,7 @@ fn fire(key: &str, due_ms: i64) -> Commit {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn instances_look_at_different_timers_and_one_that_has_died_holds_none_back() {
+fn instances_claim_different_timers_and_a_dead_one_blocks_none() {
     let schema = Schema::new();
     let options = schema.options();
     let (mut one, mut other) = (Worker::join(&options), Worker::join(&options));
@@ -189,7 +189,7 @@ fn instances_look_at_different_timers_and_one_that_has_died_holds_none_back() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn timers_of_a_table_that_only_another_version_knows_are_left_to_it() {
+fn timers_of_a_table_that_only_another_version_declares_are_left_to_it() {
     let schema = Schema::new();
     let mut worker = Worker::join(&schema.options());
     set(&mut worker, &[("a", 10)]);
@@ -202,7 +202,7 @@ fn timers_of_a_table_that_only_another_version_knows_are_left_to_it() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn who_ends_in_order_leaves_at_once_what_others_may_take() {
+fn a_clean_shutdown_releases_its_leases_at_once() {
     let schema = Schema::new();
     let options = schema.options();
     let (mut one, mut other) = (Worker::join(&options), Worker::join(&options));

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_not_the_batchs_fault_and_a_constraint_is() {
+    fn a_full_disk_is_unavailable_and_a_constraint_violation_is_rejected() {
         let full = CommitError::from(WriteError::from(failure(rusqlite::ffi::SQLITE_FULL)));
         assert!(matches!(full, CommitError::Unavailable(_)), "{full}");
         let broken = CommitError::from(WriteError::from(failure(rusqlite::ffi::SQLITE_IOERR_WRITE)));
@@ -221,14 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_failed_write_or_sync_at_the_end_leaves_doubt() {
+    fn only_a_failed_write_or_sync_at_the_end_leaves_the_outcome_unknown() {
         assert!(leaves_outcome_unknown(&failure(rusqlite::ffi::SQLITE_IOERR_FSYNC)));
         assert!(!leaves_outcome_unknown(&failure(rusqlite::ffi::SQLITE_FULL)));
         assert!(!leaves_outcome_unknown(&failure(rusqlite::ffi::SQLITE_BUSY)));
     }
 
     #[test]
-    fn a_damaged_file_is_told_from_a_busy_one() {
+    fn a_corrupt_file_is_distinguished_from_a_busy_one() {
         assert!(matches!(store_error(&failure(rusqlite::ffi::SQLITE_CORRUPT)), StoreError::Corrupt(_)));
         assert!(matches!(store_error(&failure(rusqlite::ffi::SQLITE_BUSY)), StoreError::Unavailable(_)));
     }

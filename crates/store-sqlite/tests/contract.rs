@@ -41,7 +41,7 @@ impl StoreHarness for Embedded {
         reader
     }
 
-    /// What a killed process leaves: the file and its write-ahead log, and nobody who closed them.
+    /// The files of a killed process: the database and its write-ahead log, not closed.
     fn reopen(&mut self) {
         for end in ["", "-wal"] {
             let file = |crash: u32| self.dir.path().join(format!("sample-{crash}.db{end}"));

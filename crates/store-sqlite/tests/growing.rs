@@ -1,4 +1,4 @@
-//! Declarations change, and the tables with them; and each service's tables are its own.
+//! Declarations change, and the tables with them; and each service has tables of its own.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod support;
@@ -39,7 +39,7 @@ fn a_newly_declared_field_finds_the_rows_that_were_there_before() {
     assert_eq!(reader.counters(NOTES, "").unwrap(), [(String::new(), 1_200)]);
     let pairs = reader.counters(NOTES, "colour*writer").unwrap();
     assert_eq!(pairs.iter().map(|(_, rows)| rows).sum::<u64>(), 1_200);
-    // What was counted anew is what would have been counted all along.
+    // Recounting gives what counting all along would have.
     let fresh = dir.path().join("fresh.db");
     let after = model("desk", &["at", "colour", "writer"]);
     let (mut store, other) = SqliteStore::open(&fresh, &after).unwrap();
@@ -48,12 +48,12 @@ fn a_newly_declared_field_finds_the_rows_that_were_there_before() {
 }
 
 #[test]
-fn a_start_that_was_stopped_while_it_filled_a_field_is_taken_up_by_the_next() {
+fn an_interrupted_backfill_is_resumed_by_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     let before = model("desk", &[]);
     SqliteStore::open(&path, &before).unwrap().0.commit(&commit(&before, 1, &notes(30))).unwrap();
-    // The column is there, some rows have it, the index is not made.
+    // The column exists, some rows have it, the index is missing.
     let half = "ALTER TABLE note__notes ADD COLUMN f_colour ANY; UPDATE note__notes SET f_colour = 'red' WHERE id < 20000";
     Connection::open(&path).unwrap().execute_batch(half).unwrap();
     let (_store, reader) = SqliteStore::open(&path, &model("desk", &["colour"])).unwrap();
@@ -62,7 +62,7 @@ fn a_start_that_was_stopped_while_it_filled_a_field_is_taken_up_by_the_next() {
 }
 
 #[test]
-fn a_field_that_is_declared_no_more_costs_nothing_and_may_come_back() {
+fn a_removed_field_costs_nothing_and_may_be_declared_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     let with = model("desk", &["colour"]);
@@ -81,7 +81,7 @@ fn a_field_that_is_declared_no_more_costs_nothing_and_may_come_back() {
 }
 
 #[test]
-fn a_field_that_turns_out_to_be_the_key_loses_its_index_and_may_get_it_back() {
+fn a_field_declared_to_be_the_key_loses_its_index_and_may_get_it_back() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     let (with, without) = (model("desk", &["colour", "author"]), model("desk", &["colour", "author, the key"]));
@@ -104,7 +104,7 @@ fn a_field_that_turns_out_to_be_the_key_loses_its_index_and_may_get_it_back() {
 }
 
 #[test]
-fn fields_may_be_added_after_two_tables_have_changed_places() {
+fn fields_may_be_added_after_two_tables_were_swapped() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     let before = model("desk", &["colour"]);
@@ -136,7 +136,7 @@ fn a_start_without_changes_writes_nothing() {
 }
 
 #[test]
-fn every_table_is_the_machines_or_has_its_services_prefix() {
+fn every_table_is_the_stores_own_or_has_its_services_prefix() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     let model = model("desk", &["colour", "at"]);
@@ -164,7 +164,7 @@ fn a_row_that_cannot_be_read_for_a_new_field_is_named() {
 }
 
 #[test]
-fn work_of_an_aggregate_that_is_gone_is_not_forgotten_in_silence() {
+fn timers_of_an_aggregate_that_is_not_declared_any_more_refuse_the_start() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     let model = model("desk", &[]);

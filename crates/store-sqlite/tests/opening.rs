@@ -1,4 +1,4 @@
-//! What is refused at opening, and what the refusal says.
+//! Files that are refused at opening, and the messages.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod support;
@@ -28,7 +28,7 @@ fn filled(path: &PathBuf) {
 }
 
 #[test]
-fn a_second_one_is_told_who_has_the_directory() {
+fn a_second_process_learns_the_owner_of_the_directory() {
     let dir = tempfile::tempdir().unwrap();
     let first = DataDir::lock(dir.path()).unwrap();
     let refused = DataDir::lock(dir.path()).unwrap_err();
@@ -40,7 +40,7 @@ fn a_second_one_is_told_who_has_the_directory() {
 }
 
 #[test]
-fn a_directory_is_made_where_there_is_none_and_names_its_files() {
+fn a_missing_directory_is_created_and_names_its_files() {
     let dir = tempfile::tempdir().unwrap();
     let data = DataDir::lock(dir.path().join("a/b")).unwrap();
     assert_eq!(data.file_of("desk"), dir.path().join("a/b/desk.db"));
@@ -56,11 +56,11 @@ fn a_file_is_no_data_directory() {
 
 #[cfg(unix)]
 #[test]
-fn a_directory_that_cannot_be_written_is_said_to_be_so() {
+fn a_directory_without_write_permission_is_named() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o555)).unwrap();
-    // The superuser may write everywhere; there the sentence itself is tested beside the lock.
+    // Root may write everywhere; the message itself is tested with the lock.
     if std::fs::write(dir.path().join("probe"), "").is_err() {
         assert!(matches!(DataDir::lock(dir.path()).unwrap_err(), DirError::NotWritable { .. }));
     }
@@ -90,7 +90,7 @@ fn a_text_file_is_no_database() {
 }
 
 #[test]
-fn another_programs_database_is_left_as_it_is() {
+fn another_programs_database_is_not_touched() {
     let (_dir, path) = file();
     Connection::open(&path).unwrap().execute_batch("CREATE TABLE bookmark (a)").unwrap();
     let before = std::fs::read(&path).unwrap();
@@ -107,7 +107,7 @@ fn another_systems_store_is_not_touched() {
 }
 
 #[test]
-fn a_store_of_a_later_version_is_not_touched() {
+fn a_store_of_a_newer_version_is_not_touched() {
     let (_dir, path) = file();
     filled(&path);
     Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap();
@@ -125,7 +125,7 @@ fn a_store_from_before_the_first_release_is_refused() {
 }
 
 #[test]
-fn a_store_that_is_shorter_than_it_says_is_damaged() {
+fn a_store_shorter_than_its_header_states_is_corrupt() {
     let (_dir, path) = file();
     filled(&path);
     let length = std::fs::metadata(&path).unwrap().len();
@@ -135,7 +135,7 @@ fn a_store_that_is_shorter_than_it_says_is_damaged() {
 }
 
 #[test]
-fn a_store_whose_schema_is_overwritten_is_damaged() {
+fn a_store_whose_schema_is_overwritten_is_corrupt() {
     let (_dir, path) = file();
     filled(&path);
     let mut bytes = std::fs::OpenOptions::new().write(true).open(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Pages and totals are those of the store in memory, whatever is asked.
+//! Pages and totals equal those of the store in memory, for every query.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod support;

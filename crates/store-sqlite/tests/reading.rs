@@ -1,4 +1,4 @@
-//! Reading alone: beside a process that writes, and what one has left.
+//! Read-only access: beside a writing process, and after one.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 
 mod support;
@@ -41,7 +41,7 @@ fn rows(reader: &SqliteReader) -> u64 {
 }
 
 #[test]
-fn one_who_reads_sees_what_another_commits() {
+fn a_reader_beside_a_writer_sees_its_commits() {
     let (_dir, path) = file();
     let mut store = written(&path, 1);
     let reader = reader(&path);
@@ -53,7 +53,7 @@ fn one_who_reads_sees_what_another_commits() {
 }
 
 #[test]
-fn what_was_left_in_order_is_one_file_that_is_whole_even_if_readers_close_after_the_writer() {
+fn a_clean_shutdown_leaves_one_complete_file_even_if_readers_close_last() {
     let (dir, path) = file();
     let model = support::model("desk", &["colour"]);
     let (mut store, beside) = SqliteStore::open(&path, &model).unwrap();
@@ -70,7 +70,7 @@ fn what_was_left_in_order_is_one_file_that_is_whole_even_if_readers_close_after_
 }
 
 #[test]
-fn what_a_killed_process_left_is_read_too() {
+fn the_files_of_a_killed_process_are_readable() {
     let (dir, path) = file();
     let store = written(&path, 3);
     for end in ["", "-wal"] {
@@ -79,20 +79,20 @@ fn what_a_killed_process_left_is_read_too() {
     drop(store);
     let killed = dir.path().join("killed.db");
     assert_eq!(rows(&reader(&killed)), 30);
-    // Whoever comes to write finds it as it was.
+    // A later writer finds the file unchanged.
     let (mut store, _reader) = SqliteStore::open(&killed, &support::model("desk", &["colour"])).unwrap();
     assert_eq!(store.last_commit().unwrap(), 3);
 }
 
 #[test]
-fn what_is_not_there_is_not_made() {
+fn a_reader_does_not_create_a_missing_file() {
     let (_dir, path) = file();
     assert!(matches!(refusal(&path, "desk"), OpenError::Unreachable { .. }));
     assert!(!path.exists());
 }
 
 #[test]
-fn what_no_one_has_begun_or_an_earlier_version_wrote_must_be_taken_forward_first() {
+fn a_reader_refuses_an_empty_or_older_file_until_it_is_migrated() {
     let (_dir, path) = file();
     std::fs::write(&path, "").unwrap();
     assert!(matches!(refusal(&path, "desk"), OpenError::Older { found: 0, .. }));
@@ -102,7 +102,7 @@ fn what_no_one_has_begun_or_an_earlier_version_wrote_must_be_taken_forward_first
 }
 
 #[test]
-fn others_files_are_refused_as_they_are_to_a_writer() {
+fn files_of_other_programs_and_systems_are_refused_to_a_reader_too() {
     let (dir, path) = file();
     drop(written(&path, 1));
     assert!(matches!(refusal(&path, "office"), OpenError::OtherSystem { .. }));

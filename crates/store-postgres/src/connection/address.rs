@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_word_the_server_decides() {
+    fn without_tls_parameters_the_server_decides() {
         assert_eq!(mode("postgres://u:p@h/d"), SslMode::Prefer);
         assert_eq!(mode("postgres://u:p@h/d?sslmode=disable&connect_timeout=3"), SslMode::Disable);
         assert_eq!(mode("host=h user=u"), SslMode::Prefer);
@@ -113,7 +113,7 @@ mod tests {
 
     #[cfg(feature = "tls")]
     #[test]
-    fn all_that_ask_for_encryption_get_it() {
+    fn every_sslmode_that_requires_encryption_gets_it() {
         for asked in ["require", "verify-ca", "verify-full"] {
             assert_eq!(mode(&format!("postgres://u:p?x@h/d?connect_timeout=3&sslmode={asked}")), SslMode::Require, "{asked}");
         }
@@ -124,20 +124,20 @@ mod tests {
 
     #[cfg(not(feature = "tls"))]
     #[test]
-    fn without_tls_whoever_asks_for_it_is_told() {
+    fn without_the_tls_feature_required_encryption_is_an_error() {
         for asked in ["sslmode=require", "sslmode=verify-full", "sslrootcert=/ca.pem"] {
             assert!(refused(&format!("postgres://u:p@h/d?{asked}")).contains("without TLS"), "{asked}");
         }
     }
 
     #[test]
-    fn what_is_misspelt_or_contradicts_itself_is_refused() {
+    fn misspelt_and_contradictory_parameters_are_rejected() {
         assert!(refused("postgres://h/d?sslmode=verify-ful").contains("`sslmode`"));
         assert!(refused("postgres://h/d?sslmode=disable&sslrootcert=/ca.pem").contains("contradict"));
     }
 
     #[test]
-    fn no_piece_of_a_password_is_repeated() {
+    fn no_part_of_a_password_is_printed() {
         for url in ["postgres://u:a@s3cr3t?s3cr3t=1@h/d", "postgres://u:a@h:s3cr3t@h/d", "postgres://u:s3cr3t@h:0x/d"] {
             let error = refused(url);
             assert!(!error.contains("s3cr3t"), "{error}");

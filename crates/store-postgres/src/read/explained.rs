@@ -106,7 +106,7 @@ fn walks(plan: &str, index: &str, sorted: bool) {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn every_page_walks_an_index() {
+fn every_page_uses_an_index() {
     for (rows, known, name) in [(60_000, true, "many"), (60_000, false, "stale")] {
         let mut table = Explained::with(rows, known, name);
         for descending in [false, true] {
@@ -136,7 +136,7 @@ fn every_page_walks_an_index() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn what_is_the_key_walks_the_keys_own_index() {
+fn a_field_that_is_the_key_uses_the_keys_index() {
     for (known, name) in [(true, "key"), (false, "key_stale")] {
         let mut table = Explained::with(60_000, known, name);
         for descending in [false, true] {
@@ -154,7 +154,7 @@ fn what_is_the_key_walks_the_keys_own_index() {
 
 #[test]
 #[ignore = "needs PostgreSQL: scripts/test-distributed"]
-fn of_several_conditions_the_leading_one_is_walked() {
+fn of_several_predicates_the_leading_ones_index_is_used() {
     for (known, name) in [(true, "lead"), (false, "lead_stale")] {
         let mut table = Explained::with(60_000, known, name);
         let both = [is(0, "1"), is(1, "x")];

@@ -116,12 +116,12 @@ mod tests {
     }
 
     #[test]
-    fn with_nobody_under_way_all_that_was_drawn_is_there() {
+    fn without_running_transactions_all_assigned_positions_are_final() {
         assert_eq!(Known::default().advance(Snapshot { drawn: 7, under_way: None }, Instant::now()), 7);
     }
 
     #[test]
-    fn what_was_drawn_is_whole_when_those_have_ended_who_were_under_way() {
+    fn assigned_positions_are_final_once_the_running_transactions_have_ended() {
         let mut known = Known::default();
         let before = Instant::now();
         assert_eq!(known.advance(snapshot(7, 95, 99), before), 0);
@@ -134,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_never_ends_holds_nothing_up_for_ever() {
+    fn a_transaction_that_never_ends_does_not_block_the_horizon() {
         let mut known = Known::default();
         assert_eq!(known.advance(snapshot(7, 95, 99), Instant::now()), 0);
         assert_eq!(known.advance(snapshot(9, 95, 103), Instant::now() + LONGEST + LONGEST), 7);
     }
 
     #[test]
-    fn one_waits_for_what_was_drawn_when_one_asked_and_for_no_more() {
+    fn a_reader_waits_for_the_positions_assigned_before_its_call_and_no_others() {
         let (horizon, looks) = (Horizon::default(), std::cell::Cell::new(0_i64));
         let ask = || {
             looks.set(looks.get() + 1);

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn an_earlier_version_that_starts_again_keeps_its_number_and_one_that_needs_more_gets_a_new_one() {
+    fn an_older_version_that_restarts_keeps_its_number_and_one_that_needs_more_gets_a_new_one() {
         let known = [recorded(2, &["a", "b"]), recorded(1, &["a"])];
         assert_eq!(horizon(&["a", "b"], &known), Some((2, true)));
         assert_eq!(horizon(&["a"], &known), Some((1, false)));

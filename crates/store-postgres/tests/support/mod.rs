@@ -1,4 +1,4 @@
-//! A real PostgreSQL to test against, a schema for each test, and somebody who looks at it from outside.
+//! A real PostgreSQL server, a schema for each test, and a connection to inspect it.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 #![allow(dead_code, missing_docs, reason = "each test binary uses its part")]
 
@@ -18,7 +18,7 @@ pub fn url() -> String {
     std::env::var("PABAL_TEST_POSTGRES").expect("PABAL_TEST_POSTGRES names the server that scripts/infra up has started")
 }
 
-/// A schema of its own, which goes with it.
+/// A schema for one test, dropped with it.
 pub struct Schema {
     pub name: String,
     pub url: String,
@@ -56,7 +56,7 @@ impl Drop for Schema {
     }
 }
 
-/// A connection from outside.
+/// A connection that bypasses the store.
 pub struct Look {
     runtime: Runtime,
     client: Client,
@@ -100,7 +100,7 @@ impl Look {
         self.rows(sql).into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default()
     }
 
-    /// Waits until a statement says `t`.
+    /// Polls until a statement returns `t`.
     pub fn until(&mut self, sql: &str) {
         let end = Instant::now() + Duration::from_secs(20);
         while self.one(sql) != "t" {

@@ -1,4 +1,4 @@
-//! A wire that can be cut, and that can hold back what is under way in either direction.
+//! A proxy whose connections can be cut or delayed in either direction.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// Stands before a server; connections made while something is held are held as well.
+/// Listens before a server; connections made during a delay are delayed as well.
 pub struct Proxy {
     pub url: String,
     wires: Arc<Mutex<Vec<Arc<Wire>>>>,
@@ -16,12 +16,12 @@ pub struct Proxy {
 pub struct Wire {
     client: TcpStream,
     server: TcpStream,
-    /// What the client says is kept back.
+    /// Delays the client's data.
     pub hold_up: AtomicBool,
-    /// What the server says is kept back.
+    /// Delays the server's data.
     pub hold_down: AtomicBool,
     held_up: Mutex<Vec<u8>>,
-    /// The client's first words, which have its name.
+    /// The client's start-up packet, which has its application name.
     said: Mutex<String>,
 }
 
@@ -33,7 +33,7 @@ impl Proxy {
         let here = listener.local_addr().expect("an address").to_string();
         let wires: Arc<Mutex<Vec<Arc<Wire>>>> = Arc::default();
         let all = wires.clone();
-        // In the open: by its first words a connection is told from the others.
+        // In plain text: connections are identified by their start-up packet.
         let url = format!("{}?sslmode=disable", url.replace(&server, &here));
         std::thread::spawn(move || {
             for client in listener.incoming().flatten() {
@@ -96,17 +96,17 @@ impl Wire {
         }
     }
 
-    /// The client's side is cut; the server does not notice.
+    /// Cuts the client's side; the server does not notice.
     pub fn cut(&self) {
         let _ = self.client.shutdown(Shutdown::Both);
     }
 
-    /// How much is kept back of what the client has said.
+    /// How many bytes of the client are delayed.
     pub fn held(&self) -> usize {
         self.held_up.lock().expect("whole").len()
     }
 
-    /// The server gets at last what the client has said.
+    /// Forwards the client's delayed data.
     pub fn arrive_late(&self) {
         let held = std::mem::take(&mut *self.held_up.lock().expect("whole"));
         (&self.server).write_all(&held).expect("the server still listens");

@@ -11,7 +11,7 @@ use super::Schema;
 
 const LEASE: Duration = Duration::from_millis(1_500);
 
-/// A schema in which instances live for a second or so, and die without a word.
+/// A schema with leases of about a second, and no release on drop.
 pub struct Shared {
     model: Arc<Model>,
     options: PostgresOptions,
@@ -25,7 +25,7 @@ impl SharedStoreHarness for Shared {
         let schema = Schema::new();
         let mut options = schema.options();
         (options.lease, options.relay_lease, options.release_on_drop) = (LEASE, LEASE, false);
-        // The suite is about what is there, and not about who is shown it first.
+        // Timer claims would hide due timers from the suite.
         options.timer_claim = Duration::ZERO;
         let (_, reader, _) = PostgresStore::connect(&options, model).expect("a fresh schema");
         Self { model: model.clone(), options, reader: Arc::new(reader), schema: Mutex::new(schema) }
@@ -53,7 +53,7 @@ impl OutboxHarness for Shared {
         Box::new(PostgresStore::connect(&self.options, &self.model).expect("another process").2)
     }
 
-    /// The last that a commit may lock is the row of the last id.
+    /// The last row that a commit locks is that of the last id.
     fn commit_slowly(&self, store: &mut dyn Store, commit: &Commit, meanwhile: &mut dyn FnMut()) -> Result<(), CommitError> {
         let table = self.model.tables.first().expect("it has tables");
         let commit = Commit { last_ids: vec![(table.id, 1_000_000)], ..commit.clone() };

@@ -1,4 +1,4 @@
-//! A process that commits, and does not give up.
+//! A process that commits, and retries until it succeeds.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -40,7 +40,7 @@ impl Worker {
         (self.next, self.effects_from) = (recovered.last_commit + 1, recovered.last_effect);
     }
 
-    /// Under the next number, which is given again if it fails.
+    /// Commits under the next number, which is reused after a failure.
     pub fn attempt(&mut self, commit: &Commit) -> Result<(), CommitError> {
         self.store.commit(&Commit { number: self.next, ..commit.clone() })?;
         self.next += 1;
@@ -51,7 +51,7 @@ impl Worker {
         self.attempt(commit).expect("the commit is in order");
     }
 
-    /// Whether it was applied, however long it takes to find out.
+    /// Resolves whether the commit was applied, however long it takes.
     pub fn settled(&mut self, commit: &Commit) -> Result<bool, CommitError> {
         match self.attempt(commit) {
             Ok(()) => Ok(true),
@@ -73,7 +73,7 @@ impl Worker {
     }
 }
 
-/// Tries until it succeeds.
+/// Retries until it succeeds.
 pub fn patiently<T, E: std::fmt::Debug>(mut attempt: impl FnMut() -> Result<T, E>) -> T {
     let end = Instant::now() + Duration::from_mins(1);
     loop {
@@ -85,13 +85,13 @@ pub fn patiently<T, E: std::fmt::Debug>(mut attempt: impl FnMut() -> Result<T, E
     }
 }
 
-/// A row's next version; its id follows from its key, which ends in a number.
+/// The next version of a row; its id follows from its key, which ends in a number.
 pub fn row(key: &str, old_version: u64) -> RowWrite {
     let number: String = key.chars().filter(char::is_ascii_digit).collect();
     parcel(parcels(), key, number.parse::<u64>().unwrap_or_default() + 1, old_version)
 }
 
-/// A change of some rows, each with its event, which says the version that it has led to.
+/// A change of some rows, each with an event that carries the new version.
 pub fn change(rows: &[(&str, u64)]) -> Commit {
     let mut rows: Vec<_> = rows.to_vec();
     rows.sort_unstable();
@@ -106,13 +106,13 @@ pub fn said(key: &str, version: u64) -> Record {
     Record { id: format!("{key}/{version}"), ..record(version, "Taken", key) }
 }
 
-/// Everything that an outbox has, taken as a relay takes it.
+/// Everything in an outbox, read as a relay does.
 pub fn drained(outbox: &mut PostgresOutbox) -> Vec<(u64, Record)> {
     let leased =
         |outbox: &mut PostgresOutbox| patiently(|| outbox.lease().map_or(Err("no answer"), |sent| sent.ok_or("another relay")));
     let mut all = Vec::new();
     loop {
-        // After an error a relay begins again with its lease, and with what is marked.
+        // After an error a relay acquires the lease again, and continues after the mark.
         let after = leased(outbox);
         let Ok(some) = outbox.unsent(after, 1_000) else { continue };
         let Some(last) = some.last().map(|(number, _)| *number) else { return all };

@@ -10,8 +10,8 @@ const LOCK_FILE: &str = "lock";
 #[derive(Debug)]
 pub struct DataDir {
     path: PathBuf,
-    // The operating system holds the lock as long as this is open; the file itself stays, so that nobody ever locks a
-    // file that another has just removed.
+    // The operating system holds the lock as long as this is open. The file itself stays: a process could otherwise lock a file
+    // that another has just removed.
     _lock: File,
 }
 
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_the_operating_system_says_becomes_a_sentence_that_says_what_to_do() {
+    fn an_error_of_the_operating_system_names_a_remedy() {
         let of = |kind: ErrorKind| DirError::of(Path::new("/data"), kind.into()).to_string();
         assert!(of(ErrorKind::ReadOnlyFilesystem).contains("/data cannot be written"));
         assert!(of(ErrorKind::PermissionDenied).contains("give this user the right to"));

@@ -56,7 +56,7 @@ fn rows_by_id_are_read_from_the_table_itself() {
 }
 
 #[test]
-fn every_filter_in_the_order_of_ids_walks_its_index_and_sorts_nothing() {
+fn every_filter_in_the_order_of_ids_uses_its_index_without_sorting() {
     for (field, index) in [(0, "a"), (1, "b")] {
         for descending in [false, true] {
             let plan = plans(&[is(field)], by(None, descending), START, 0);
@@ -69,7 +69,7 @@ fn every_filter_in_the_order_of_ids_walks_its_index_and_sorts_nothing() {
 }
 
 #[test]
-fn every_order_walks_its_index_and_sorts_nothing() {
+fn every_order_uses_its_index_without_sorting() {
     for descending in [false, true] {
         assert_eq!(plans(&[], by(Some(1), descending), START, 0), ["SCAN s__t USING INDEX b"]);
     }
@@ -82,14 +82,14 @@ fn every_order_walks_its_index_and_sorts_nothing() {
 }
 
 #[test]
-fn a_filter_in_another_fields_order_walks_that_order_unless_few_rows_meet_it() {
+fn a_filter_in_another_fields_order_scans_that_order_unless_few_rows_meet_it() {
     assert_eq!(plans(&[is(0)], by(Some(1), false), START, 1_000_000), ["SCAN s__t USING INDEX b"]);
     let few = ["SEARCH s__t USING INDEX a (f_a=?); USE TEMP B-TREE FOR ORDER BY"];
     assert_eq!(plans(&[is(0)], by(Some(1), false), START, 10), few);
 }
 
 #[test]
-fn a_period_walks_its_index_in_its_own_order_and_where_it_is_short() {
+fn a_period_uses_its_index_in_its_own_order_and_where_it_is_short() {
     let period = (0, Condition::Within(Some(1), Some(9)));
     let own = plans(std::slice::from_ref(&period), by(Some(0), true), START, 0);
     assert_eq!(own, ["SEARCH s__t USING INDEX a (f_a>? AND f_a<?)"]);
@@ -104,7 +104,7 @@ fn a_period_walks_its_index_in_its_own_order_and_where_it_is_short() {
 }
 
 #[test]
-fn what_is_the_key_walks_the_keys_own_index() {
+fn a_field_that_is_the_key_uses_the_keys_index() {
     const INDEX: &str = "SEARCH s__t USING INDEX sqlite_autoindex_s__t_1";
     for descending in [false, true] {
         assert_eq!(plans(&[is(2)], by(None, descending), START, 0), [format!("{INDEX} (key=?)")]);
@@ -119,7 +119,7 @@ fn what_is_the_key_walks_the_keys_own_index() {
 }
 
 #[test]
-fn of_two_filters_the_leading_one_is_walked() {
+fn of_two_predicates_the_leading_ones_index_is_used() {
     let (conn, layout) = layout();
     for (lead, index) in [(0, "a"), (1, "b")] {
         let plan = explained(&conn, counting(&layout, &[is(0), is(1)], lead), &[100]);

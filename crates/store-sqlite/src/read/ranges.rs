@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_in_the_middle_of_a_value_goes_on_with_that_value_and_then_behind_it() {
+    fn a_cursor_within_a_value_continues_with_that_value_and_then_after_it() {
         let cursor = Cursor { value: IndexValue::Int(5), id: 9 };
         let here = KeyRange::Point(IndexValue::Int(5), Some(9));
         let up = ranges(false, None, Some(&cursor));

@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn a_short_log_is_left_alone() {
+    fn a_short_wal_is_not_checkpointed() {
         let (_dir, _writer, conn) = with_wal("short.db");
         assert_eq!(run_if_due(&conn, BOUNDS, &Mutex::default()).unwrap(), CheckpointOutcome::NotDue);
         assert!(frames(&conn) > 20);
     }
 
     #[test]
-    fn what_is_copied_is_not_copied_again_and_the_next_commit_begins_the_log_anew() {
+    fn copied_frames_are_not_copied_again_and_the_next_commit_restarts_the_wal() {
         let (_dir, writer, conn) = with_wal("copied.db");
         let bounds = Bounds { copy: 10, restart: 1_000, left: 0 };
         assert_eq!(run_if_due(&conn, bounds, &Mutex::default()).unwrap(), CheckpointOutcome::Copied);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_beyond_its_bound_begins_anew_once_no_reader_holds_it() {
+    fn a_wal_beyond_its_bound_restarts_once_no_reader_blocks_it() {
         let (_dir, writer, conn) = with_wal("long.db");
         let bounds = Bounds { copy: 1_000, restart: 10, left: 0 };
         writer.execute_batch("BEGIN; SELECT * FROM t").unwrap();

@@ -66,7 +66,7 @@ fn a_full_disk_refuses_commits_until_there_is_room_again() {
 }
 
 #[test]
-fn what_fits_is_taken_while_what_does_not_is_refused() {
+fn a_commit_that_fits_succeeds_after_one_that_filled_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, _reader) = open(&dir.path().join("desk.db"));
     store.commit(&next(1, 10)).unwrap();
@@ -78,7 +78,7 @@ fn what_fits_is_taken_while_what_does_not_is_refused() {
 }
 
 #[test]
-fn a_commit_in_doubt_is_settled_before_its_number_is_told() {
+fn a_commit_in_doubt_is_resolved_before_the_last_number_is_returned() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     let (mut store, _reader) = open(&path);
@@ -100,7 +100,7 @@ fn leave(dir: &Path, from: &str, to: &str) {
 }
 
 #[test]
-fn without_room_to_settle_it_what_is_in_doubt_is_cut_off() {
+fn a_commit_in_doubt_is_truncated_if_the_disk_is_full() {
     let dir = tempfile::tempdir().unwrap();
     let wal = |name: &str| dir.path().join(format!("{name}.db-wal"));
     let (mut first, _reader) = open(&dir.path().join("first.db"));
@@ -135,7 +135,7 @@ fn without_room_to_settle_it_what_is_in_doubt_is_cut_off() {
 }
 
 #[test]
-fn a_log_that_was_begun_anew_is_cut_off_whole() {
+fn a_restarted_wal_is_truncated_completely() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     let (mut store, reader) = open(&path);
@@ -151,7 +151,7 @@ fn a_log_that_was_begun_anew_is_cut_off_whole() {
 }
 
 #[test]
-fn a_commit_that_fails_at_its_very_end_has_changed_nothing() {
+fn a_commit_that_fails_in_its_last_step_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, _reader) = open(&dir.path().join("desk.db"));
     // A deferred constraint is checked by COMMIT itself.
@@ -167,7 +167,7 @@ fn a_commit_that_fails_at_its_very_end_has_changed_nothing() {
 }
 
 #[test]
-fn a_transaction_that_was_left_open_does_not_stop_the_next() {
+fn a_transaction_left_open_does_not_block_the_next() {
     let dir = tempfile::tempdir().unwrap();
     let (mut store, _reader) = open(&dir.path().join("desk.db"));
     store.conn.execute_batch("BEGIN IMMEDIATE; UPDATE store_meta SET last_commit = 77").unwrap();
@@ -178,7 +178,7 @@ fn a_transaction_that_was_left_open_does_not_stop_the_next() {
 }
 
 #[test]
-fn what_was_committed_is_there_after_a_kill_and_what_was_not_is_not() {
+fn committed_data_survives_a_kill_and_uncommitted_data_does_not() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     let (mut store, _reader) = open(&path);
@@ -200,7 +200,7 @@ fn what_was_committed_is_there_after_a_kill_and_what_was_not_is_not() {
 }
 
 #[test]
-fn a_log_cut_off_in_its_last_commit_goes_back_to_the_one_before() {
+fn a_wal_torn_in_its_last_commit_recovers_to_the_previous_one() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("desk.db");
     let (mut store, _reader) = open(&path);

@@ -1,4 +1,4 @@
-//! A small system whose declared fields a test may choose.
+//! A small system whose declared fields a test chooses.
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test says what it expects")]
 #![allow(dead_code, missing_docs, reason = "each test binary uses its part")]
 
@@ -25,7 +25,7 @@ impl Row for Note {
     }
 }
 
-/// What the view follows.
+/// The events of the view.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct Written {}
 
