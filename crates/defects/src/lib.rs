@@ -11,6 +11,10 @@ pub enum Defect {
     RefusedWrites,
     /// A later event of a parked key is handled before the parked one.
     ParkedOvertaken,
+    /// A timer that cannot be handled is logged and dropped.
+    FailedTimerDropped,
+    /// The answer of an effect that cannot be handled is logged and dropped.
+    FailedAnswerDropped,
     /// An effect is called before its commit.
     EffectBeforeCommit,
     /// A batch that failed leaves its rows in memory.

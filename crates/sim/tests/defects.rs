@@ -63,6 +63,8 @@ fn each_deliberate_defect_is_caught() {
         Defect::EventTwice,
         Defect::RefusedWrites,
         Defect::ParkedOvertaken,
+        Defect::FailedTimerDropped,
+        Defect::FailedAnswerDropped,
         Defect::EffectBeforeCommit,
         Defect::RollbackForgotten,
     ] {

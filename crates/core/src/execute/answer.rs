@@ -1,5 +1,6 @@
 //! The outcome of an effect: a command to the aggregate that asked for it.
 
+use defects::{Defect, has};
 use kernel::context::Opaque;
 use kernel::erased::DecisionError;
 use kernel::event::CodecError;
@@ -33,7 +34,10 @@ pub fn handle(
     let table = unit.model().table_of(ended.row.table);
     let (key, work) = (filing_key(table.name, &ended.row), || parked_work(&table.sql_name, ended));
     let filing = Filing { queue: Queue::Answers(table.service), key: &key, position: ended.row.number, parked };
-    parking::attempt(unit, subscriptions, &filing, work, |unit| tell_all(unit, ended))
+    parking::attempt(unit, subscriptions, &filing, work, |unit| match tell_all(unit, ended) {
+        Err(Failed::Transient(_)) if has(Defect::FailedAnswerDropped) => Ok(()),
+        told => told,
+    })
 }
 
 /// Parks an answer whose consequences the store rejects.

@@ -95,6 +95,11 @@ pub fn park(
     work: ParkedWork,
     (cause, permanent): (String, bool),
 ) {
+    if filing.parked.is_some_and(|parked| parked.attempts == 0) {
+        // It waited behind another: a row with one attempt may also be new, so that only its removal tells a shared store
+        // that it must still be there.
+        release(unit, subscriptions, filing);
+    }
     let attempts = filing.parked.map_or(0, |parked| parked.attempts) + 1;
     let pause_ms = unit.setup.limits.event_retries_ms.get(attempts as usize - 1).filter(|_| !permanent);
     let next_try_ms = pause_ms.map_or(0, |pause| unit.now_ms().saturating_add(*pause));

@@ -19,6 +19,7 @@ pub fn all(world: &mut dyn Installation) {
     what_the_handset_has_is_shown(world);
     each_fact_is_published_once(world);
     a_witness_saw_each_event_once_and_in_order(world);
+    each_timer_fired_and_each_answer_was_heard_once(world);
     the_same_idempotency_key_got_the_same_answer(world);
     timers_are_never_early(world);
     counters_agree_with_rows(world);
@@ -116,6 +117,23 @@ fn a_witness_saw_each_event_once_and_in_order(world: &dyn Installation) {
         assert_eq!(seen.as_ref(), Some(&ids), "a view saw otherwise: {key}\n{}", world.tail(80));
         let heard = row("heard").map(|row| serde_json::from_slice::<Heard>(&row.data).unwrap().ids);
         assert_eq!(heard.as_ref(), Some(&ids), "a policy heard otherwise: {key}\n{}", world.tail(80));
+    }
+}
+
+/// Also those that failed at first: they are parked and tried again, and never dropped.
+fn each_timer_fired_and_each_answer_was_heard_once(world: &dyn Installation) {
+    let heard = world.reader("witness").page(world.table("witness", "heard"), &Query::first(1000)).unwrap();
+    for row in heard.rows {
+        let Heard { ids, reminded, echoed } = serde_json::from_slice(&row.data).unwrap();
+        let sorted = |ids: Vec<String>| {
+            ids.into_iter().fold(BTreeMap::new(), |mut count, id| {
+                *count.entry(id).or_insert(0) += 1;
+                count
+            })
+        };
+        let expected = sorted(ids);
+        assert_eq!(sorted(reminded), expected, "a timer of {} was lost or fired twice\n{}", row.key, world.tail(80));
+        assert_eq!(sorted(echoed), expected, "an answer of {} was lost or heard twice\n{}", row.key, world.tail(80));
     }
 }
 

@@ -1,4 +1,5 @@
-//! A service that only watches: it records each event, in order, and its handlers panic at times.
+//! A service that only watches: it records each event, in order, sets a timer and asks for an effect for each, and its handlers
+//! panic at times, those of timers and of answers too.
 //!
 //! What it has recorded must be the log, event for event: once each, in the order of each key. It changes nothing of the
 //! system under test.
@@ -10,7 +11,10 @@ use kernel::context::Context;
 use kernel::event::CodecError;
 use kernel::policy::Whenever;
 use kernel::rejection::Never;
-use kernel::{CommandFor, Decision, Domain, Event, EventMetadata, NoEffect, NoSettings, Row, Service, view};
+use kernel::{
+    CommandFor, Decision, Domain, Effect, EffectCall, Event, EventMetadata, NoSettings, Outcome, Reaction, RetrySafety, Row,
+    Service, view,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sim::Chance;
@@ -43,6 +47,7 @@ pub fn service() -> Service {
                 .on(note::<SendFailed>),
         )
         .aggregate::<Heard>()
+        .effect_handler(RetrySafety::Queryable, echo)
         .whenever(Whenever::new("hear", "Whenever a message is accepted, it is heard.", hear::<SendSuccess>))
         .whenever(Whenever::new("hear", "Whenever a message is canceled, it is heard.", hear::<Canceled>))
         .whenever(Whenever::new("hear", "Whenever a message is found in order, it is heard.", hear::<ValidateSucceed>))
@@ -87,54 +92,110 @@ fn note<E: Event>(row: &mut Seens, _: &E, seen: &EventMetadata) {
     row.ids.push(seen.id.clone());
 }
 
-/// What a policy saw of a key.
+/// What a policy saw of a key. For each event the aggregate sets a timer and asks for an effect.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
     /// Ids of events, in the order in which they came.
     pub ids: Vec<String>,
+    /// Ids of events whose timer has fired.
+    pub reminded: Vec<String>,
+    /// Ids of events whose effect has ended.
+    pub echoed: Vec<String>,
 }
 
-/// Its command.
+/// Its commands. Each panics at times.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-pub struct Hear {
-    id: String,
+pub enum Hear {
+    /// An event came.
+    Event(String),
+    /// Its timer is due.
+    Remind(String),
+    /// Its effect has ended.
+    Echo(String),
 }
 
 kernel::events! {
-    /// Its event.
+    /// Its events.
     pub enum HeardEvent {
         /// One more.
         WasHeard { private },
+        /// A timer has fired.
+        WasReminded { private },
+        /// An effect has ended.
+        WasEchoed { private },
     }
 }
 
-/// One more event was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct WasHeard {
+macro_rules! noted {
+    ($($(#[$doc:meta])* $name:ident),*) => { $(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        pub struct $name {
+            id: String,
+        }
+    )* };
+}
+noted!(
+    /// One more event was seen.
+    WasHeard,
+    /// Its timer has fired.
+    WasReminded,
+    /// Its effect has ended.
+    WasEchoed
+);
+
+/// Its effect: the id of an event, which comes back.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+pub struct Shout {
     id: String,
+}
+
+impl Effect for Shout {
+    const PORT: &'static str = "echo";
+    type Reply = String;
+}
+
+fn echo(shout: &Shout, _: &EffectCall<'_>, _: &NoSettings) -> Reaction<String> {
+    Reaction::reply(shout.id.clone())
 }
 
 impl Aggregate for Heard {
     const NAME: &'static str = "heard";
     type Command = Hear;
     type Event = HeardEvent;
-    type Effect = NoEffect;
+    type Effect = Shout;
     type Rejection = Never;
     type Settings = NoSettings;
 
-    fn decide(_: Option<&Self>, command: &Hear, _: &Context<'_>) -> Result<Decision<Self>, Never> {
+    fn decide(_: Option<&Self>, command: &Hear, context: &Context<'_>) -> Result<Decision<Self>, Never> {
         perhaps_panic();
-        Ok(Decision::event(WasHeard { id: command.id.clone() }))
+        Ok(match command.clone() {
+            Hear::Event(id) => {
+                let due = context.now + std::time::Duration::from_secs(10);
+                let heard = Decision::event(WasHeard { id: id.clone() }).effect(Shout { id: id.clone() });
+                heard.timer(&format!("remind-{id}"), due, Hear::Remind(id))
+            }
+            Hear::Remind(id) => Decision::event(WasReminded { id }),
+            Hear::Echo(id) => Decision::event(WasEchoed { id }),
+        })
     }
 
     fn evolve(now: Option<Self>, event: &HeardEvent) -> Option<Self> {
-        let HeardEvent::WasHeard(heard) = event;
         let mut state = now.unwrap_or_default();
-        state.ids.push(heard.id.clone());
+        match event {
+            HeardEvent::WasHeard(heard) => state.ids.push(heard.id.clone()),
+            HeardEvent::WasReminded(reminded) => state.reminded.push(reminded.id.clone()),
+            HeardEvent::WasEchoed(echoed) => state.echoed.push(echoed.id.clone()),
+        }
         Some(state)
+    }
+
+    fn answered(effect: Shout, _: Outcome<String>) -> Option<Hear> {
+        perhaps_panic();
+        Some(Hear::Echo(effect.id))
     }
 }
 
 fn hear<E: Event>(_: &E, seen: &EventMetadata) -> CommandFor<Heard> {
-    CommandFor::new(seen.key.clone(), Hear { id: seen.id.clone() })
+    CommandFor::new(seen.key.clone(), Hear::Event(seen.id.clone()))
 }
