@@ -57,10 +57,10 @@ enum Planned {
 }
 
 /// Turns after which a run that does not come to rest is a failure, beside those that its time takes.
-const MOST_TURNS: u64 = 10_000;
+const MOST_TURNS: u64 = 6_000;
 
-/// A core at rest takes a turn a minute, for its housekeeping; together with timers, several.
-const TURNS_A_MINUTE: u64 = 4;
+/// A core at rest takes a turn a minute, for its housekeeping; together with timers, some more.
+const TURNS_A_MINUTE: u64 = 2;
 
 /// Records after which a log that goes on growing is a failure, beside those of its requests; a run has some hundreds.
 const MOST_RECORDS: u64 = 1_500;
