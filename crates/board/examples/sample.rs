@@ -4,5 +4,5 @@
 mod sample;
 
 fn main() {
-    print!("{}", board::svg::draw(&board::Board::of(&[sample::bakery()])));
+    print!("{}", board::svg::draw(&board::Board::new(&[sample::bakery()])));
 }

@@ -9,7 +9,7 @@ use crate::model::{Band, Board, Kind, Lane, Node, NodeId, What};
 
 impl Board {
     /// The board of these systems. Events that they wait for and none of them publishes come from lanes of their own.
-    pub fn of(systems: &[System]) -> Self {
+    pub fn new(systems: &[System]) -> Self {
         let mut draft = Draft::default();
         for system in systems {
             let band = draft.board.bands.len();
@@ -39,7 +39,7 @@ struct Waiting {
 struct Draft {
     board: Board,
     groups: usize,
-    /// Who publishes an event: topic and name.
+    /// The notes of each published event, by topic and name.
     published: BTreeMap<(String, String), Vec<NodeId>>,
     waiting: Vec<Waiting>,
 }
@@ -102,7 +102,7 @@ impl Draft {
         }
     }
 
-    /// What the whole service asks: directories, and far sides that no aggregate of it names.
+    /// What the whole service asks: directories, and ports that no aggregate of it names.
     fn outside(&mut self, lane: usize, service: &Service) {
         let named: Vec<_> = service.aggregates.iter().map(|def| def.of.port()).collect();
         for answerer in &service.answerers {

@@ -1,6 +1,6 @@
 //! Where everything stands: time runs to the right, each service has a lane.
 //!
-//! The notes of one aggregate or view form a group, in four columns: who asks | commands | aggregate and its far side | events.
+//! The notes of one aggregate or view form a group, in four columns: actors | commands | aggregate and its port | events.
 //! Groups stand in ranks, so that an event is left of what it sets off; what follows an earlier group is drawn backwards.
 //! Between ranks there are gutters, over the groups of each lane a corridor: arrows run there and never over a note.
 
@@ -89,7 +89,7 @@ struct Group {
 
 impl Layout {
     /// Places a board.
-    pub fn of(board: &Board) -> Self {
+    pub fn new(board: &Board) -> Self {
         let groups = groups(board);
         let mut layout = Self { notes: vec![Place::default(); board.nodes.len()], ..Self::default() };
         for (id, node) in board.numbered() {
@@ -257,12 +257,12 @@ pub(crate) fn crossing(board: &Board) -> impl Iterator<Item = (NodeId, NodeId, W
 
 /// Longest way from the beginning of the story. Declarations stand in its order; what leads back does not count.
 fn ranks(board: &Board, groups: usize) -> Vec<usize> {
-    let foreign = |group: usize| {
+    let elsewhere = |group: usize| {
         let lane = board.nodes.iter().find(|node| node.group == Some(group)).map(|node| node.lane);
         lane.is_some_and(|lane| board.lanes[lane].domain.is_empty())
     };
-    // What comes from elsewhere is declared by nobody here, and comes before everything.
-    let order = |group: usize| (!foreign(group), group);
+    // Events of other topics have no declaration here, and come first.
+    let order = |group: usize| (!elsewhere(group), group);
     let mut edges = BTreeSet::new();
     for (from, to, _) in crossing(board) {
         if let (Some(from), Some(to)) = (board.node(from).group, board.node(to).group)

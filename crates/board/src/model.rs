@@ -11,7 +11,7 @@ pub struct Board {
     pub lanes: Vec<Lane>,
     /// The notes.
     pub nodes: Vec<Node>,
-    /// Who leads to whom.
+    /// Which note leads to which.
     pub arrows: Vec<Arrow>,
 }
 
@@ -67,7 +67,7 @@ pub struct Node {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Somebody outside who asks for something.
+    /// A client or a reader outside of the system.
     Actor,
     /// A request to an aggregate.
     Command,

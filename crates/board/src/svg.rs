@@ -33,7 +33,7 @@ svg text{font-family:system-ui,-apple-system,'Segoe UI','Noto Sans','Noto Sans K
 
 /// Draws a board.
 pub fn draw(board: &Board) -> String {
-    let layout = Layout::of(board);
+    let layout = Layout::new(board);
     let mut out = String::new();
     let (width, height) = (layout.width.ceil().max(1100.0), layout.height.ceil());
     line(

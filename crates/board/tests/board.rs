@@ -18,7 +18,7 @@ fn arrow(board: &Board, from: &str, to: &str, what: What) -> bool {
 
 #[test]
 fn every_declared_command_event_policy_and_view_is_on_it() {
-    let (system, board) = (bakery(), Board::of(&[bakery()]));
+    let (system, board) = (bakery(), Board::new(&[bakery()]));
     for service in &system.services {
         for aggregate in &service.aggregates {
             assert!(names(&board, Kind::Aggregate).contains(aggregate.of.name()));
@@ -33,7 +33,7 @@ fn every_declared_command_event_policy_and_view_is_on_it() {
 
 #[test]
 fn the_arrows_tell_the_story() {
-    let board = Board::of(&[bakery()]);
+    let board = Board::new(&[bakery()]);
     for (from, to, what) in [
         ("client", "order", What::Asks),
         ("Place", "order", What::Decides),
@@ -50,7 +50,7 @@ fn the_arrows_tell_the_story() {
 
 #[test]
 fn an_event_that_nobody_here_publishes_comes_from_a_lane_of_its_own() {
-    let board = Board::of(&[bakery()]);
+    let board = Board::new(&[bakery()]);
     let lane = board.lanes.last().unwrap();
     assert_eq!((lane.name.as_str(), lane.domain.as_str()), ("bread", ""));
     assert!(arrow(&board, "FlourArrived", "restock", What::SetsOff));
@@ -58,21 +58,21 @@ fn an_event_that_nobody_here_publishes_comes_from_a_lane_of_its_own() {
 
 #[test]
 fn an_event_that_stays_in_its_service_is_marked() {
-    let board = Board::of(&[bakery()]);
+    let board = Board::new(&[bakery()]);
     let private: Vec<_> = board.nodes.iter().filter(|node| node.private).map(|node| node.name.as_str()).collect();
     assert_eq!(private, ["Warmed"]);
 }
 
 #[test]
 fn the_board_is_data_too() {
-    let json = serde_json::to_value(Board::of(&[bakery()])).unwrap();
+    let json = serde_json::to_value(Board::new(&[bakery()])).unwrap();
     assert_eq!(json["nodes"][0]["kind"], "aggregate");
     assert_eq!(json["arrows"][0]["from"], json["arrows"][1]["from"].as_u64().unwrap() - 1);
 }
 
 #[test]
 fn the_mermaid_text_is_the_stored_one() {
-    let text = board::mermaid::text(&Board::of(&[bakery()]));
+    let text = board::mermaid::text(&Board::new(&[bakery()]));
     let stored = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sample/board.mmd");
     if std::env::var_os("UPDATE_SNAPSHOTS").is_some() {
         std::fs::write(stored, &text).unwrap();
@@ -107,7 +107,7 @@ fn drawn(svg: &str) -> Vec<Drawn> {
 
 #[test]
 fn no_note_lies_on_another_and_all_are_within_the_picture() {
-    let board = Board::of(&[bakery()]);
+    let board = Board::new(&[bakery()]);
     let svg = board::svg::draw(&board);
     let notes = drawn(&svg);
     assert_eq!(notes.len(), board.nodes.len());
@@ -125,7 +125,7 @@ fn no_note_lies_on_another_and_all_are_within_the_picture() {
 
 #[test]
 fn arrows_from_events_run_beside_the_notes_and_never_over_them() {
-    let svg = board::svg::draw(&Board::of(&[bakery()]));
+    let svg = board::svg::draw(&Board::new(&[bakery()]));
     let notes = drawn(&svg);
     for path in svg.split("<path class=\"arrow").skip(1).filter(|path| path.contains("<title>")) {
         let d = attribute(path, "d").replace(['M', 'L', 'Q'], " ");
@@ -141,7 +141,7 @@ fn arrows_from_events_run_beside_the_notes_and_never_over_them() {
 
 #[test]
 fn what_looks_like_markup_is_shown_and_not_obeyed() {
-    let board = Board::of(&[bakery()]);
+    let board = Board::new(&[bakery()]);
     for markup in [board::svg::draw(&board), board::html::page(&board)] {
         assert!(!markup.contains("<script>") && !markup.contains("<b>"));
         assert!(markup.contains("&lt;b&gt;&quot;hot&quot; &amp; loud&lt;/b&gt;"));
@@ -151,11 +151,11 @@ fn what_looks_like_markup_is_shown_and_not_obeyed() {
 
 #[test]
 fn the_same_declarations_draw_the_same_bytes() {
-    let board = || Board::of(&[bakery()]);
+    let board = || Board::new(&[bakery()]);
     assert_eq!(board::html::page(&board()), board::html::page(&board()));
 }
 
 #[test]
 fn an_empty_board_is_a_picture_too() {
-    assert!(board::svg::draw(&Board::of(&[])).ends_with("</svg>\n"));
+    assert!(board::svg::draw(&Board::new(&[])).ends_with("</svg>\n"));
 }

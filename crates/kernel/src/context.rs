@@ -31,7 +31,7 @@ pub struct Context<'a, S = NoSettings> {
     pub id: u64,
     /// The aggregate's business key.
     pub key: &'a str,
-    /// Who asks.
+    /// The actor.
     pub actor: &'a str,
     /// The system's settings.
     pub settings: &'a S,

@@ -42,11 +42,11 @@ impl Effect for NoEffect {
 /// How an effect ended, as the aggregate is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome<R> {
-    /// The far side answered.
+    /// The external system answered.
     Reply(R),
-    /// It was certainly not done: the far side could not be reached within the port's own retries.
+    /// It was certainly not done: the external system could not be reached within the port's own retries.
     Unreachable,
-    /// It may have been done, and nobody can be asked: left to receipts and validity.
+    /// It may have been done, and cannot be asked about: in doubt, left to receipts and validity.
     Unknown,
     /// It was taken back before it was run.
     Withdrawn,
@@ -55,15 +55,15 @@ pub enum Outcome<R> {
 /// What may be done about an outcome that is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RetrySafety {
-    /// The far side knows the effect's id: calling again does nothing twice.
+    /// The external system knows the effect's id: calling again does nothing twice.
     Idempotent,
-    /// The far side can be asked by the effect's id what became of it.
+    /// The external system can be asked by the effect's id what became of it.
     Queryable,
-    /// Neither: it is never called a second time.
+    /// Neither: it is called at most once.
     Never,
 }
 
-/// One call to a far side.
+/// One call of an external system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectCall<'a> {
     /// The effect's deterministic id; the same on every repetition.
@@ -82,7 +82,7 @@ pub type Handler<E, S> = fn(&E, &EffectCall<'_>, &S) -> Reaction<<E as Effect>::
 /// What came of one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reaction<R> {
-    /// The far side answered, and may say more later (a receipt).
+    /// The external system answered, and may reply again later (a receipt).
     Reply {
         /// The answer.
         now: R,
@@ -97,7 +97,7 @@ pub enum Reaction<R> {
     Unreachable,
 }
 
-/// A later word of the far side.
+/// A later reply of the external system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DelayedReply<R> {
     /// Counted from the answer.
@@ -112,7 +112,7 @@ impl<R> Reaction<R> {
         Self::Reply { now, later: Vec::new() }
     }
 
-    /// Adds a later word.
+    /// Adds a later reply.
     pub fn then(self, after: Duration, reply: R) -> Self {
         match self {
             Self::Reply { now, mut later } => {

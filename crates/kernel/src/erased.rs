@@ -1,4 +1,4 @@
-//! The same things without their types, so that one runtime can run everybody's.
+//! The same declarations without their types, so that one core runs every system.
 
 use std::any::TypeId;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ pub struct ErasedCommand {
     pub key: String,
     /// The typed command.
     pub command: Opaque,
-    /// What a refusal means.
+    /// What a rejection means.
     pub on_rejection: OnRejection,
 }
 
-/// What follows when a policy's command is refused.
+/// What follows when a policy's command is rejected.
 #[derive(Clone)]
 pub enum OnRejection {
     /// A person must look at it.

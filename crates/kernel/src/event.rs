@@ -41,7 +41,7 @@ pub fn from_json<T: DeserializeOwned>(json: &[u8]) -> Result<T, CodecError> {
     serde_json::from_slice(json).map_err(|error| CodecError(unquoted(&error)))
 }
 
-/// What an error says without the text it stumbled over, which may be somebody's number or words and reaches logs.
+/// An error without the text that it was found in, which may be personal data and reaches logs.
 fn unquoted(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rsplit_once(", expected ") {
@@ -66,10 +66,10 @@ pub struct EventMetadata {
     pub time: Timestamp,
 }
 
-/// Who and what caused something: it travels with every command, and every event keeps it.
+/// The actor, the request and the event that caused something: it travels with every command, and every event has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
-    /// Who asked; in demo mode what `X-Pabal-User` said.
+    /// The actor; in demo mode what `X-Pabal-User` said.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub actor: String,
     /// `X-Request-Id` of the request at the root.

@@ -1,49 +1,51 @@
-//! Foreign forms: how records that programs beside ours put on a system's topic become our events.
+//! External records: how what other programs put on a system's topic becomes the system's own events.
 //!
-//! A foreign record may lack what an earlier event said. What is kept of that, and under which names it is found again, is
-//! the system's to say; that it is kept, and looked up, is the machine's work.
+//! An external record may lack what an earlier event said. Which event completes it, and under which keys that is found again, is
+//! declared here; that it is kept in an enrichment cache, and looked up, is the machine's work.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::event::CodecError;
 
-/// A record as programs beside ours write it.
+/// A record as other programs on the shared topic write it.
 pub trait External: DeserializeOwned {
-    /// The type of our event that is kept, to complete foreign records that come later.
-    const KEEPS: &'static str;
+    /// The type of the event that is cached, to complete external records that come later.
+    const CACHED: &'static str;
     /// That event.
-    type Kept: DeserializeOwned;
-    /// Our events, tagged with `eventType`.
-    type Ours: Serialize;
+    type Cached: DeserializeOwned;
+    /// The system's own events, tagged with `eventType`.
+    type Own: Serialize;
 
-    /// The names under which a kept event is found again.
-    fn names(kept: &Self::Kept) -> Vec<String>;
-    /// The name of the kept event that this record needs, if it needs one.
-    fn needs(&self) -> Option<String>;
-    /// The same as one of our events, with what was kept; none, where it is not for us, or says too little.
-    fn ours(self, kept: Option<&Self::Kept>) -> Option<Self::Ours>;
-    /// The correlation key of one of our events.
-    fn key(ours: &Self::Ours) -> String;
+    /// The keys under which a cached event is found again.
+    fn cache_keys(cached: &Self::Cached) -> Vec<String>;
+    /// The key of the cached event that completes this record, if it needs one.
+    fn lookup_key(&self) -> Option<String>;
+    /// The same as one of the system's own events, completed by the cached one. `None` for a record that means nothing here, or
+    /// says too little.
+    fn translate(self, cached: Option<&Self::Cached>) -> Option<Self::Own>;
+    /// The correlation key of one of the system's own events.
+    fn correlation(own: &Self::Own) -> String;
 }
 
-/// A system's foreign forms without their types. All of it is pure.
+/// A system's external records without their types. All of it is pure.
 #[derive(Debug, Clone, Copy)]
 pub struct ExternalDef {
-    /// The type of our event that is kept.
-    pub keeps: &'static str,
-    /// The names under which such an event is found again.
-    pub names: fn(data: &[u8]) -> Result<Vec<String>, CodecError>,
-    /// The name of the kept event that a foreign record needs, if it needs one.
-    pub needs: fn(data: &[u8]) -> Result<Option<String>, CodecError>,
-    /// Our event for a foreign record, with what was kept.
-    pub ours: Translate,
+    /// The type of the event that is cached.
+    pub cached: &'static str,
+    /// The keys under which such an event is found again.
+    pub cache_keys: fn(data: &[u8]) -> Result<Vec<String>, CodecError>,
+    /// The key of the cached event that completes an external record, if it needs one.
+    pub lookup_key: fn(data: &[u8]) -> Result<Option<String>, CodecError>,
+    /// The system's own event for an external record.
+    pub translate: Translate,
 }
 
-/// Our event for a foreign record, with what was kept; none, where it is not for us, or says too little.
-pub type Translate = fn(data: &[u8], kept: Option<&[u8]>) -> Result<Option<Translated>, CodecError>;
+/// The system's own event for an external record, completed by the cached one. `None` for a record that means nothing here, or
+/// says too little.
+pub type Translate = fn(data: &[u8], cached: Option<&[u8]>) -> Result<Option<Translated>, CodecError>;
 
-/// A foreign record in our form.
+/// An external record in the system's own form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Translated {
     /// The event's type.
@@ -56,26 +58,26 @@ pub struct Translated {
 
 impl ExternalDef {
     /// Those of a type.
-    pub fn of<F: External>() -> Self {
+    pub fn new<F: External>() -> Self {
         Self {
-            keeps: F::KEEPS,
-            names: |data| Ok(F::names(&read(data)?)),
-            needs: |data| Ok(read::<F>(data)?.needs()),
-            ours: translated::<F>,
+            cached: F::CACHED,
+            cache_keys: |data| Ok(F::cache_keys(&read(data)?)),
+            lookup_key: |data| Ok(read::<F>(data)?.lookup_key()),
+            translate: translated::<F>,
         }
     }
 }
 
-fn translated<F: External>(data: &[u8], kept: Option<&[u8]>) -> Result<Option<Translated>, CodecError> {
+fn translated<F: External>(data: &[u8], cached: Option<&[u8]>) -> Result<Option<Translated>, CodecError> {
     #[derive(Deserialize)]
     struct Tag {
         #[serde(rename = "eventType")]
         event_type: String,
     }
-    let kept: Option<F::Kept> = kept.map(read).transpose()?;
-    let Some(ours) = read::<F>(data)?.ours(kept.as_ref()) else { return Ok(None) };
-    let data = serde_json::to_vec(&ours).map_err(|error| CodecError(error.to_string()))?;
-    Ok(Some(Translated { event_type: read::<Tag>(&data)?.event_type, key: F::key(&ours), data }))
+    let cached: Option<F::Cached> = cached.map(read).transpose()?;
+    let Some(own) = read::<F>(data)?.translate(cached.as_ref()) else { return Ok(None) };
+    let data = serde_json::to_vec(&own).map_err(|error| CodecError(error.to_string()))?;
+    Ok(Some(Translated { event_type: read::<Tag>(&data)?.event_type, key: F::correlation(&own), data }))
 }
 
 fn read<T: DeserializeOwned>(data: &[u8]) -> Result<T, CodecError> {

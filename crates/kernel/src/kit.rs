@@ -62,7 +62,7 @@ impl<A: Aggregate> Given<A> {
         self
     }
 
-    /// Who asks.
+    /// The actor.
     pub fn actor(mut self, actor: &str) -> Self {
         actor.clone_into(&mut self.actor);
         self

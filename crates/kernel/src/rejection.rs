@@ -1,17 +1,17 @@
-//! A rule said no: how a refusal is named, and what a caller may learn from it.
+//! A rule said no: how a rejection is named, and what a caller may learn from it.
 
 use std::borrow::Cow;
 use std::fmt::Debug;
 
 use serde::{Deserialize, Serialize};
 
-/// A typed refusal of an aggregate. The enum is the aggregate's own; what leaves the service is [`Rejected`].
+/// A typed rejection of an aggregate. The enum is the aggregate's own; what leaves the service is [`Rejected`].
 pub trait Rejection: Debug + Clone + PartialEq + Send + Sync + 'static {
-    /// The refusal in the form that every adapter understands.
+    /// The rejection in the form that every adapter understands.
     fn rejected(&self) -> Rejected;
 }
 
-/// An aggregate that never refuses.
+/// An aggregate that never rejects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Never {}
 
@@ -21,7 +21,7 @@ impl Rejection for Never {
     }
 }
 
-/// Why a command was refused, in words and in a stable code.
+/// Why a command was rejected, in words and in a stable code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejected {
     /// Stable slug, e.g. `message-id-taken`; clients may depend on it.
@@ -35,7 +35,7 @@ pub struct Rejected {
     pub errors: Vec<FieldError>,
 }
 
-/// The sorts of refusal; HTTP statuses are given for orientation, the mapping itself is the adapter's.
+/// The sorts of rejection; HTTP statuses are given for orientation, the mapping itself is the adapter's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
     /// The request cannot be understood (400).
@@ -48,7 +48,7 @@ pub enum Kind {
     Absent,
     /// It does not fit the present state (409).
     Conflict,
-    /// A business rule refuses it (422).
+    /// A business rule rejects it (422).
     Rule,
 }
 
@@ -64,7 +64,7 @@ pub struct FieldError {
 }
 
 impl Rejected {
-    /// A refusal without field errors.
+    /// A rejection without field errors.
     pub fn new(kind: Kind, code: &'static str, detail: impl Into<String>) -> Self {
         Self { code: Cow::Borrowed(code), kind, detail: detail.into(), errors: Vec::new() }
     }

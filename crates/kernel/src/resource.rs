@@ -1,4 +1,4 @@
-//! The HTTP face of an aggregate, as a table: method and path on the left, command on the right. Interpreted by adapters.
+//! An aggregate as an HTTP resource, as a table: method and path on the left, command on the right. Interpreted by adapters.
 
 use std::any::TypeId;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ pub fn resource<A: Aggregate, B: Serialize + JsonSchema + 'static>(
         sentence,
         aggregate: TypeId::of::<A>(),
         body: schema::inline::<B>().to_value(),
-        face: Arc::new(NoFace),
+        representation: Arc::new(NotShown),
         create: None,
         replace: None,
         delete: None,
@@ -132,7 +132,7 @@ impl<A: Aggregate, B: Serialize + JsonSchema + 'static> Resource<A, B> {
 
     pub(crate) fn erase(self) -> ResourceDef {
         let fields = self.fields.iter().map(|field| field.info.clone()).collect();
-        ResourceDef { face: Arc::new(Face { show: self.show, fields: self.fields }), fields, ..self.def }
+        ResourceDef { representation: Arc::new(Shown { show: self.show, fields: self.fields }), fields, ..self.def }
     }
 }
 
@@ -152,7 +152,7 @@ pub struct ResourceDef {
     /// The body's JSON Schema.
     pub body: Value,
     /// How a state is shown and indexed.
-    pub face: Arc<dyn AnyFace>,
+    pub representation: Arc<dyn AnyRepresentation>,
     /// `POST`.
     pub create: Option<CreateDef>,
     /// `PUT` and `PATCH`.
@@ -172,7 +172,7 @@ pub struct ResourceDef {
 }
 
 /// How a state is shown, without its type.
-pub trait AnyFace: Send + Sync {
+pub trait AnyRepresentation: Send + Sync {
     /// The body, an object.
     fn show(&self, state: &Opaque, id: u64) -> Result<Value, CodecError>;
     /// The same as JSON.
@@ -181,12 +181,12 @@ pub trait AnyFace: Send + Sync {
     fn index(&self, state: &Opaque) -> Vec<IndexValue>;
 }
 
-struct Face<A, B> {
+struct Shown<A, B> {
     show: fn(&A, u64) -> B,
     fields: Vec<Field<A>>,
 }
 
-impl<A: Aggregate, B: Serialize + 'static> AnyFace for Face<A, B> {
+impl<A: Aggregate, B: Serialize + 'static> AnyRepresentation for Shown<A, B> {
     fn show(&self, state: &Opaque, id: u64) -> Result<Value, CodecError> {
         let state = state.downcast_ref::<A>().ok_or_else(|| CodecError("a state of another type".into()))?;
         serde_json::to_value((self.show)(state, id)).map_err(|error| CodecError(error.to_string()))
@@ -201,9 +201,9 @@ impl<A: Aggregate, B: Serialize + 'static> AnyFace for Face<A, B> {
     }
 }
 
-struct NoFace;
+struct NotShown;
 
-impl AnyFace for NoFace {
+impl AnyRepresentation for NotShown {
     fn show(&self, _: &Opaque, _: u64) -> Result<Value, CodecError> {
         Err(CodecError("no resource shows this aggregate".into()))
     }
@@ -215,9 +215,9 @@ impl AnyFace for NoFace {
     }
 }
 
-/// The face of an aggregate that no resource shows.
-pub(crate) fn faceless() -> Arc<dyn AnyFace> {
-    Arc::new(NoFace)
+/// The representation of an aggregate without a resource.
+pub(crate) fn not_shown() -> Arc<dyn AnyRepresentation> {
+    Arc::new(NotShown)
 }
 
 /// A creating command without its type.

@@ -15,7 +15,7 @@ use crate::erased::{AnyAggregate, Erased, to_json};
 use crate::event::{CodecError, Event, from_json};
 use crate::external::{External, ExternalDef};
 use crate::policy::{Commands, Policy, PolicyDef, Whenever};
-use crate::resource::{AnyFace, Resource, ResourceDef, faceless};
+use crate::resource::{AnyRepresentation, Resource, ResourceDef, not_shown};
 use crate::schema;
 use crate::settings::{Settings, SettingsError, SettingsType};
 use crate::view::{Row, View, ViewDef};
@@ -53,10 +53,10 @@ pub struct System {
     pub try_first: &'static str,
     /// Bodies that a first run posts into empty collections, in order.
     pub seeds: Vec<Seed>,
-    /// What makes the first decision as quick as the others.
+    /// Functions that make the first decision as quick as later ones.
     pub warm_ups: Vec<fn()>,
-    /// How records of other programs on its topic are read.
-    pub foreign: Option<ExternalDef>,
+    /// How external records on its topic are read.
+    pub external: Option<ExternalDef>,
     /// Existing readers of its topic choke on headers that are declared to be text: fewer are written for them.
     pub bare_headers: bool,
 }
@@ -96,7 +96,7 @@ impl System {
             try_first: "",
             seeds: Vec::new(),
             warm_ups: Vec::new(),
-            foreign: None,
+            external: None,
             bare_headers: false,
         }
     }
@@ -117,9 +117,9 @@ impl System {
         self
     }
 
-    /// Declares how records of other programs on its topic are read.
-    pub fn foreign<F: External>(mut self) -> Self {
-        self.foreign = Some(ExternalDef::of::<F>());
+    /// Declares how external records on its topic are read.
+    pub fn external<F: External>(mut self) -> Self {
+        self.external = Some(ExternalDef::new::<F>());
         self
     }
 
@@ -164,7 +164,7 @@ impl System {
     }
 
     /// A pure function that is run once, in the background, when the system starts: what is otherwise made on first use
-    /// (compiled patterns, tables) is made then, so that the first request is as quick as the others. Nothing waits for it
+    /// (compiled patterns, tables) is made then, so that the first request is as quick as later ones. Nothing waits for it
     /// and nothing may depend on it; in simulations it is not run.
     pub fn warm_up(mut self, warm: fn()) -> Self {
         self.warm_ups.push(warm);
@@ -201,7 +201,7 @@ pub struct Service {
     pub views: Vec<ViewDef>,
     /// Its resources.
     pub resources: Vec<ResourceDef>,
-    /// The far sides that come with it, by port.
+    /// The effect handlers that come with it, by port.
     pub effect_handlers: Vec<EffectHandlerDef>,
     /// The directories that come with it, by port.
     pub answerers: Vec<AnswererDef>,
@@ -213,7 +213,7 @@ pub struct AggregateDef {
     /// The aggregate.
     pub of: Arc<dyn AnyAggregate>,
     /// How it is shown and indexed.
-    pub face: Arc<dyn AnyFace>,
+    pub representation: Arc<dyn AnyRepresentation>,
 }
 
 impl Service {
@@ -234,7 +234,7 @@ impl Service {
         }
     }
 
-    /// Listens to another system's topic instead of its own: the way to add a service without touching a line of others.
+    /// Listens to another system's topic instead of its own: a service is added without a change of the system that it listens to.
     pub fn follows(mut self, topic: &'static str) -> Self {
         self.follows = Some(topic);
         self
@@ -242,14 +242,14 @@ impl Service {
 
     /// Adds an aggregate.
     pub fn aggregate<A: Aggregate>(mut self) -> Self {
-        self.aggregates.push(AggregateDef { of: Arc::new(Erased::<A>::new()), face: faceless() });
+        self.aggregates.push(AggregateDef { of: Arc::new(Erased::<A>::new()), representation: not_shown() });
         self
     }
 
     /// Adds an aggregate with its resource.
     pub fn resource<A: Aggregate, B: Serialize + JsonSchema + 'static>(mut self, resource: Resource<A, B>) -> Self {
         let resource = resource.erase();
-        self.aggregates.push(AggregateDef { of: Arc::new(Erased::<A>::new()), face: resource.face.clone() });
+        self.aggregates.push(AggregateDef { of: Arc::new(Erased::<A>::new()), representation: resource.representation.clone() });
         self.resources.push(resource);
         self
     }
@@ -346,7 +346,8 @@ impl AnswererDef {
 fn erase_reaction<R: Serialize>(reaction: Reaction<R>) -> Result<Reaction<Vec<u8>>, CodecError> {
     Ok(match reaction {
         Reaction::Reply { now, later } => {
-            let later = later.into_iter().map(|word| Ok(crate::DelayedReply { after: word.after, reply: to_json(&word.reply)? }));
+            let later =
+                later.into_iter().map(|later| Ok(crate::DelayedReply { after: later.after, reply: to_json(&later.reply)? }));
             Reaction::Reply { now: to_json(&now)?, later: later.collect::<Result<_, CodecError>>()? }
         }
         Reaction::UnknownId => Reaction::UnknownId,

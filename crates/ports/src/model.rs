@@ -1,4 +1,4 @@
-//! A system as the machine sees it: numbered tables and followers, made from the declarations alone.
+//! A system as the machine sees it: numbered tables and subscriptions, made from the declarations alone.
 
 use std::any::TypeId;
 use std::collections::HashMap;
@@ -18,17 +18,17 @@ use crate::row::StoredRow;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableId(pub usize);
 
-/// A system with its tables and followers.
+/// A system with its tables and subscriptions.
 pub struct Model {
     /// The declarations.
     pub system: System,
     /// Its tables; stores create one of each.
     pub tables: Vec<Table>,
-    /// Those who follow a log, each with a position of its own.
+    /// Its subscriptions, each with an offset of its own.
     pub subscriptions: Vec<Subscription>,
     by_type: HashMap<TypeId, TableId>,
-    /// Where a service keeps events to complete foreign ones, by the service's number; empty where nobody else writes.
-    pub kept: Vec<TableId>,
+    /// The enrichment cache of each service, by the service's number; empty for a topic that is not shared.
+    pub enrichment_caches: Vec<TableId>,
 }
 
 /// One table of rows: the states of an aggregate, or the rows of a view.
@@ -59,17 +59,17 @@ pub enum RowKind {
     Aggregate(AggregateDef),
     /// Rows of a view.
     View(ViewDef),
-    /// Events that are kept to complete foreign ones, by the names under which they are found.
+    /// Events that complete external records, by the keys under which they are found.
     EnrichmentCache,
 }
 
-/// One who follows a log: a service's policies, or a view.
+/// A service's policies or a view, as the consumer of a topic.
 pub struct Subscription {
     /// Its name, also the consumer group's: `<system>.<service>` or `<system>.<service>.<view>`.
     pub name: String,
     /// Index of its service in the system.
     pub service: usize,
-    /// The topic it follows.
+    /// The topic it consumes.
     pub topic: String,
     /// Where it starts without a position.
     pub from: StartFrom,
@@ -77,7 +77,7 @@ pub struct Subscription {
     pub does: Handling,
 }
 
-/// What a follower does with an event.
+/// What a subscription does with an event.
 pub enum Handling {
     /// Policies, by event type, each with the table of its target.
     React(HashMap<String, Vec<(PolicyDef, TableId)>>),
@@ -110,7 +110,7 @@ impl Model {
             tables: Vec::new(),
             subscriptions: Vec::new(),
             by_type: HashMap::new(),
-            kept: Vec::new(),
+            enrichment_caches: Vec::new(),
             system: system.clone(),
         };
         for (index, service) in system.services.iter().enumerate() {
@@ -141,15 +141,15 @@ impl Model {
         model
     }
 
-    /// The same of a system on whose topic other programs write, too: its services keep what foreign events leave out.
+    /// The same for a system on a shared topic: each service has an enrichment cache for external records.
     pub fn on_shared_topic(system: System) -> Result<Arc<Self>, DeclarationError> {
         check_system(&system)?;
         let mut model = Self::numbered(system);
-        if model.system.foreign.is_some() {
+        if model.system.external.is_some() {
             for service in 0..model.system.services.len() {
                 let name = model.system.services[service].name;
-                let kept = model.table(service, name, "keptEvents", RowKind::EnrichmentCache, Vec::new(), &[], "");
-                model.kept.push(kept);
+                let cache = model.table(service, name, "enrichmentCache", RowKind::EnrichmentCache, Vec::new(), &[], "");
+                model.enrichment_caches.push(cache);
             }
         }
         Ok(Arc::new(model))
@@ -218,7 +218,7 @@ impl Model {
         self.system.services[table.service].name
     }
 
-    /// The table of a follower that is a view, with its rebuild table.
+    /// The table of a subscription that is a view, with its rebuild table.
     pub fn view_of(&self, name: &str) -> Option<(usize, TableId, TableId)> {
         self.subscriptions.iter().enumerate().find_map(|(index, subscription)| match &subscription.does {
             Handling::Project(table, _) if self.table_of(*table).name == name => {
@@ -269,14 +269,14 @@ impl Table {
         match &self.rows {
             RowKind::Aggregate(def) => def.of.encode_state(row),
             RowKind::View(def) => def.row.encode(row),
-            RowKind::EnrichmentCache => row.downcast_ref().cloned().ok_or_else(|| CodecError("no kept event".into())),
+            RowKind::EnrichmentCache => row.downcast_ref().cloned().ok_or_else(|| CodecError("not a cached event".into())),
         }
     }
 
     /// The values of the declared fields.
     pub fn index(&self, row: &Opaque) -> Vec<IndexValue> {
         match &self.rows {
-            RowKind::Aggregate(def) => def.face.index(row),
+            RowKind::Aggregate(def) => def.representation.index(row),
             RowKind::View(def) => def.row.index(row),
             RowKind::EnrichmentCache => Vec::new(),
         }

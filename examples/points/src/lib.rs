@@ -25,7 +25,7 @@ fn loyalty() -> Service {
         )
 }
 
-/// All that we read of the other system's event; whatever else it carries is none of our business.
+/// All that is read of the other system's event; its other fields are ignored.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SendSucceed {
@@ -78,22 +78,22 @@ pub struct PointsSpent {
 
 kernel::events! {
     /// What happens to them.
-    pub enum Happening {
+    pub enum PointsEvent {
         PointsEarned,
         PointsSpent,
     }
 }
 
-/// What they refuse.
+/// Why a command is rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum No {
+pub enum PointsRejection {
     /// There are only so many.
     NotEnough(u64),
 }
 
-impl Rejection for No {
+impl Rejection for PointsRejection {
     fn rejected(&self) -> Rejected {
-        let No::NotEnough(balance) = self;
+        let PointsRejection::NotEnough(balance) = self;
         Rejected::rule("not-enough-points", format!("there are only {balance} points"))
     }
 }
@@ -101,27 +101,27 @@ impl Rejection for No {
 impl Aggregate for Points {
     const NAME: &'static str = "points";
     type Command = Command;
-    type Event = Happening;
+    type Event = PointsEvent;
     type Effect = NoEffect;
-    type Rejection = No;
+    type Rejection = PointsRejection;
     type Settings = NoSettings;
 
-    fn decide(now: Option<&Self>, command: &Command, context: &Context<'_>) -> Result<Decision<Self>, No> {
+    fn decide(now: Option<&Self>, command: &Command, context: &Context<'_>) -> Result<Decision<Self>, PointsRejection> {
         let (user_contact, balance) = (context.key.to_owned(), now.map_or(0, |points| points.balance));
         match *command {
             Command::Earn => Ok(Decision::event(PointsEarned { user_contact, points: 1 })),
-            Command::Spend(points) if points > balance => Err(No::NotEnough(balance)),
+            Command::Spend(points) if points > balance => Err(PointsRejection::NotEnough(balance)),
             Command::Spend(points) => Ok(Decision::event(PointsSpent { user_contact, points })),
         }
     }
 
-    fn evolve(now: Option<Self>, event: &Happening) -> Option<Self> {
+    fn evolve(now: Option<Self>, event: &PointsEvent) -> Option<Self> {
         let balance = now.map_or(0, |points| points.balance);
         Some(match event {
-            Happening::PointsEarned(earned) => {
+            PointsEvent::PointsEarned(earned) => {
                 Self { user_contact: earned.user_contact.clone(), balance: balance + earned.points }
             }
-            Happening::PointsSpent(spent) => Self { user_contact: spent.user_contact.clone(), balance: balance - spent.points },
+            PointsEvent::PointsSpent(spent) => Self { user_contact: spent.user_contact.clone(), balance: balance - spent.points },
         })
     }
 }
@@ -136,15 +136,15 @@ pub struct Spend {
 /// `GET /points/{id}`
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct Shown {
+pub struct PointsBody {
     id: u64,
     user_contact: String,
     points: u64,
 }
 
 impl Points {
-    fn shown(&self, id: u64) -> Shown {
-        Shown { id, user_contact: self.user_contact.clone(), points: self.balance }
+    fn shown(&self, id: u64) -> PointsBody {
+        PointsBody { id, user_contact: self.user_contact.clone(), points: self.balance }
     }
 }
 
@@ -153,11 +153,11 @@ mod tests {
     use super::*;
     use kernel::kit::given;
 
-    fn earned(points: u64) -> Happening {
-        Happening::PointsEarned(PointsEarned { user_contact: "01012341234".into(), points })
+    fn earned(points: u64) -> PointsEvent {
+        PointsEvent::PointsEarned(PointsEarned { user_contact: "01012341234".into(), points })
     }
-    fn spent(points: u64) -> Happening {
-        Happening::PointsSpent(PointsSpent { user_contact: "01012341234".into(), points })
+    fn spent(points: u64) -> PointsEvent {
+        PointsEvent::PointsSpent(PointsSpent { user_contact: "01012341234".into(), points })
     }
 
     #[test]
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn what_was_not_earned_cannot_be_spent() {
-        given::<Points>([earned(1)]).named("01012341234", 1).when(Command::Spend(2)).rejected(&No::NotEnough(1));
+        given::<Points>([earned(1)]).named("01012341234", 1).when(Command::Spend(2)).rejected(&PointsRejection::NotEnough(1));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The HTTP face of the system, on one page: each resource is a table of what may be asked of it.
+//! The HTTP resources of the system, on one page: each resource is a table of what may be asked of it.
 
 use kernel::resource;
 use kernel::resource::Resource;

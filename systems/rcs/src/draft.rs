@@ -76,7 +76,7 @@ impl Draft {
         }
     }
 
-    /// A time that nobody can read is a fault of form, in whatever zone it is meant.
+    /// A time that cannot be read is a fault of form, in whatever zone it is meant.
     fn well_formed(self) -> Result<Self, Rejected> {
         match &self.send_time {
             Some(text) if send_time::instant(text, &TimeZone::UTC).is_none() => {

@@ -143,7 +143,7 @@ pub struct SendSucceed {
     /// How it got there.
     #[serde(default)]
     pub channel: Channel,
-    /// What it costs, won; absent where a foreign service delivered it.
+    /// What it costs, won; absent where an external service delivered it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price_won: Option<u64>,
 }

@@ -103,7 +103,7 @@ pub struct Finding {
 }
 
 /// National digits where the text is a number. A text that is none stays as it was written, because taking
-/// only the digits out of a mistyped number would make it somebody else's.
+/// only the digits out of a mistyped number would make it another number.
 pub fn national(text: &str) -> String {
     let mobile = MobileNumber::parse(text).map(String::from);
     mobile.or_else(|_| SenderNumber::parse(text).map(String::from)).unwrap_or_else(|_| text.trim().to_owned())

@@ -29,7 +29,7 @@ pub fn system() -> System {
         .service(device())
         .service(dashboard())
         .settings::<RcsSettings>()
-        .foreign::<wire::External>()
+        .external::<wire::External>()
         .try_first(TRY_FIRST)
         .warm_up(telecom::warm_up);
     seeds::sow(system)

@@ -17,7 +17,7 @@ pub fn instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
 }
 
 /// The instant a message waits for: `None` when it is to be sent now, because no time was said, or one that is past,
-/// or (by a foreign service) none that can be read.
+/// or (by an external service) none that can be read.
 pub fn still_to_come(text: Option<&str>, context: &Context<'_, RcsSettings>) -> Option<Timestamp> {
     text.and_then(|text| instant(text, context.zone)).filter(|due| *due > context.now)
 }

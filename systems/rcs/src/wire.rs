@@ -1,11 +1,11 @@
-//! Foreign forms: what services that existed before say, translated into our events. Nothing else knows of them.
+//! External records: what services that existed before say, translated into our events. Nothing else knows of them.
 //!
 //! What goes out needs no translation: our events are the contract, with fields of our own beside it. What comes in from an
 //! existing service lacks fields, carries its own row's id, and its `Canceled` carries no `messageId`. What is missing is
-//! taken from what `SendSuccess` said; the machine keeps that by `id` and by `messageId` ([`kernel::External`]).
+//! taken from what `SendSuccess` said; the enrichment cache holds that by `id` and by `messageId` ([`kernel::External`]).
 //!
-//! One thing cannot be known here: beside a foreign device no outcome of a recall is waited for. None has to be: a `Canceled`
-//! that nobody contradicts stays `CANCEL` in every view.
+//! One thing cannot be known here: beside an external device no outcome of a recall is waited for. None has to be: a `Canceled`
+//! that nothing contradicts stays `CANCEL` in every view.
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -16,15 +16,15 @@ use crate::letter::{Letter, national};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(tag = "eventType")]
 pub enum External {
-    /// A foreign message service accepted a message.
+    /// An external message service accepted a message.
     SendSuccess(Fields),
     /// It canceled one; only `id` is certain.
     Canceled(Fields),
-    /// A foreign validator passed one.
+    /// An external validator passed one.
     ValidateSucceed(Fields),
     /// It refused one.
     ValidateFailed(Fields),
-    /// A foreign device delivered one.
+    /// An external device delivered one.
     SendSucceed(Fields),
     /// It did not.
     SendFailed(Fields),
@@ -37,7 +37,7 @@ pub enum External {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Fields {
-    /// The message's in `SendSuccess` and `Canceled`, a foreign row's in all others.
+    /// The message's in `SendSuccess` and `Canceled`, an external row's in all others.
     #[serde(deserialize_with = "whole")]
     pub id: Option<u64>,
     /// The sender's id.
@@ -66,7 +66,7 @@ pub struct Fields {
     pub result: Option<String>,
 }
 
-/// What must be looked up among the kept `SendSuccess` before a foreign event can be translated.
+/// What must be looked up among the cached `SendSuccess` before an external event can be translated.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Needs<'a> {
     /// Nothing.
@@ -80,7 +80,7 @@ pub enum Needs<'a> {
 /// The same as one of our events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "eventType")]
-pub enum Ours {
+pub enum Own {
     /// See the event of that name.
     SendSuccess(SendSuccess),
     /// See the event of that name.
@@ -108,35 +108,35 @@ impl External {
         }
     }
 
-    /// Our event, given what was kept; `None` where it is not for us, or names no message that we know.
-    pub fn ours(self, kept: Option<&SendSuccess>) -> Option<Ours> {
-        let kept = kept.map(|kept| &kept.letter);
+    /// Our event, given what was cached; `None` where it is not for us, or names no message that we know.
+    pub fn own(self, cached: Option<&SendSuccess>) -> Option<Own> {
+        let cached = cached.map(|cached| &cached.letter);
         Some(match self {
             Self::SendSuccess(fields) => {
                 let id = fields.id?;
-                Ours::SendSuccess(SendSuccess { letter: Letter { id, ..fields.letter(None)? } })
+                Own::SendSuccess(SendSuccess { letter: Letter { id, ..fields.letter(None)? } })
             }
             Self::Canceled(Fields { id, message_id, .. }) => {
-                let message_id = message_id.or_else(|| kept.map(|kept| kept.message_id.clone()))?;
-                Ours::Canceled(Canceled { id: id.unwrap_or_default(), message_id })
+                let message_id = message_id.or_else(|| cached.map(|cached| cached.message_id.clone()))?;
+                Own::Canceled(Canceled { id: id.unwrap_or_default(), message_id })
             }
             Self::ValidateSucceed(fields) => {
                 let (policy_info, findings) = (fields.policy_info.clone().unwrap_or_default(), Vec::new());
-                Ours::ValidateSucceed(ValidateSucceed { letter: fields.letter(kept)?, policy_info, findings })
+                Own::ValidateSucceed(ValidateSucceed { letter: fields.letter(cached)?, policy_info, findings })
             }
             Self::ValidateFailed(fields) => {
                 let (policy_info, findings) = (fields.policy_info.clone().unwrap_or_default(), Vec::new());
-                Ours::ValidateFailed(ValidateFailed { letter: fields.letter(kept)?, policy_info, findings })
+                Own::ValidateFailed(ValidateFailed { letter: fields.letter(cached)?, policy_info, findings })
             }
             Self::SendSucceed(fields) => {
                 let result = fields.result.clone().unwrap_or_default();
-                let letter = fields.letter(kept)?;
-                Ours::SendSucceed(SendSucceed { letter, result, channel: Channel::Rcs, price_won: None })
+                let letter = fields.letter(cached)?;
+                Own::SendSucceed(SendSucceed { letter, result, channel: Channel::Rcs, price_won: None })
             }
             Self::SendFailed(fields) => {
                 let result = fields.result.clone().unwrap_or_default();
-                let letter = fields.letter(kept)?;
-                Ours::SendFailed(SendFailed { letter, reason: result.clone(), result, expired: false })
+                let letter = fields.letter(cached)?;
+                Own::SendFailed(SendFailed { letter, reason: result.clone(), result, expired: false })
             }
             Self::Other => return None,
         })
@@ -144,12 +144,12 @@ impl External {
 }
 
 impl Fields {
-    /// The letter: what was kept knows better than what is repeated, and alone knows the message's own id. Without it the id
-    /// stays unknown (0): a foreign row's would be taken for the message's.
-    fn letter(self, kept: Option<&Letter>) -> Option<Letter> {
+    /// The letter: what was cached knows better than what is repeated, and alone knows the message's own id. Without it the id
+    /// stays unknown (0): an external row's would be taken for the message's.
+    fn letter(self, cached: Option<&Letter>) -> Option<Letter> {
         let message_id = self.message_id?;
-        if let Some(kept) = kept.filter(|kept| kept.message_id == message_id) {
-            return Some(kept.clone());
+        if let Some(cached) = cached.filter(|cached| cached.message_id == message_id) {
+            return Some(cached.clone());
         }
         Some(Letter {
             message_id,
@@ -164,31 +164,31 @@ impl Fields {
 }
 
 impl kernel::External for External {
-    const KEEPS: &'static str = "SendSuccess";
-    type Kept = SendSuccess;
-    type Ours = Ours;
+    const CACHED: &'static str = "SendSuccess";
+    type Cached = SendSuccess;
+    type Own = Own;
 
-    fn names(kept: &SendSuccess) -> Vec<String> {
-        vec![Needs::Id(kept.letter.id).to_string(), Needs::MessageId(&kept.letter.message_id).to_string()]
+    fn cache_keys(cached: &SendSuccess) -> Vec<String> {
+        vec![Needs::Id(cached.letter.id).to_string(), Needs::MessageId(&cached.letter.message_id).to_string()]
     }
 
-    fn needs(&self) -> Option<String> {
-        let needs = External::needs(self);
+    fn lookup_key(&self) -> Option<String> {
+        let needs = self.needs();
         (needs != Needs::Nothing).then(|| needs.to_string())
     }
 
-    fn ours(self, kept: Option<&SendSuccess>) -> Option<Ours> {
-        External::ours(self, kept)
+    fn translate(self, cached: Option<&SendSuccess>) -> Option<Own> {
+        self.own(cached)
     }
 
-    fn key(ours: &Ours) -> String {
-        match ours {
-            Ours::Canceled(event) => event.message_id.clone(),
-            Ours::SendSuccess(SendSuccess { letter })
-            | Ours::ValidateSucceed(ValidateSucceed { letter, .. })
-            | Ours::ValidateFailed(ValidateFailed { letter, .. })
-            | Ours::SendSucceed(SendSucceed { letter, .. })
-            | Ours::SendFailed(SendFailed { letter, .. }) => letter.message_id.clone(),
+    fn correlation(own: &Own) -> String {
+        match own {
+            Own::Canceled(event) => event.message_id.clone(),
+            Own::SendSuccess(SendSuccess { letter })
+            | Own::ValidateSucceed(ValidateSucceed { letter, .. })
+            | Own::ValidateFailed(ValidateFailed { letter, .. })
+            | Own::SendSucceed(SendSucceed { letter, .. })
+            | Own::SendFailed(SendFailed { letter, .. }) => letter.message_id.clone(),
         }
     }
 }
@@ -231,20 +231,20 @@ mod tests {
 
     use super::*;
 
-    fn foreign(json: &str) -> External {
+    fn external(json: &str) -> External {
         serde_json::from_str(json).unwrap()
     }
 
-    fn kept() -> SendSuccess {
+    fn cached() -> SendSuccess {
         let letter = Letter { id: 7, message_id: "msg-1".into(), message_type: MessageType::Lms, ..Letter::default() };
         SendSuccess { letter }
     }
 
     #[test]
-    fn a_foreign_acceptance_is_read_with_national_digits_and_its_send_time_as_written() {
+    fn an_external_acceptance_is_read_with_national_digits_and_its_send_time_as_written() {
         let said = r#"{"eventType":"SendSuccess","timestamp":"20240923101500","me":true,"id":"7","messageId":1,
             "userContact":"010-1234-1234","mno":null,"sendTime":"2024-09-23","chatbotId":"080-123-4567","description":null}"#;
-        let Some(Ours::SendSuccess(SendSuccess { letter })) = foreign(said).ours(None) else { panic!("unread") };
+        let Some(Own::SendSuccess(SendSuccess { letter })) = external(said).own(None) else { panic!("unread") };
         assert_eq!((letter.id, letter.message_id.as_str()), (7, "1"));
         assert_eq!((letter.user_contact.as_str(), letter.chatbot_id.as_str()), ("01012341234", "0801234567"));
         assert_eq!((letter.send_time.as_deref(), letter.mno), (Some("2024-09-23"), None));
@@ -253,27 +253,27 @@ mod tests {
     #[test]
     fn a_cancel_without_message_id_is_resolved_by_what_was_kept() {
         let said = r#"{"eventType":"Canceled","id":7}"#;
-        assert_eq!(foreign(said).needs(), Needs::Id(7));
-        let expected = Ours::Canceled(Canceled { id: 7, message_id: "msg-1".into() });
-        assert_eq!(foreign(said).ours(Some(&kept())), Some(expected));
-        assert_eq!(foreign(said).ours(None), None);
+        assert_eq!(external(said).needs(), Needs::Id(7));
+        let expected = Own::Canceled(Canceled { id: 7, message_id: "msg-1".into() });
+        assert_eq!(external(said).own(Some(&cached())), Some(expected));
+        assert_eq!(external(said).own(None), None);
     }
 
     #[test]
-    fn what_a_foreign_validation_lacks_comes_from_the_acceptance_and_its_own_row_id_is_not_trusted() {
+    fn what_an_external_validation_lacks_comes_from_the_acceptance_and_its_own_row_id_is_not_trusted() {
         let said = r#"{"eventType":"ValidateSucceed","id":99,"messageId":"msg-1","policyInfo":"ok"}"#;
-        assert_eq!(foreign(said).needs(), Needs::MessageId("msg-1"));
-        let Some(Ours::ValidateSucceed(known)) = foreign(said).ours(Some(&kept())) else { panic!("unread") };
-        assert_eq!((known.letter, known.policy_info.as_str()), (kept().letter, "ok"));
-        let Some(Ours::ValidateSucceed(unknown)) = foreign(said).ours(None) else { panic!("unread") };
+        assert_eq!(external(said).needs(), Needs::MessageId("msg-1"));
+        let Some(Own::ValidateSucceed(known)) = external(said).own(Some(&cached())) else { panic!("unread") };
+        assert_eq!((known.letter, known.policy_info.as_str()), (cached().letter, "ok"));
+        let Some(Own::ValidateSucceed(unknown)) = external(said).own(None) else { panic!("unread") };
         assert_eq!(unknown.letter.id, 0);
     }
 
     #[test]
-    fn what_a_foreign_device_says_is_read_and_what_is_not_ours_is_left_alone() {
+    fn what_an_external_device_says_is_read_and_what_is_not_ours_is_left_alone() {
         let said = r#"{"eventType":"SendFailed","id":3,"messageId":"msg-1","result":"send failed"}"#;
-        let Some(Ours::SendFailed(failed)) = foreign(said).ours(Some(&kept())) else { panic!("unread") };
+        let Some(Own::SendFailed(failed)) = external(said).own(Some(&cached())) else { panic!("unread") };
         assert_eq!((failed.letter.id, failed.reason.as_str()), (7, "send failed"));
-        assert_eq!(foreign(r#"{"eventType":"Something","id":3}"#).ours(None), None);
+        assert_eq!(external(r#"{"eventType":"Something","id":3}"#).own(None), None);
     }
 }

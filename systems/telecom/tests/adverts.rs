@@ -24,7 +24,7 @@ struct Figures {
 }
 
 impl Figures {
-    fn of(part: &str, texts: &[Labelled]) -> Self {
+    fn new(part: &str, texts: &[Labelled]) -> Self {
         let mut figures = Self::default();
         for labelled in texts.iter().filter(|one| part.is_empty() || one.part == part) {
             let wrong = u32::from(judge(&labelled.text).advertising != labelled.advert);
@@ -90,10 +90,10 @@ fn the_labelled_set_is_large_even_and_without_repetition() {
 #[test]
 fn adverts_are_recognised_and_information_is_left_alone() {
     let texts = texts();
-    let whole = Figures::of("", &texts);
-    let test = Figures::of("test", &texts);
-    let fresh = Figures::of("fresh", &texts);
-    Figures::of("train", &texts).print("train");
+    let whole = Figures::new("", &texts);
+    let test = Figures::new("test", &texts);
+    let fresh = Figures::new("fresh", &texts);
+    Figures::new("train", &texts).print("train");
     test.print("test (held out)");
     fresh.print("fresh (written after the rules)");
     whole.print("whole set");

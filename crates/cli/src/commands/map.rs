@@ -11,7 +11,7 @@ use crate::show;
 
 /// Draws the board.
 pub fn map(map: &Map, systems: &[System]) -> Result<u8, Failed> {
-    let board = Board::of(systems);
+    let board = Board::new(systems);
     let text = match map.format.unwrap_or_else(|| format_of(map)) {
         Format::Mermaid => board::mermaid::text(&board),
         Format::Svg => board::svg::draw(&board),

@@ -18,7 +18,7 @@ use super::sockets::Addresses;
 pub fn pages(engines: &[Arc<Engine>], addresses: &Addresses, admin: bool) -> Router {
     let models: Vec<Arc<Model>> = engines.iter().map(|engine| engine.model().clone()).collect();
     let systems: Vec<System> = models.iter().map(|model| model.system.clone()).collect();
-    let board = Board::of(&systems);
+    let board = Board::new(&systems);
     let shown = models.iter().map(|model| LandingSystem { model: model.clone(), try_first: addresses.try_first(&model.system) });
     let shown: Vec<LandingSystem> = shown.collect();
     let mut links = vec![("/docs", "API"), ("/board", "Board"), ("/actuator/health", "Health"), ("/problems", "Problems")];

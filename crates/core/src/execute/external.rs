@@ -28,12 +28,12 @@ pub enum Translation {
 
 /// The enrichment cache of a service and how external records are read; none on a topic of our own.
 fn enrichment(model: &Model, service: usize) -> Option<(TableId, ExternalDef)> {
-    Some((*model.kept.get(service)?, model.system.foreign?))
+    Some((*model.enrichment_caches.get(service)?, model.system.external?))
 }
 
 /// The same, if this event is one that the cache keeps.
 fn enrichment_of(model: &Model, service: usize, record: &Record) -> Option<(TableId, ExternalDef)> {
-    enrichment(model, service).filter(|(_, external)| external.keeps == record.event_type)
+    enrichment(model, service).filter(|(_, external)| external.cached == record.event_type)
 }
 
 /// Reads a record: ours as it is; an external one, which has no source, translated. With `last_try`, what is missing by now is
@@ -41,7 +41,7 @@ fn enrichment_of(model: &Model, service: usize, record: &Record) -> Option<(Tabl
 pub fn translate(unit: &UnitOfWork<'_>, service: usize, record: &Arc<Record>, last_try: bool) -> Result<Translation, Interrupt> {
     let enrichment = enrichment(unit.model(), service).filter(|_| record.source.is_empty());
     let Some((table, external)) = enrichment else { return Ok(Translation::Ours(record.clone())) };
-    let needs = match (external.needs)(&record.data) {
+    let needs = match (external.lookup_key)(&record.data) {
         Ok(needs) => needs,
         Err(error) => return Ok(Translation::Unreadable(record.clone(), error.to_string())),
     };
@@ -53,7 +53,7 @@ pub fn translate(unit: &UnitOfWork<'_>, service: usize, record: &Arc<Record>, la
         // Parked under the name that it needs, together with what else needs it; its own key is not known for sure.
         return Ok(Translation::Incomplete(Arc::new(Record { key: needs.unwrap_or_default(), ..(**record).clone() })));
     }
-    let ours = guarded("the external forms", || (external.ours)(&record.data, cached.as_deref().map(Vec::as_slice)));
+    let ours = guarded("the external forms", || (external.translate)(&record.data, cached.as_deref().map(Vec::as_slice)));
     Ok(match ours {
         Ok(Ok(Some(ours))) => {
             let (event_type, key, data) = (ours.event_type, ours.key, ours.data);
@@ -69,13 +69,13 @@ pub fn translate(unit: &UnitOfWork<'_>, service: usize, record: &Arc<Record>, la
 /// The rows of the enrichment cache that an event writes.
 pub fn rows_of(model: &Model, service: usize, record: &Record) -> Vec<RowRef> {
     let Some((table, external)) = enrichment_of(model, service, record) else { return Vec::new() };
-    (external.names)(&record.data).unwrap_or_default().into_iter().map(|key| RowRef { table, key }).collect()
+    (external.cache_keys)(&record.data).unwrap_or_default().into_iter().map(|key| RowRef { table, key }).collect()
 }
 
 /// Writes an event of ours to the enrichment cache under each of its names, once.
 pub fn cache(unit: &mut UnitOfWork<'_>, service: usize, record: &Record) -> Result<(), Interrupt> {
     let Some((table, external)) = enrichment_of(unit.model(), service, record) else { return Ok(()) };
-    for name in (external.names)(&record.data).unwrap_or_default() {
+    for name in (external.cache_keys)(&record.data).unwrap_or_default() {
         if cached(unit, table, &name)?.is_none() {
             let state: Opaque = Arc::new(record.data.clone());
             unit.rows.write(table, &name, Slot { version: 1, state: Some(state), ..Slot::default() });

@@ -332,7 +332,7 @@ impl Subscriptions {
 
     fn take_backlog(&mut self, id: CursorId, room: usize, items: &mut Items) {
         let model = &self.model;
-        let cached = model.system.foreign.filter(|_| !model.kept.is_empty()).map(|external| external.keeps);
+        let cached = model.system.external.filter(|_| !model.enrichment_caches.is_empty()).map(|external| external.cached);
         let cursor = &mut self.cursors[id.0];
         let subscription = &model.subscriptions[cursor.subscription];
         let (mut to, mut numbers, mut taken) = (None, BTreeMap::new(), 0);

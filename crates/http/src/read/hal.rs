@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::header::{CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderValue, Response, StatusCode};
 use kernel::context::Opaque;
-use kernel::resource::AnyFace;
+use kernel::resource::AnyRepresentation;
 use pabal_core::CommandOutcome;
 use ports::StoredRow;
 use serde_json::{Map, Value};
@@ -49,7 +49,12 @@ impl Entity {
         Self::from_row(resource, &StoredRow { id, key, version: outcome.version, schema: outcome.schema, data }, outcome.id)
     }
 
-    fn from_state(resource: &Resource, face: &dyn AnyFace, state: &Opaque, (id, version): (u64, u64)) -> Result<Self, Problem> {
+    fn from_state(
+        resource: &Resource,
+        face: &dyn AnyRepresentation,
+        state: &Opaque,
+        (id, version): (u64, u64),
+    ) -> Result<Self, Problem> {
         let allowed = resource.actions.iter().filter(|change| change.def.allowed(state)).map(|change| change.def.name);
         Ok(Self { id, version, body: face.write(state, id)?, allowed: allowed.collect() })
     }

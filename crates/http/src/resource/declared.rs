@@ -33,7 +33,7 @@ fn resource(model: &Arc<Model>, service: &'static str, def: &ResourceDef) -> Opt
         name: def.name,
         sentence: def.sentence,
         table: model.by_type(def.aggregate)?,
-        representation: Representation::State(def.face.clone()),
+        representation: Representation::State(def.representation.clone()),
         schema: def.body.clone(),
         fields: &def.fields,
     };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kernel::context::Opaque;
 use kernel::field::FieldInfo;
-use kernel::resource::{AnyFace, ChangeDef, CreateDef};
+use kernel::resource::{AnyRepresentation, ChangeDef, CreateDef};
 use kernel::view::AnyRow;
 use ports::{Model, TableId};
 use serde_json::Value;
@@ -46,7 +46,7 @@ pub(crate) type Settled = Arc<dyn Fn(&Opaque) -> bool + Send + Sync>;
 
 /// How a stored row becomes a body.
 pub(crate) enum Representation {
-    State(Arc<dyn AnyFace>),
+    State(Arc<dyn AnyRepresentation>),
     Row(Arc<dyn AnyRow>),
 }
 

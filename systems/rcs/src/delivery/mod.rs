@@ -115,7 +115,7 @@ pub enum Command {
         /// What it says.
         reply: CarrierReply,
     },
-    /// Hear that nobody knows whether the carrier has it.
+    /// Hear that it is in doubt whether the carrier has it.
     HearNothing,
     /// Hear that the submission was taken back before it went out.
     HearWithdrawn,
@@ -172,7 +172,7 @@ impl Aggregate for Delivery {
             (Command::HearWithdrawn, Some(delivery)) => delivery.withdrawn(),
             (Command::Retry, Some(delivery)) => delivery.retry(),
             (Command::Expire, Some(delivery)) => delivery.expire(),
-            // A message that is known is not sent a second time; of one that is unknown nobody speaks.
+            // A message that is known is not sent a second time; nothing follows for one that is unknown.
             (Command::Deliver(_), Some(_)) | (_, None) => Decision::nothing(),
         })
     }

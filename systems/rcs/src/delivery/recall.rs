@@ -1,4 +1,4 @@
-//! Taking a message back: granted as long as nobody has it, asked of the carrier afterwards, refused once it was read.
+//! Taking a message back: granted as long as the carrier does not have it, asked of the carrier afterwards, refused once it was read.
 
 use kernel::{Decision, Outcome};
 
@@ -21,7 +21,7 @@ impl Delivery {
         }
     }
 
-    /// Nobody has it, and nobody will.
+    /// The carrier does not have it, and will not get it.
     pub(super) fn granted(&self) -> Decision<Self> {
         let (id, message_id) = self.letter.ids();
         self.clear_timers(Decision::event(RecallGranted { id, message_id }))
@@ -83,8 +83,8 @@ impl Delivery {
     }
 }
 
-/// How a recall ended, in a carrier's words. Where nobody can say, the message counts as not taken back: the sender must not
-/// believe that nobody has it.
+/// How a recall ended, in a carrier's words. Where it is in doubt, the message counts as not taken back: the sender must not
+/// believe that the recipient does not have it.
 pub(super) fn answer(outcome: Outcome<CarrierReply>) -> CarrierReply {
     match outcome {
         Outcome::Reply(reply) => reply,

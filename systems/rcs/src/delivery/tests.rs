@@ -306,7 +306,7 @@ fn being_read_while_the_recall_is_asked_is_already_read() {
 }
 
 #[test]
-fn a_recall_whose_outcome_nobody_knows_counts_as_refused() {
+fn a_recall_in_doubt_counts_as_refused() {
     let play = deliver(letter("01012341234")).played_out().cancel();
     assert_eq!(refusal(&play.ends(Outcome::Unknown)), "the carrier did not answer");
 }

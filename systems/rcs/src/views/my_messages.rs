@@ -19,7 +19,7 @@ use crate::letter::Letter;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MyMessage {
-    /// The message's id, 0 as long as nobody said it.
+    /// The message's id, 0 as long as it is unknown.
     pub id: u64,
     /// The sender's id.
     pub message_id: String,
