@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::context::Context;
+use crate::context::{Context, State};
 use crate::effect::{Effect, Outcome};
 use crate::event::{CodecError, from_json};
 use crate::events::Events;
@@ -70,6 +70,8 @@ pub trait Aggregate: Clone + Serialize + DeserializeOwned + Send + Sync + 'stati
         from_json(json)
     }
 }
+
+impl<A: Aggregate> State for A {}
 
 /// What an aggregate decided: facts, work for outside, and timers. Nothing of it exists before the commit.
 #[derive(Debug, Clone)]

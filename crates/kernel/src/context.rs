@@ -10,7 +10,6 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::aggregate::Aggregate;
 use crate::settings::{NoSettings, Settings};
 
 /// A question to something outside that changes nothing there, answered before the decision (a directory, a price list).
@@ -20,6 +19,10 @@ pub trait Question: Serialize + JsonSchema + Debug + Send + Sync + 'static {
     /// What comes back.
     type Answer: Serialize + DeserializeOwned + Clone + Debug + Send + Sync + 'static;
 }
+
+/// The state of an aggregate, as other aggregates of its service find it. Every [`crate::Aggregate`] is one.
+#[diagnostic::on_unimplemented(message = "`{Self}` is not an aggregate", label = "not an aggregate")]
+pub trait State: Send + Sync + 'static {}
 
 /// The circumstances of one decision; `S` are the system's settings, where the aggregate reads them.
 pub struct Context<'a, S = NoSettings> {
@@ -61,7 +64,7 @@ impl<S> Context<'_, S> {
     ///
     /// What is not loaded yet reads as absent and is noted; the runtime then loads it and decides again, so that
     /// business code may simply ask. A decision that asked for something unknown is never used.
-    pub fn find<A: Aggregate>(&self, key: &str) -> Option<Arc<A>> {
+    pub fn find<A: State>(&self, key: &str) -> Option<Arc<A>> {
         self.knows.row(TypeId::of::<A>(), key).and_then(|row| row.downcast().ok())
     }
 

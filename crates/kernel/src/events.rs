@@ -86,7 +86,8 @@ macro_rules! events {
         $(#[$about])*
         #[derive(Debug, Clone, PartialEq, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
         #[serde(tag = "eventType")]
-        #[allow(missing_docs)] // a variant may leave its sentence to its payload
+        // A variant may leave its sentence to its payload, and its name is the one on the topic.
+        #[allow(missing_docs, clippy::enum_variant_names)]
         $visibility enum $events {
             $( $(#[$says])* $name($name), )+
         }

@@ -11,8 +11,6 @@ use kernel::schema::Variant;
 use kernel::service::{AggregateDef, Service, System};
 use kernel::settings::SettingsType;
 
-use crate::model::{REBUILD, sql_name};
-
 /// A fault of a declaration, found when a system is started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {fault}")]
@@ -304,4 +302,28 @@ fn follows_own_topic(system: &System, service: &Service) -> bool {
 fn twice<T: Ord + Clone>(names: impl Iterator<Item = T>) -> Option<T> {
     let mut seen = BTreeSet::new();
     names.into_iter().find(|name| !seen.insert(name.clone()))
+}
+
+/// The suffix of the table in which a view is rebuilt.
+pub(crate) const REBUILD: &str = "__rebuild";
+
+/// The name of a table in the store.
+pub(crate) fn sql_name(service: &str, name: &str, suffix: &str) -> String {
+    format!("{}__{}{suffix}", snake(service), snake(name))
+}
+
+/// `myMessages` → `my_messages`, `management-center` → `management_center`.
+fn snake(name: &str) -> String {
+    let mut out = String::with_capacity(name.len() + 2);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            out.push('_');
+            out.push(letter.to_ascii_lowercase());
+        } else if letter.is_ascii_alphanumeric() {
+            out.push(letter);
+        } else {
+            out.push('_');
+        }
+    }
+    out
 }

@@ -12,7 +12,7 @@ use kernel::service::{AggregateDef, System};
 use kernel::view::ViewDef;
 
 pub use crate::declarations::{DeclarationError, check_effects, check_installation, check_system};
-use crate::row::StoredRow;
+use crate::declarations::{REBUILD, sql_name};
 
 /// A table's number within its system; stable only as long as the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -248,9 +248,9 @@ impl Table {
     }
 
     /// Reads a stored row; an error names the table, the key and what is wrong, e.g. the field that an older row lacks.
-    pub fn read(&self, row: &StoredRow) -> Result<Opaque, CodecError> {
-        self.decode(row.schema, &row.data).map_err(|CodecError(cause)| {
-            let (table, key, version) = (&self.sql_name, &row.key, row.schema);
+    pub fn read(&self, key: &str, version: u16, json: &[u8]) -> Result<Opaque, CodecError> {
+        self.decode(version, json).map_err(|CodecError(cause)| {
+            let table = &self.sql_name;
             CodecError(format!("{table}, row `{key}`, schema version {version}: {cause}"))
         })
     }
@@ -328,30 +328,6 @@ pub fn text(value: &IndexValue) -> String {
         IndexValue::Int(number) => number.to_string(),
         IndexValue::Text(text) => text.clone(),
     }
-}
-
-/// The suffix of the table in which a view is rebuilt.
-pub(crate) const REBUILD: &str = "__rebuild";
-
-/// The name of a table in the store.
-pub(crate) fn sql_name(service: &str, name: &str, suffix: &str) -> String {
-    format!("{}__{}{suffix}", snake(service), snake(name))
-}
-
-/// `myMessages` → `my_messages`, `management-center` → `management_center`.
-fn snake(name: &str) -> String {
-    let mut out = String::with_capacity(name.len() + 2);
-    for letter in name.chars() {
-        if letter.is_ascii_uppercase() {
-            out.push('_');
-            out.push(letter.to_ascii_lowercase());
-        } else if letter.is_ascii_alphanumeric() {
-            out.push(letter);
-        } else {
-            out.push('_');
-        }
-    }
-    out
 }
 
 #[cfg(test)]

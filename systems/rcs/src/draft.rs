@@ -1,13 +1,12 @@
 //! What a sender hands in: only its form is judged here, what it says is the validator's affair.
 
 use jiff::tz::TimeZone;
-use kernel::{New, Rejected};
+use kernel::Rejected;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use telecom::MessageType;
 
 use crate::letter::{Button, Category, Fallback, Letter, national};
-use crate::message::{Command, Message};
 use crate::send_time;
 
 /// A message as its sender writes it.
@@ -47,17 +46,6 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// The body of a `POST` becomes a command.
-    pub fn send(self) -> Result<New<Message>, Rejected> {
-        let draft = self.well_formed()?;
-        Ok(New::keyed(draft.message_id.clone(), Command::Send(Box::new(draft))))
-    }
-
-    /// The body of a `PUT` or `PATCH` becomes a command.
-    pub fn replace(self) -> Result<Command, Rejected> {
-        Ok(Command::Replace(Box::new(self.well_formed()?)))
-    }
-
     /// The letter that this draft becomes.
     pub fn letter(&self, id: u64, key: &str) -> Letter {
         Letter {
@@ -77,7 +65,7 @@ impl Draft {
     }
 
     /// A time that cannot be read is a fault of form, in whatever zone it is meant.
-    fn well_formed(self) -> Result<Self, Rejected> {
+    pub(crate) fn well_formed(self) -> Result<Self, Rejected> {
         match &self.send_time {
             Some(text) if send_time::instant(text, &TimeZone::UTC).is_none() => {
                 Err(Rejected::field("sendTime", "malformed", "sendTime is a date, a date-time or an RFC 3339 instant"))

@@ -1,7 +1,7 @@
 //! A message on its sender's side: accepted once, and canceled unless it is known to be too late.
 
 use kernel::aggregate::Aggregate;
-use kernel::{Context, Decision, NoEffect, NoSettings, Rejected, Rejection};
+use kernel::{Context, Decision, New, NoEffect, NoSettings, Rejected, Rejection};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +144,19 @@ impl Message {
             return Decision::nothing();
         }
         Decision::event(ReadNoted { id: self.letter.id, message_id: self.letter.message_id.clone() })
+    }
+}
+
+impl Draft {
+    /// The body of a `POST` becomes a command.
+    pub fn send(self) -> Result<New<Message>, Rejected> {
+        let draft = self.well_formed()?;
+        Ok(New::keyed(draft.message_id.clone(), Command::Send(Box::new(draft))))
+    }
+
+    /// The body of a `PUT` or `PATCH` becomes a command.
+    pub fn replace(self) -> Result<Command, Rejected> {
+        Ok(Command::Replace(Box::new(self.well_formed()?)))
     }
 }
 

@@ -96,7 +96,7 @@ impl RowCache {
             Some(row) => {
                 let def = self.model.table_of(table);
                 let read = || {
-                    let state = def.read(&row)?;
+                    let state = def.read(&row.key, row.schema, &row.data)?;
                     let listed = row.id.map(|_| def.index(&state).into());
                     Ok(Slot { id: row.id, version: row.version, state: Some(state), listed, json: None })
                 };

@@ -30,7 +30,7 @@ impl Entity {
     pub fn from_row(resource: &Resource, row: &StoredRow, id: u64) -> Result<Self, Problem> {
         match &resource.representation {
             Representation::State(face) => {
-                let state = resource.model.table_of(resource.table).read(row)?;
+                let state = resource.model.table_of(resource.table).read(&row.key, row.schema, &row.data)?;
                 Self::from_state(resource, face.as_ref(), &state, (id, row.version))
             }
             Representation::Row(_) => {
@@ -98,7 +98,7 @@ impl Entity {
 pub(crate) fn members(resource: &Resource, row: &StoredRow, id: u64) -> Result<Map<String, Value>, Problem> {
     match &resource.representation {
         Representation::State(face) => {
-            let state = resource.model.table_of(resource.table).read(row)?;
+            let state = resource.model.table_of(resource.table).read(&row.key, row.schema, &row.data)?;
             object(face.show(&state, id)?)
         }
         Representation::Row(def) => {

@@ -97,7 +97,7 @@ pub(crate) async fn act(call: &Call<'_>, body: Body, id: u64, action: usize, met
     // A repetition must get the first response, even if the action has since become impossible: the aggregate decides then.
     if idempotency.is_none() {
         let table = call.resource.model.table_of(call.resource.table);
-        if !action.def.allowed(&table.read(&row)?) {
+        if !action.def.allowed(&table.read(&row.key, row.schema, &row.data)?) {
             let detail = format!("`{name}` is not allowed in the present state");
             return Err(Problem::of_type(types::NOT_ALLOWED_NOW, detail));
         }
