@@ -1,12 +1,13 @@
 //! Items: what one batch is made of.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ports::{Record, TimerRow};
 
 use crate::effects::EndedEffect;
+use crate::ids::{CursorId, Queue};
 use crate::request::QueuedCommand;
-use crate::subscriptions::{CursorId, Queue, Reached};
 
 /// One item.
 pub enum Item {
@@ -67,6 +68,16 @@ pub struct Discard {
     pub key: String,
     /// The position that the administrator saw.
     pub position: u64,
+}
+
+/// How far a batch takes a cursor.
+pub struct Reached {
+    /// The cursor.
+    pub cursor: CursorId,
+    /// The position.
+    pub to: u64,
+    /// The last numbers of outboxes.
+    pub numbers: BTreeMap<String, u64>,
 }
 
 /// The items of one batch.

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use defects::{Defect, has};
 use jiff::tz::TimeZone;
 use kernel::{RetrySafety, Timestamp};
-use ports::{Commit, CommitError, Delivery, EffectRow, Model, Partition, Store, StoreError, TimerRow};
+use ports::{Commit, CommitError, Delivery, EffectRow, Model, Partition, Store, StoreError};
 
 use crate::batch::{Batch, Reply};
 use crate::effects::Effects;
 use crate::error::BatchError;
 use crate::execute::{self, Execution, UnitOfWork};
+use crate::gather::Sources;
 use crate::inbox::Inbox;
 use crate::items::{Discard, Item, Items};
 use crate::limits::Limits;
@@ -209,91 +210,25 @@ impl Core {
     /// Everything else: what is ready is gathered into one batch.
     fn work(&mut self, turn: &mut Turn) {
         let mut items = Items::default();
-        match self.gather(&mut items) {
+        let sources = Sources {
+            setup: &self.setup,
+            now_ms: self.now.as_millisecond(),
+            store: self.store.as_mut(),
+            inbox: &mut self.inbox,
+            subscriptions: &mut self.subscriptions,
+            numbering: &self.numbering,
+            schedule: &mut self.schedule,
+            effects: &mut self.effects,
+            rows: &mut self.rows,
+            waiters: &self.waiters,
+            rebuilds: &self.rebuilds,
+            recovery: &self.recovery,
+        };
+        match sources.gather(&mut items) {
             Ok(()) => self.run(items, turn),
             Err(StoreError::Fenced) => self.begin_again(items, turn),
             Err(error) => self.back_off(items, &error.to_string(), turn), // whatever it is, it is no item's fault
         }
-    }
-
-    /// Consumers get at least half of a batch while they have a backlog, so that accepting cannot starve finishing.
-    fn gather(&mut self, items: &mut Items) -> Result<(), StoreError> {
-        let limits = &self.setup.limits;
-        let room = self.recovery.batch_items(limits.batch_items);
-        if !self.recovery.is_backing_off(self.now_ms()) {
-            if self.rebuilds.is_at_last_page(self.numbering.last_seq(), limits.batch_items) {
-                return self.gather_rebuild(items);
-            }
-            let share = self.inbox.consumer_share(room);
-            self.poll_shared_store()?;
-            self.gather_consumers(items, share)?;
-            self.maintain()?;
-        }
-        let left = room.saturating_sub(items.work.len());
-        items.work.extend(self.inbox.take_commands(left).map(Item::Command));
-        Ok(())
-    }
-
-    fn gather_consumers(&mut self, items: &mut Items, room: usize) -> Result<(), StoreError> {
-        let (now_ms, store) = (self.now.as_millisecond(), self.store.as_mut());
-        let share = room.div_ceil(3).max(1);
-        let answer = |ended| Item::Answer { ended, parked: None };
-        if self.inbox.answers() < share {
-            self.inbox.add_answers(self.effects.refill(store)?);
-        }
-        items.work.extend(self.inbox.take_answers(share).map(answer));
-        let for_timers = room.min(items.work.len() + share).saturating_sub(items.work.len());
-        let paused = |timer: &TimerRow| self.subscriptions.is_paused(self.setup.model.table_of(timer.table).service);
-        let timers = self.schedule.take_timers(store, now_ms, for_timers, paused)?;
-        items.work.extend(timers.into_iter().map(|timer| Item::Timer { timer, parked: None }));
-        self.subscriptions.take_parked(store, now_ms, room, items)?;
-        let read_ahead = self.setup.limits.backlog;
-        self.subscriptions.take_backlogs(store, (room, read_ahead), self.numbering.last_seq(), items)?;
-        // What timers and backlogs leave of the room is for further answers: finishing must keep up with accepting.
-        let left = room.saturating_sub(items.work.len());
-        items.work.extend(self.inbox.take_answers(left).map(answer));
-        if items.work.len() < room { self.gather_rebuild(items) } else { Ok(()) }
-    }
-
-    fn gather_rebuild(&mut self, items: &mut Items) -> Result<(), StoreError> {
-        let (last_seq, page) = (self.numbering.last_seq(), self.setup.limits.batch_items);
-        if let Some(records) = self.rebuilds.next_page(self.store.as_mut(), last_seq, page)? {
-            items.rebuilt_to = records.last().map(|record| record.seq);
-            items.work.push(Item::RebuildPage(records));
-        }
-        Ok(())
-    }
-
-    /// In a shared store other instances set timers, leave effects when they die, and settle what is waited for here.
-    fn poll_shared_store(&mut self) -> Result<(), StoreError> {
-        let now_ms = self.now_ms();
-        let deadline = self.waiters.next_ms().is_some_and(|deadline_ms| deadline_ms <= now_ms);
-        if self.store.exclusive() || !(self.schedule.poll_is_due(now_ms) || deadline) {
-            return Ok(());
-        }
-        let store = self.store.as_mut();
-        self.rows.load(store, self.waiters.rows())?;
-        self.schedule.set_next_timer(store.next_timer()?);
-        let orphaned = store.adopt(self.effects.room())?;
-        self.schedule.heartbeat(now_ms);
-        self.inbox.add_answers(self.effects.adopt(orphaned));
-        self.subscriptions.refresh_parked(store)?;
-        self.schedule.polled(now_ms);
-        Ok(())
-    }
-
-    /// Prunes old events and answers, a bounded number at a time.
-    fn maintain(&mut self) -> Result<(), StoreError> {
-        let now_ms = self.now_ms();
-        if !self.schedule.maintenance_is_due(now_ms) {
-            return Ok(());
-        }
-        let limits = &self.setup.limits;
-        let before_ms = limits.retention_ms.map_or(i64::MIN, |kept| now_ms.saturating_sub(kept));
-        let passed = self.subscriptions.passed(self.rebuilds.running().map(|rebuild| rebuild.position));
-        let pruned = self.store.prune(before_ms, passed, now_ms, limits.batch_items)?;
-        self.schedule.maintained(pruned >= limits.batch_items as u64, now_ms);
-        Ok(())
     }
 
     fn run(&mut self, mut items: Items, turn: &mut Turn) {

@@ -2,8 +2,9 @@
 
 use ports::{Model, Record, Store, StoreError, TableId};
 
+use crate::ids::CursorId;
 use crate::status::{RebuildDone, RebuildStatus};
-use crate::subscriptions::{CursorId, Subscriptions};
+use crate::subscriptions::Subscriptions;
 
 /// The rebuild that runs, the last one that failed, and the last one that came to its end.
 #[derive(Default)]

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use kernel::event::Cause;
 use ports::{AnswerRow, EffectRow, OffsetUpdate, ParkedWrite, Record, RowRef, TableId, TimerWrite};
 
+use crate::ids::Queue;
 use crate::request::{CommandError, CommandOutcome, Wait};
-use crate::subscriptions::{HeadChange, Queue};
+use crate::subscriptions::HeadChange;
 
 /// What the batch has gathered so far; the rows it changes are in the row cache.
 #[derive(Default)]

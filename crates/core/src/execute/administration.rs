@@ -7,9 +7,11 @@ use ports::{ParkedWork, ParkedWrite, Store};
 use super::timer;
 use super::unit_of_work::UnitOfWork;
 use crate::error::Interrupt;
+use crate::ids::Queue;
 use crate::items::Discard;
+use crate::items::Reached;
 use crate::rebuild::Rebuilds;
-use crate::subscriptions::{Head, HeadChange, Queue, Reached, Subscriptions};
+use crate::subscriptions::{Head, HeadChange, Subscriptions};
 
 /// Empties the table that a rebuild fills.
 pub fn start_rebuild(unit: &mut UnitOfWork<'_>, rebuilds: &Rebuilds) {

@@ -14,8 +14,9 @@ use crate::batch::Step;
 use crate::effects::EndedEffect;
 use crate::error::Interrupt;
 use crate::guard::guarded;
+use crate::ids::Queue;
 use crate::items::ParkedAttempt;
-use crate::subscriptions::{Queue, Subscriptions};
+use crate::subscriptions::Subscriptions;
 
 /// The row that an answer certainly needs.
 pub fn row_of(ended: &EndedEffect) -> RowRef {

@@ -14,8 +14,9 @@ use super::unit_of_work::UnitOfWork;
 use crate::batch::Step;
 use crate::error::Interrupt;
 use crate::guard::guarded;
+use crate::ids::{CursorId, Queue};
 use crate::items::ParkedAttempt;
-use crate::subscriptions::{CursorId, Queue, Subscriptions};
+use crate::subscriptions::Subscriptions;
 
 /// The rows that an event certainly needs, as far as can be told without running the policies.
 pub fn rows_of(unit: &UnitOfWork<'_>, subscription: &Subscription, record: &Record) -> Vec<RowRef> {

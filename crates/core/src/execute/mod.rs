@@ -19,9 +19,11 @@ use ports::{ParkedWork, Record, RowRef, Store, StoreError};
 
 use crate::batch::Batch;
 use crate::error::Interrupt;
+use crate::ids::CursorId;
+use crate::items::Reached;
 use crate::items::{Item, Items};
 use crate::rebuild::Rebuilds;
-use crate::subscriptions::{CursorId, Reached, Subscriptions};
+use crate::subscriptions::Subscriptions;
 use crate::waiters::Waiters;
 
 pub use unit_of_work::UnitOfWork;

@@ -5,8 +5,9 @@ use ports::{ParkedRow, ParkedWork, ParkedWrite};
 
 use super::unit_of_work::UnitOfWork;
 use crate::error::Interrupt;
+use crate::ids::Queue;
 use crate::items::ParkedAttempt;
-use crate::subscriptions::{Head, HeadChange, Queue, Subscriptions};
+use crate::subscriptions::{Head, HeadChange, Subscriptions};
 
 /// Why work could not be done.
 pub enum Failed {

@@ -14,8 +14,9 @@ use super::unit_of_work::UnitOfWork;
 use crate::batch::Step;
 use crate::error::Interrupt;
 use crate::guard::guarded;
+use crate::ids::Queue;
 use crate::items::ParkedAttempt;
-use crate::subscriptions::{Queue, Subscriptions};
+use crate::subscriptions::Subscriptions;
 
 /// When a parked timer is due by itself.
 const NEVER_MS: i64 = i64::MAX;

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use ports::{ConsumerOffset, Delivery, Partition};
 
-/// Which cursor: it keeps its number for as long as the core lives, also while the partition is another instance's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CursorId(pub usize);
+use crate::items::Reached;
 
 /// One subscription in one partition.
 pub struct PartitionCursor {
@@ -48,16 +46,6 @@ pub enum Phase {
     Open,
     /// The partition is another instance's.
     Closed,
-}
-
-/// How far a batch takes a cursor.
-pub struct Reached {
-    /// The cursor.
-    pub cursor: CursorId,
-    /// The position.
-    pub to: u64,
-    /// The last numbers of outboxes.
-    pub numbers: BTreeMap<String, u64>,
 }
 
 impl PartitionCursor {
@@ -138,6 +126,7 @@ mod tests {
     use ports::{Record, Stamp};
 
     use super::*;
+    use crate::ids::CursorId;
 
     fn delivery(seq: u64, number: u64) -> Arc<Delivery> {
         let record = Record {

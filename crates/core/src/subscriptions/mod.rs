@@ -12,11 +12,12 @@ use kernel::policy::StartFrom;
 use ports::model::Subscription;
 use ports::{Delivery, Model, OffsetUpdate, Partition, Record, Store, StoreError};
 
-use crate::items::{Item, Items};
+use crate::ids::{CursorId, Queue};
+use crate::items::{Item, Items, Reached};
 use crate::status::ConsumerStatus;
 
-pub use cursor::{CursorId, PartitionCursor, Phase, Reached};
-pub use parking::{Head, HeadChange, Parking, Queue};
+use cursor::{PartitionCursor, Phase};
+pub use parking::{Head, HeadChange, Parking};
 
 /// All cursors of a core, and the keys that are parked at them.
 pub struct Subscriptions {

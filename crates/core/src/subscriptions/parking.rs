@@ -4,18 +4,7 @@ use std::collections::BTreeMap;
 
 use ports::ParkedRow;
 
-use super::cursor::CursorId;
-
-/// Where something is parked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Queue {
-    /// An event of a subscription, in one partition.
-    Cursor(CursorId),
-    /// A timer of a service, by its number in the system.
-    Timers(usize),
-    /// The answer of an effect of a service.
-    Answers(usize),
-}
+use crate::ids::Queue;
 
 /// What is known in memory about the keys that are parked; what is parked itself is in the store.
 #[derive(Default)]
@@ -99,6 +88,7 @@ impl Parking {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::CursorId;
 
     #[test]
     fn a_dead_head_is_not_tried_by_itself_and_a_key_parks_alone() {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use kernel::DelayedReply;
 use ports::{EffectRow, Model, ParkedAnswer, ParkedRow, ParkedTimer, ParkedWork, TableId, TimerRow};
 
-use super::parking::Queue;
 use crate::effects::EndedEffect;
+use crate::ids::Queue;
 use crate::items::{Item, ParkedAttempt};
 
 /// The queues of every service: its timers, and the answers of its effects.

@@ -118,11 +118,11 @@ kernel::events! {
     /// Its events.
     pub enum HeardEvent {
         /// One more.
-        WasHeard { private },
+        Noted { private },
         /// A timer has fired.
-        WasReminded { private },
+        Reminded { private },
         /// An effect has ended.
-        WasEchoed { private },
+        Echoed { private },
     }
 }
 
@@ -137,11 +137,11 @@ macro_rules! noted {
 }
 noted!(
     /// One more event was seen.
-    WasHeard,
+    Noted,
     /// Its timer has fired.
-    WasReminded,
+    Reminded,
     /// Its effect has ended.
-    WasEchoed
+    Echoed
 );
 
 /// Its effect: the id of an event, which comes back.
@@ -172,20 +172,20 @@ impl Aggregate for Heard {
         Ok(match command.clone() {
             Hear::Event(id) => {
                 let due = context.now + std::time::Duration::from_secs(10);
-                let heard = Decision::event(WasHeard { id: id.clone() }).effect(Shout { id: id.clone() });
+                let heard = Decision::event(Noted { id: id.clone() }).effect(Shout { id: id.clone() });
                 heard.timer(&format!("remind-{id}"), due, Hear::Remind(id))
             }
-            Hear::Remind(id) => Decision::event(WasReminded { id }),
-            Hear::Echo(id) => Decision::event(WasEchoed { id }),
+            Hear::Remind(id) => Decision::event(Reminded { id }),
+            Hear::Echo(id) => Decision::event(Echoed { id }),
         })
     }
 
     fn evolve(now: Option<Self>, event: &HeardEvent) -> Option<Self> {
         let mut state = now.unwrap_or_default();
         match event {
-            HeardEvent::WasHeard(heard) => state.ids.push(heard.id.clone()),
-            HeardEvent::WasReminded(reminded) => state.reminded.push(reminded.id.clone()),
-            HeardEvent::WasEchoed(echoed) => state.echoed.push(echoed.id.clone()),
+            HeardEvent::Noted(heard) => state.ids.push(heard.id.clone()),
+            HeardEvent::Reminded(reminded) => state.reminded.push(reminded.id.clone()),
+            HeardEvent::Echoed(echoed) => state.echoed.push(echoed.id.clone()),
         }
         Some(state)
     }

@@ -1,0 +1,16 @@
+//! Numbers of the things that a core keeps: types, so that one is not taken for another.
+
+/// Which cursor: it keeps its number for as long as the core lives, also while the partition is another instance's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct CursorId(pub usize);
+
+/// Where something is parked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Queue {
+    /// An event of a subscription, in one partition.
+    Cursor(CursorId),
+    /// A timer of a service, by its number in the system.
+    Timers(usize),
+    /// The answer of an effect of a service.
+    Answers(usize),
+}
