@@ -37,7 +37,7 @@ impl Bill {
         Self(self.0.iter().map(more).collect())
     }
 
-    /// One counter; 0 where nobody has counted it.
+    /// One counter; 0 where it was never counted.
     pub fn of(&self, name: &str) -> f64 {
         self.0.get(name).copied().unwrap_or(0.0)
     }

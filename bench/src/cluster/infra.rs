@@ -88,7 +88,7 @@ struct Script(Child);
 
 impl Drop for Script {
     fn drop(&mut self) {
-        // Where it has ended already, there is nobody to kill and nobody to wait for.
+        // A process that has ended already need not be killed or waited for.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -13,7 +13,7 @@ use crate::numbers::to_f64;
 
 const EVERY: Duration = Duration::from_millis(40);
 
-/// Somebody who looks.
+/// A reader of results.
 pub struct Looks {
     stop: Arc<AtomicBool>,
     looking: JoinHandle<Result<Seen, Failed>>,

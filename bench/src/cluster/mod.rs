@@ -144,7 +144,7 @@ async fn cluster(cycle: &mut Cycle<'_>, infra: &Infra) -> Result<(), Failed> {
 
 async fn embedded(cycle: &mut Cycle<'_>) -> Result<(), Failed> {
     let data = Level::empty().directory(cycle.args)?;
-    // Not its usual port, which somebody else may have: the cluster, too, takes what is free.
+    // Not its usual port, which another process may have: the cluster, too, takes a free one.
     let port = services::free_ports(1)?.first().copied().unwrap_or(cycle.args.port);
     let server = Server::pabal(&Run { port, ..cycle.args.clone() }, &data).await?;
     let target = server.target();

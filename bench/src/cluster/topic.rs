@@ -89,7 +89,7 @@ struct Seat(Sender<Vec<Partition>>);
 
 impl GroupMember for Seat {
     fn assigned(&self, partitions: Vec<Partition>) {
-        let _ = self.0.send(partitions); // nobody is left to read: then nothing is read
+        let _ = self.0.send(partitions); // a reader that has ended reads nothing
     }
 
     fn revoked(&self, _: Vec<Partition>) {}

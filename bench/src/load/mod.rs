@@ -19,7 +19,7 @@ use crate::load::pace::Pace;
 use crate::load::requests::RequestTemplate;
 use crate::load::tally::Tally;
 
-/// A message that was accepted, and when it was due: somebody watches what becomes of it.
+/// A message that was accepted, and when it was due: its result is sampled.
 pub type Sampled = (u64, Instant);
 
 /// What is to be done.
@@ -115,7 +115,7 @@ async fn work(load: Load, mut connection: Connection, pace: Arc<Pace>, tally: Ar
             if let Some((samples, _)) = load.samples.as_ref().filter(|(_, every)| count.is_multiple_of(*every))
                 && let Some(id) = answer.created_id()
             {
-                let _ = samples.send((id, due)); // nobody is left to watch: then it is not watched
+                let _ = samples.send((id, due)); // a sampler that has ended samples nothing
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::store::levels::Level;
 
 /// How much more than it can take.
 const TIMES: f64 = 2.0;
-/// Nobody who is refused or accepted waits longer.
+/// No request, refused or accepted, waits longer.
 const ANSWER_WITHIN_S: f64 = 5.0;
 
 /// By then the first is accepted.

@@ -115,7 +115,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Where it has ended already, there is nobody to kill and nobody to wait for.
+        // A process that has ended already need not be killed or waited for.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -28,7 +28,7 @@ pub struct Seen {
     pub memory: Memory,
 }
 
-/// Somebody who looks on.
+/// A watcher of results.
 pub struct Watch {
     stop: Arc<AtomicBool>,
     looking: JoinHandle<Result<Seen, Failed>>,

@@ -167,7 +167,7 @@ impl kernel::Effect for Errand {
     type Reply = String;
 }
 
-/// Its far side, with that promise.
+/// Its effect handler, with that promise.
 pub fn effect_handlers(repeat: kernel::RetrySafety) -> Vec<kernel::service::EffectHandlerDef> {
     let answer = |_: &Errand, _: &kernel::EffectCall<'_>, _: &NoSettings| kernel::Reaction::reply("done".to_owned());
     kernel::Service::new("runner", 0, kernel::Domain::Supporting, "Runs errands.").effect_handler(repeat, answer).effect_handlers

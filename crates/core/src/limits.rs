@@ -9,19 +9,19 @@ pub struct Limits {
     pub batch_events: usize,
     /// Bytes of events in one batch after which no more are handled in it.
     pub batch_bytes: usize,
-    /// Bytes of one event, for who has a broker: one that it does not take would hold up all behind it.
+    /// Bytes of one event: a larger one than the broker takes would block every later one.
     pub event_bytes: usize,
     /// Commands that wait to be taken into a batch.
     pub queue: usize,
     /// Rows kept in memory between batches.
     pub rows: usize,
-    /// Events read ahead for one follower.
+    /// Events read ahead for one subscription.
     pub backlog: usize,
     /// Effects kept in memory; what is more waits in the store.
     pub effects: usize,
-    /// Calls to far sides at once.
+    /// Calls of effects at once.
     pub calls: usize,
-    /// Calls of one effect whose outcome stays unknown, or that reach nobody.
+    /// Calls of one effect whose outcome stays unknown, or that do not arrive.
     pub attempts: u32,
     /// The first pause between two such calls; it doubles up to 32 times that.
     pub call_retry_ms: i64,
@@ -33,7 +33,7 @@ pub struct Limits {
     pub answer_ttl_ms: i64,
     /// The pause after the store refused to work.
     pub store_retry_ms: i64,
-    /// Events older than this may go once every follower has passed them; `None` keeps all.
+    /// Events older than this are pruned once every subscription has passed them; `None` keeps all.
     pub retention_ms: Option<i64>,
     /// Rates of lanes: port, lane, calls per second and burst.
     pub lanes: Vec<(String, String, f64, f64)>,

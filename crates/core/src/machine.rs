@@ -548,9 +548,9 @@ impl Core {
             dead_keys,
             rebuild: self.rebuilds.status(),
             rebuilt: self.rebuilds.done(),
-            healthy: self.recovery.trouble().is_none(),
-            trouble: self.recovery.trouble().map(str::to_owned),
-            pulse_ms: self.now_ms(),
+            healthy: self.recovery.cause().is_none(),
+            cause: self.recovery.cause().map(str::to_owned),
+            heartbeat_ms: self.now_ms(),
         }
     }
 }

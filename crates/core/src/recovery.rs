@@ -182,7 +182,7 @@ impl Recovery {
     }
 
     /// Why the store does not work, where it does not.
-    pub fn trouble(&self) -> Option<&str> {
+    pub fn cause(&self) -> Option<&str> {
         match self {
             Self::Normal | Self::Reduced(_) => None,
             Self::Backoff(backoff) => Some(&backoff.cause),
@@ -271,7 +271,7 @@ mod tests {
         recovery.back_off(1_000, "disk full".into());
         assert!(recovery.is_backing_off(999) && !recovery.needs_probe(999));
         assert!(recovery.needs_probe(1_000));
-        assert_eq!((recovery.trouble(), recovery.retry_ms()), (Some("disk full"), Some(1_000)));
+        assert_eq!((recovery.cause(), recovery.retry_ms()), (Some("disk full"), Some(1_000)));
         assert_eq!(recovery.batch_items(LIMIT), 4);
         recovery.applied();
         assert!(matches!(recovery, Recovery::Reduced(_)));
@@ -284,6 +284,6 @@ mod tests {
         assert!(recovery.is_in_doubt());
         assert!(recovery.take_in_doubt().is_some());
         assert!(recovery.take_in_doubt().is_none());
-        assert_eq!(recovery.trouble(), None);
+        assert_eq!(recovery.cause(), None);
     }
 }

@@ -142,7 +142,7 @@ pub enum CommandError {
 pub enum Input {
     /// A command from outside.
     Command(Box<QueuedCommand>),
-    /// What came of a call to a far side.
+    /// What came of the call of an effect.
     EffectResult {
         /// The effect.
         number: u64,
@@ -175,14 +175,14 @@ pub enum Input {
     },
     /// A dead or parked key is tried again now.
     Redrive {
-        /// The follower.
+        /// The subscription, or `<system>.<service>@timers` or `…@answers`.
         subscription: String,
         /// The order key.
         key: String,
     },
-    /// The first parked event of a key is given up.
+    /// What is parked first for a key is discarded.
     Discard {
-        /// The follower.
+        /// The subscription, or `<system>.<service>@timers` or `…@answers`.
         subscription: String,
         /// The order key.
         key: String,
@@ -213,7 +213,7 @@ pub enum Action {
         /// The answer.
         result: Result<CommandOutcome, CommandError>,
     },
-    /// Call a far side.
+    /// Call an effect.
     Call(EffectJob),
     /// Something was committed: readers may look; the log ends here now.
     Committed {
@@ -222,7 +222,7 @@ pub enum Action {
     },
 }
 
-/// One call to a far side.
+/// One call of an effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EffectJob {
     /// The effect.

@@ -8,7 +8,7 @@ use serde::Serialize;
 pub struct Status {
     /// Last position of the log.
     pub last_seq: u64,
-    /// Each follower with its position.
+    /// Each consumer with its position.
     pub subscriptions: Vec<ConsumerStatus>,
     /// Effects that have not ended.
     pub effects: usize,
@@ -23,9 +23,9 @@ pub struct Status {
     /// The writer thread lives and the store takes commits.
     pub healthy: bool,
     /// Why it is not healthy.
-    pub trouble: Option<String>,
-    /// When the writer last went round, milliseconds since 1970: a watchdog's pulse.
-    pub pulse_ms: i64,
+    pub cause: Option<String>,
+    /// When the writer last went round, milliseconds since 1970: for the watchdog.
+    pub heartbeat_ms: i64,
 }
 
 /// How far a rebuild has come.
@@ -38,7 +38,7 @@ pub struct RebuildStatus {
     pub view: String,
     /// The last position that is in it.
     pub position: u64,
-    /// Why it was given up.
+    /// Why it failed.
     pub failed: Option<String>,
 }
 
@@ -56,7 +56,7 @@ pub struct RebuildDone {
     pub at_ms: i64,
 }
 
-/// A follower's place in the log.
+/// A consumer's offset in the log.
 #[derive(Debug, Clone, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConsumerStatus {

@@ -46,8 +46,8 @@ impl Waiters {
         self.by_row.values().flatten().map(|waiter| waiter.wait.deadline_ms).min()
     }
 
-    /// Answers those whose aggregate is settled now, and those whose time is up. Without rows, only these: while nobody
-    /// knows whether the last batch was committed, what is in memory may never come true.
+    /// Answers those whose aggregate is settled now, and those whose time is up. Without rows, only these:
+    /// while the outcome of the last commit is unknown, what is in memory may never be committed.
     pub fn answer(&mut self, model: &Model, rows: Option<&RowCache>, now_ms: i64) -> Vec<Action> {
         let mut actions = Vec::new();
         self.by_row.retain(|(table, key), waiters| {

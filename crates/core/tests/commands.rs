@@ -68,7 +68,7 @@ fn the_second_of_two_writers_of_one_batch_is_stale() {
 }
 
 #[test]
-fn a_refused_command_writes_nothing() {
+fn a_rejected_command_writes_nothing() {
     let mut world = World::new();
     world.write("a", "one").unwrap();
     let commits = world.store.plan().commits;
@@ -78,7 +78,7 @@ fn a_refused_command_writes_nothing() {
 }
 
 #[test]
-fn a_panicking_decision_is_a_fault_and_stops_nobody() {
+fn a_panicking_decision_is_a_fault_of_its_command_alone() {
     let mut world = World::new();
     let first = world.ask_to_write("a", "one");
     let panics = world.ask::<Note>("b", Do::Panic);
@@ -117,7 +117,7 @@ fn a_repeated_request_gets_its_first_answer_again() {
 }
 
 #[test]
-fn a_refusal_is_remembered_and_what_may_succeed_later_is_not() {
+fn a_rejection_is_remembered_and_what_may_succeed_later_is_not() {
     let mut world = World::new();
     let send = |world: &mut World, command: Do, must_exist: bool, key: &str| {
         let mut queued = world.request::<Note>("a", command);
@@ -205,7 +205,7 @@ fn a_given_id_is_kept_and_counting_goes_on_behind_it() {
 }
 
 #[test]
-fn a_taken_id_is_told_to_its_giver_and_to_nobody_else() {
+fn a_taken_id_fails_only_the_command_that_named_it() {
     let mut world = World::new();
     world.write("a", "one").unwrap();
     let others: Vec<u64> = (0..5).map(|place| world.ask_to_write(&format!("n-{place}"), "one")).collect();
@@ -219,7 +219,7 @@ fn a_taken_id_is_told_to_its_giver_and_to_nobody_else() {
         assert!(world.reply(ticket).is_ok());
     }
     assert_eq!((world.note("b"), world.note("n-8").as_deref()), (None, Some("one")));
-    assert_eq!(world.line("n-8"), ["one"], "and the followers have gone on");
+    assert_eq!(world.line("n-8"), ["one"], "and the subscriptions have gone on");
 }
 
 #[test]
@@ -419,7 +419,7 @@ fn a_directory_is_asked_and_its_answer_is_at_hand() {
 }
 
 #[test]
-fn a_directory_that_panics_is_a_fault_and_stops_nobody() {
+fn a_directory_that_panics_is_a_fault_of_its_command_alone() {
     let mut world = World::new();
     let tickets = [world.ask::<Note>("a", Do::Ask("panic".into())), world.ask_to_write("b", "one")];
     world.run();
@@ -428,7 +428,7 @@ fn a_directory_that_panics_is_a_fault_and_stops_nobody() {
 }
 
 #[test]
-fn a_decision_that_never_has_enough_is_a_fault_and_stops_nobody() {
+fn a_decision_that_asks_for_ever_is_a_fault_of_its_command_alone() {
     let mut world = World::new();
     let tickets = [world.ask_to_write("a", "one"), world.ask::<Note>("b", Do::AskForEver), world.ask_to_write("c", "one")];
     world.run();

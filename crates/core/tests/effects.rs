@@ -51,7 +51,7 @@ fn an_answer_that_could_not_be_committed_is_told_again_without_another_call() {
 }
 
 #[test]
-fn a_refused_or_faulty_answer_ends_its_effect_and_stops_nobody() {
+fn a_rejected_or_faulty_answer_ends_its_effect_and_does_not_stop_the_others() {
     let mut world = World::new();
     world.send_out::<Errand>("a", 2);
     world.command::<Errand>("b", Go::Out(1, "panic when answered".into(), None)).unwrap();
@@ -111,7 +111,7 @@ fn a_queryable_far_side_is_asked_and_called_again_only_if_it_has_never_heard_of_
 }
 
 #[test]
-fn a_question_that_reaches_nobody_remains_a_question() {
+fn a_query_that_does_not_arrive_remains_a_query() {
     let mut world = World::with(Limits { attempts: 3, ..Limits::default() });
     world.send_out::<QueryErrand>("a", 1);
     world.react(1, Reaction::TimedOut);

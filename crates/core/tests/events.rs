@@ -1,4 +1,4 @@
-//! Events reaching followers: in order by key, whatever one of them does, and whatever a service does to its own.
+//! Events reaching subscriptions: in order by key, whatever one of them does, and whatever a service does to its own.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -10,7 +10,7 @@ use pabal_core::{CommandError, Limits};
 const COPIES: &str = "office.copies";
 const BOOK: &str = "office.book.lines";
 
-/// Attempts, dead, and the number of those that are parked under a follower.
+/// Attempts, dead, and the number of those that are parked under a subscription.
 fn head(world: &World, subscription: &str) -> (u32, bool, usize) {
     let parked = world.parked(subscription);
     parked.first().map_or((0, false, 0), |head| (head.attempts, head.dead, parked.len()))
@@ -51,7 +51,7 @@ fn what_follows_from_an_event_names_it_as_its_cause() {
 }
 
 #[test]
-fn a_follower_that_is_behind_catches_up_from_the_log_after_a_restart() {
+fn a_subscription_that_is_behind_catches_up_from_the_log_after_a_restart() {
     let mut world = World::with(Limits { backlog: 4, batch_items: 3, ..Limits::default() });
     world.pause("copies", true);
     for text in ["one", "two", "three"] {
@@ -105,7 +105,7 @@ fn an_unreadable_event_is_dead_at_once_and_later_ones_of_its_key_wait() {
 }
 
 #[test]
-fn a_refusal_for_which_the_policy_names_nothing_is_dead_at_once() {
+fn a_rejection_for_which_the_policy_names_nothing_is_a_dead_letter_at_once() {
     let mut world = World::new();
     world.write("a", "refuse").unwrap();
     assert_eq!(head(&world, COPIES), (1, true, 1));
@@ -132,14 +132,14 @@ fn an_event_that_panics_is_tried_again_after_its_pauses_and_is_then_dead() {
 }
 
 #[test]
-fn a_view_that_panics_parks_its_key_and_stops_nobody() {
+fn a_view_that_panics_parks_its_own_key_alone() {
     for text in ["panic-view", "panic-field"] {
         let mut world = World::new();
         world.write("a", text).unwrap();
         world.write("b", "one").unwrap();
         assert_eq!(head(&world, BOOK), (1, false, 1), "{text}");
         assert_eq!((world.line("a"), world.line("b")), (vec![], vec!["one".to_owned()]));
-        assert_eq!(world.copies("a"), [text], "the other followers have it");
+        assert_eq!(world.copies("a"), [text], "the other subscriptions have it");
     }
 }
 
@@ -249,7 +249,7 @@ fn discarding_another_place_than_the_heads_discards_nothing_and_tries_nothing() 
 }
 
 #[test]
-fn a_refusal_that_needs_nothing_is_nothing_and_one_with_a_compensation_is_compensated() {
+fn a_rejection_is_ignored_or_compensated_as_its_policy_declares() {
     let mut world = World::new();
     world.write("a", "refuse, or nothing").unwrap();
     world.write("a", "refuse, or something else").unwrap();
@@ -287,7 +287,7 @@ fn a_paused_service_takes_nothing_its_log_waits_and_the_others_go_on() {
 }
 
 #[test]
-fn a_paused_service_takes_no_commands_whether_it_has_followers_or_not() {
+fn a_paused_service_takes_no_commands_whether_it_has_subscriptions_or_not() {
     let mut world = World::new();
     world.pause("desk", true);
     world.pause("nobody", true);
@@ -315,7 +315,7 @@ fn a_paused_services_parked_events_wait_without_keeping_the_core_busy_or_others_
 }
 
 #[test]
-fn followers_that_are_behind_catch_up_side_by_side() {
+fn subscriptions_that_are_behind_catch_up_side_by_side() {
     let mut world = World::with(Limits { batch_items: 4, backlog: 8, ..Limits::default() });
     world.pause("copies", true);
     world.pause("book", true);
@@ -333,7 +333,7 @@ fn followers_that_are_behind_catch_up_side_by_side() {
 }
 
 #[test]
-fn old_events_go_only_once_every_follower_has_passed_them() {
+fn old_events_go_only_once_every_subscription_has_passed_them() {
     let mut world = World::with(Limits { retention_ms: Some(1_000), ..Limits::default() });
     world.pause("book", true);
     world.write("a", "one").unwrap();

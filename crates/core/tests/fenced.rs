@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::crowd::{Crowd, LEASE_MS, Process};
+use common::shared_world::{LEASE_MS, Process, SharedWorld};
 use common::system::{Copied, CopyDo, Errand, OnceErrand, QueryErrand};
 use common::world::json;
 use kernel::Reaction;
@@ -30,42 +30,42 @@ fn take(process: &Process, text: &str) -> u64 {
 
 #[test]
 fn what_the_dead_have_called_is_repeated_asked_about_or_left_unknown() {
-    let mut crowd = Crowd::new();
-    let [dead, heir] = [crowd.join(), crowd.join()];
+    let mut shared = SharedWorld::new();
+    let [dead, heir] = [shared.join(), shared.join()];
     let [idempotent, queryable, _] = send_out(&dead);
-    crowd.pass(&[&heir], LEASE_MS);
+    shared.pass(&[&heir], LEASE_MS);
     assert_eq!(heir.called(), [], "it may be alive still");
-    crowd.pass(&[&heir], 2_000);
+    shared.pass(&[&heir], 2_000);
     assert_eq!(heir.called(), [(idempotent, 1, false), (queryable, 1, true)]);
     assert_eq!(heard(&heir), [vec![], vec![], vec!["1: unknown".to_owned()]]);
     heir.world().answer(idempotent, "done");
     heir.world().react(queryable, Reaction::UnknownId);
-    crowd.pass(&[&heir], 1_000);
+    shared.pass(&[&heir], 1_000);
     assert_eq!(heir.called(), [(queryable, 2, false)], "it never came there, so that it may be called now");
     heir.world().answer(queryable, "done as well");
     assert_eq!(heard(&heir), [vec!["1: done".to_owned()], vec!["1: done as well".into()], vec!["1: unknown".into()]]);
-    crowd.pass(&[&heir], 30_000);
+    shared.pass(&[&heir], 30_000);
     assert_eq!((heir.called(), heir.status().effects), (vec![], 0));
 }
 
 #[test]
 fn one_of_several_heirs_has_each_effect() {
-    let mut crowd = Crowd::new();
-    let [dead, one, other] = [crowd.join(), crowd.join(), crowd.join()];
+    let mut shared = SharedWorld::new();
+    let [dead, one, other] = [shared.join(), shared.join(), shared.join()];
     send_out(&dead);
-    crowd.pass(&[&one, &other], LEASE_MS + 2_000);
+    shared.pass(&[&one, &other], LEASE_MS + 2_000);
     let calls = one.called().len() + other.called().len();
     assert_eq!((calls, heard(&one)[2].len()), (2, 1));
 }
 
 #[test]
-fn who_wakes_up_after_its_lease_calls_nobody_and_ends_nothing_and_goes_on_as_another() {
-    let mut crowd = Crowd::new();
-    let [zombie, heir] = [crowd.join(), crowd.join()];
+fn an_instance_that_wakes_after_its_lease_calls_and_ends_nothing_and_goes_on_as_another() {
+    let mut shared = SharedWorld::new();
+    let [zombie, heir] = [shared.join(), shared.join()];
     let [idempotent, queryable, never] = send_out(&zombie);
-    crowd.pass(&[&heir], LEASE_MS + 2_000);
+    shared.pass(&[&heir], LEASE_MS + 2_000);
     heir.world().answer(idempotent, "done");
-    crowd.awake(&zombie);
+    shared.awake(&zombie);
     for number in [idempotent, queryable, never] {
         zombie.world().answer(number, "too late"); // the far side had answered before it fell asleep
     }
@@ -84,12 +84,12 @@ fn who_wakes_up_after_its_lease_calls_nobody_and_ends_nothing_and_goes_on_as_ano
 
 #[test]
 fn what_had_not_been_called_when_the_lease_ran_out_is_called_by_the_heir_alone() {
-    let mut crowd = Crowd::with(Limits { calls: 1, ..Limits::default() });
-    let [zombie, heir] = [crowd.join(), crowd.join()];
+    let mut shared = SharedWorld::with(Limits { calls: 1, ..Limits::default() });
+    let [zombie, heir] = [shared.join(), shared.join()];
     zombie.world().send_out::<QueryErrand>("first", 1);
     zombie.world().send_out::<QueryErrand>("second", 1);
     let first = zombie.called()[0].0;
-    crowd.pass(&[&heir], LEASE_MS + 2_000);
+    shared.pass(&[&heir], LEASE_MS + 2_000);
     let mut called = Vec::new();
     for _ in 0..10 {
         for (number, _, asking) in heir.called() {
@@ -98,7 +98,7 @@ fn what_had_not_been_called_when_the_lease_ran_out_is_called_by_the_heir_alone()
             heir.world().react(number, reaction);
         }
     }
-    crowd.awake(&zombie);
+    shared.awake(&zombie);
     zombie.world().answer(first, "this makes room for the second call");
     zombie.run();
     assert_eq!(zombie.called(), [], "it is not for it to call any more");
@@ -108,10 +108,10 @@ fn what_had_not_been_called_when_the_lease_ran_out_is_called_by_the_heir_alone()
 
 #[test]
 fn a_command_that_is_fenced_is_carried_out_by_the_new_instance_once() {
-    let mut crowd = Crowd::new();
-    let [zombie, heir] = [crowd.join(), crowd.join()];
-    crowd.pass(&[&zombie, &heir], 1_000);
-    let (shared, racing) = (crowd.shared.clone(), heir.clone());
+    let mut shared = SharedWorld::new();
+    let [zombie, heir] = [shared.join(), shared.join()];
+    shared.pass(&[&zombie, &heir], 1_000);
+    let (shared, racing) = (shared.shared.clone(), heir.clone());
     zombie.meanwhile(move || {
         // It sleeps in the middle of its batch, and for longer than its lease.
         let mut world = racing.world();
@@ -128,30 +128,30 @@ fn a_command_that_is_fenced_is_carried_out_by_the_new_instance_once() {
 
 #[test]
 fn a_process_that_is_killed_leaves_its_effects_to_its_own_successor_too() {
-    let mut crowd = Crowd::new();
-    let process = crowd.join();
+    let mut shared = SharedWorld::new();
+    let process = shared.join();
     let [idempotent, queryable, _] = send_out(&process);
     process.world().restart();
-    crowd.pass(&[&process], LEASE_MS - 1_000);
+    shared.pass(&[&process], LEASE_MS - 1_000);
     assert_eq!(process.called(), [], "nobody knows yet that the instance before is dead");
-    crowd.pass(&[&process], 3_000);
+    shared.pass(&[&process], 3_000);
     assert_eq!(process.called(), [(idempotent, 1, false), (queryable, 1, true)]);
     assert_eq!(heard(&process)[2], ["1: unknown"]);
 }
 
 #[test]
-fn who_cannot_prolong_its_lease_calls_nobody_in_the_second_half_of_it() {
-    let mut crowd = Crowd::with(Limits { calls: 1, ..Limits::default() });
-    let process = crowd.join();
+fn an_instance_that_cannot_prolong_its_lease_calls_nothing_in_its_second_half() {
+    let mut shared = SharedWorld::with(Limits { calls: 1, ..Limits::default() });
+    let process = shared.join();
     process.world().send_out::<Errand>("first", 1);
     process.world().send_out::<Errand>("second", 1);
     let first = process.called()[0].0;
     process.world().store.plan().failing_reads = usize::MAX;
-    crowd.pass(&[&process], LEASE_MS / 2 + 1_500);
+    shared.pass(&[&process], LEASE_MS / 2 + 1_500);
     process.world().answer(first, "this makes room for the second call");
     assert_eq!(process.called(), [], "others may be about to make it");
     process.world().store.plan().failing_reads = 0;
-    crowd.pass(&[&process], 2_000);
+    shared.pass(&[&process], 2_000);
     assert_eq!(process.called().len(), 1);
     assert_eq!(process.heard("errand", "first"), ["1: this makes room for the second call"]);
 }

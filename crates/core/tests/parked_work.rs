@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::crowd::Crowd;
+use common::shared_world::SharedWorld;
 use common::system::{Do, Errand, Go, Note};
 use common::world::{World, json};
 use kernel::Reaction;
@@ -183,14 +183,14 @@ fn a_paused_services_parked_work_waits() {
 
 #[test]
 fn an_instance_handles_what_another_has_parked() {
-    let mut crowd = Crowd::new();
-    let (first, second) = (crowd.join(), crowd.join());
+    let mut shared = SharedWorld::new();
+    let (first, second) = (shared.join(), shared.join());
     let due_ms = first.world().now_ms + 1_000;
     first.world().command::<Note>("a", Do::Later("t".into(), due_ms, "barred".into())).unwrap();
-    crowd.pass(&[&first, &second], 1_500);
+    shared.pass(&[&first, &second], 1_500);
     assert_eq!(first.parked(TIMERS).len(), 1);
     open_the_gate(&mut second.world());
-    crowd.pass(&[&second], ALL_RETRIES_MS);
+    shared.pass(&[&second], ALL_RETRIES_MS);
     assert_eq!(second.world().note("a").as_deref(), Some("barred"));
     assert_eq!(second.parked(TIMERS), []);
 }

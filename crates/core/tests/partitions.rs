@@ -1,4 +1,4 @@
-//! Partitions of a broker: each follower has a place in each of them, for as long as it is this process's.
+//! Partitions of a broker: each subscription has a place in each of them, for as long as it is this process's.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -68,7 +68,7 @@ fn relayed(world: &World) -> Vec<Record> {
 }
 
 #[test]
-fn a_follower_stands_in_each_partition_by_itself() {
+fn a_subscription_stands_in_each_partition_by_itself() {
     let mut world = with(&[news(0), news(1)]);
     hear(&mut world, &news(0), vec![says(1, "a", "one"), says(2, "a", "two")]);
     hear(&mut world, &news(1), vec![says(1, "b", "three")]);
@@ -93,7 +93,7 @@ fn what_is_wanted_is_what_is_assigned_behind_what_was_read() {
 }
 
 #[test]
-fn a_partition_is_wanted_only_once_it_is_known_where_its_followers_stand() {
+fn a_partition_is_wanted_only_once_it_is_known_where_its_subscriptions_stand() {
     let mut world = World::beside(&shared(), Limits::default());
     world.input(Input::Assigned { partitions: from_the_beginning(&[news(0)]) });
     assert_eq!(wants(&world), []);
@@ -179,7 +179,7 @@ fn parked_keys_leave_with_their_partition_and_come_back_with_it() {
 }
 
 #[test]
-fn a_key_that_is_parked_in_one_partition_holds_nobody_back_in_another() {
+fn a_key_that_is_parked_in_one_partition_does_not_block_it_in_another() {
     let mut world = with(&[own(0), own(1)]);
     world.write("a", "gated").unwrap();
     world.write("a", "later").unwrap();

@@ -25,7 +25,7 @@ struct Ground {
 
 /// What goes wrong in one relay.
 #[derive(Default)]
-struct Trouble {
+struct Hooks {
     /// So many records of the next call arrive, and then the broker is gone.
     arrive: Option<usize>,
     /// It finds nothing of what is there.
@@ -41,10 +41,10 @@ struct Process {
     relay: Relay,
     outbox: Hooked<MemoryOutbox>,
     publisher: Hooked<MemoryPublisher>,
-    trouble: Arc<Mutex<Trouble>>,
+    hooks: Arc<Mutex<Hooks>>,
 }
 
-struct Hooked<T>(T, Arc<Mutex<Trouble>>);
+struct Hooked<T>(T, Arc<Mutex<Hooks>>);
 
 impl Publisher for Hooked<MemoryPublisher> {
     fn publish(&mut self, topic: &str, records: &[(Stamp, Record)]) -> Result<(), BrokerError> {
@@ -53,9 +53,9 @@ impl Publisher for Hooked<MemoryPublisher> {
         Err(BrokerError("it is gone".into()))
     }
     fn published(&mut self, topic: &str, outbox: &str, after: u64) -> Result<BTreeSet<u64>, BrokerError> {
-        let mut trouble = self.1.lock().unwrap();
-        trouble.looked.push(after);
-        if trouble.blind { Ok(BTreeSet::new()) } else { self.0.published(topic, outbox, after) }
+        let mut hooks = self.1.lock().unwrap();
+        hooks.looked.push(after);
+        if hooks.blind { Ok(BTreeSet::new()) } else { self.0.published(topic, outbox, after) }
     }
 }
 
@@ -92,10 +92,10 @@ impl Ground {
     }
 
     fn relay(&self, most: usize) -> Process {
-        let trouble = Arc::default();
-        let outbox = Hooked(MemoryOutbox::new(&self.shared, "office-1", LEASE_MS), Arc::clone(&trouble));
-        let publisher = Hooked(self.topics.publisher(), Arc::clone(&trouble));
-        Process { relay: Relay::new(TOPIC, most), outbox, publisher, trouble }
+        let hooks = Arc::default();
+        let outbox = Hooked(MemoryOutbox::new(&self.shared, "office-1", LEASE_MS), Arc::clone(&hooks));
+        let publisher = Hooked(self.topics.publisher(), Arc::clone(&hooks));
+        Process { relay: Relay::new(TOPIC, most), outbox, publisher, hooks }
     }
 
     fn pass(&mut self, ms: i64) {
@@ -132,8 +132,8 @@ impl Process {
         self.relay.turn(&mut self.outbox, &mut self.publisher)
     }
 
-    fn trouble(&self) -> std::sync::MutexGuard<'_, Trouble> {
-        self.trouble.lock().unwrap()
+    fn hooks(&self) -> std::sync::MutexGuard<'_, Hooks> {
+        self.hooks.lock().unwrap()
     }
 
     /// Relays all that there is, and says in how many steps.
@@ -160,7 +160,7 @@ fn everything_arrives_once_and_in_order_for_each_key() {
     assert_eq!(relay.run(), [1]);
     assert_eq!((ground.of("a"), ground.of("b")), (vec![1, 3, 7], vec![2, 5]));
     assert_eq!(ground.all(), [1, 2, 3, 4, 5, 6, 7]);
-    assert_eq!(relay.trouble().looked, [0], "it looks for what is there when it begins, and not again");
+    assert_eq!(relay.hooks().looked, [0], "it looks for what is there when it begins, and not again");
     assert_eq!(ground.mark(), 7);
 }
 
@@ -173,7 +173,7 @@ fn what_is_published_is_marked_so_that_the_next_relay_begins_behind_it() {
     ground.commit(&["a"]);
     let mut next = ground.relay(10);
     assert_eq!(next.run(), [1]);
-    assert_eq!(next.trouble().looked, [3]);
+    assert_eq!(next.hooks().looked, [3]);
     assert_eq!(ground.all(), [1, 2, 3, 4]);
 }
 
@@ -183,7 +183,7 @@ fn a_relay_that_dies_between_publishing_and_marking_is_followed_by_one_that_find
     ground.commit(&["a", "b", "a", "c"]);
     let mut first = ground.relay(2);
     first.turn().unwrap();
-    first.trouble().dies = true;
+    first.hooks().dies = true;
     assert!(matches!(first.turn(), Err(RelayError::Store(_))));
     drop(first);
     assert_eq!(ground.all(), [1, 2, 3, 4], "they have arrived, and only half of them is marked");
@@ -191,7 +191,7 @@ fn a_relay_that_dies_between_publishing_and_marking_is_followed_by_one_that_find
     ground.pass(2 * LEASE_MS);
     let mut next = ground.relay(10);
     assert_eq!(next.run(), [1], "only what is not there");
-    assert_eq!(next.trouble().looked, [2]);
+    assert_eq!(next.hooks().looked, [2]);
     assert_eq!((ground.all(), ground.mark()), (vec![1, 2, 3, 4, 5], 5));
 }
 
@@ -200,7 +200,7 @@ fn where_everything_is_there_already_only_the_mark_is_missing() {
     let mut ground = Ground::new();
     ground.commit(&["a", "b"]);
     let mut first = ground.relay(10);
-    first.trouble().dies = true;
+    first.hooks().dies = true;
     assert!(first.turn().is_err());
     ground.pass(2 * LEASE_MS);
     assert_eq!(ground.relay(10).run(), [0]);
@@ -212,11 +212,11 @@ fn what_cannot_be_found_is_published_again_under_the_same_numbers() {
     let mut ground = Ground::new();
     ground.commit(&["a", "b", "a"]);
     let mut first = ground.relay(10);
-    first.trouble().dies = true;
+    first.hooks().dies = true;
     assert!(first.turn().is_err());
     ground.pass(2 * LEASE_MS);
     let mut next = ground.relay(10);
-    next.trouble().blind = true;
+    next.hooks().blind = true;
     assert_eq!(next.run(), [3]);
     assert_eq!((ground.of("a"), ground.of("b")), (vec![1, 3, 1, 3], vec![2, 2]));
 }
@@ -226,7 +226,7 @@ fn nothing_is_marked_where_the_broker_did_not_acknowledge() {
     let mut ground = Ground::new();
     ground.commit(&["a", "a", "a"]);
     let mut relay = ground.relay(10);
-    relay.trouble().arrive = Some(0);
+    relay.hooks().arrive = Some(0);
     assert!(matches!(relay.turn(), Err(RelayError::Broker(_))));
     assert_eq!((ground.all(), ground.mark()), (vec![], 0));
 }
@@ -236,11 +236,11 @@ fn after_a_broker_that_took_only_some_the_same_relay_publishes_the_rest() {
     let mut ground = Ground::new();
     ground.commit(&["a", "b", "a", "c"]);
     let mut relay = ground.relay(10);
-    relay.trouble().arrive = Some(2);
+    relay.hooks().arrive = Some(2);
     assert!(relay.turn().is_err());
     assert_eq!(relay.run(), [2], "it looks for what has arrived before it goes on");
     assert_eq!((ground.of("a"), ground.all()), (vec![1, 3], vec![1, 2, 3, 4]));
-    assert_eq!(relay.trouble().looked, [0, 0]);
+    assert_eq!(relay.hooks().looked, [0, 0]);
     assert_eq!(ground.mark(), 4);
 }
 

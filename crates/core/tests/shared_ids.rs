@@ -5,7 +5,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::crowd::{Crowd, Process};
+use common::shared_world::{Process, SharedWorld};
 use common::system::{Do, Note};
 use pabal_core::{CommandError, CommandOutcome, Limits};
 use ports::Store;
@@ -19,8 +19,8 @@ fn write_as(process: &Process, key: &str, id: u64) -> Result<CommandOutcome, Com
 
 #[test]
 fn two_that_make_new_things_give_no_id_twice() {
-    let crowd = Crowd::with(Limits { batch_items: 7, ..Limits::default() });
-    let [one, other] = [crowd.join(), crowd.join()];
+    let shared = SharedWorld::with(Limits { batch_items: 7, ..Limits::default() });
+    let [one, other] = [shared.join(), shared.join()];
     let mut ids = BTreeSet::new();
     for round in 0..40 {
         let both = [("one", &one), ("other", &other)];
@@ -34,8 +34,8 @@ fn two_that_make_new_things_give_no_id_twice() {
 
 #[test]
 fn two_that_make_the_same_thing_at_once_agree_on_its_id() {
-    let crowd = Crowd::new();
-    let [one, other] = [crowd.join(), crowd.join()];
+    let shared = SharedWorld::new();
+    let [one, other] = [shared.join(), shared.join()];
     one.write("before", "x").unwrap();
     let first = one.clone();
     other.meanwhile(move || drop(first.write("a", "one").unwrap()));
@@ -45,8 +45,8 @@ fn two_that_make_the_same_thing_at_once_agree_on_its_id() {
 
 #[test]
 fn an_id_that_a_client_gives_is_not_given_again() {
-    let crowd = Crowd::with(Limits { batch_items: 4, ..Limits::default() });
-    let [one, other] = [crowd.join(), crowd.join()];
+    let shared = SharedWorld::with(Limits { batch_items: 4, ..Limits::default() });
+    let [one, other] = [shared.join(), shared.join()];
     one.write("a", "x").unwrap();
     other.write("b", "x").unwrap();
     assert_eq!(write_as(&one, "c", 50).unwrap().id, 50);
@@ -57,8 +57,8 @@ fn an_id_that_a_client_gives_is_not_given_again() {
 
 #[test]
 fn an_id_that_a_client_gives_beside_new_things_in_one_batch_is_not_given_again() {
-    let crowd = Crowd::with(Limits { batch_items: 8, ..Limits::default() });
-    let [one, other] = [crowd.join(), crowd.join()];
+    let shared = SharedWorld::with(Limits { batch_items: 8, ..Limits::default() });
+    let [one, other] = [shared.join(), shared.join()];
     one.write("a", "x").unwrap();
     let mut queued = one.world().request::<Note>("given", Do::Write("as asked".into()));
     queued.request.give_id = Some(50);
@@ -68,16 +68,16 @@ fn an_id_that_a_client_gives_beside_new_things_in_one_batch_is_not_given_again()
     assert_eq!(one.world().reply(given).unwrap().id, 50);
     assert!(one.world().reply(beside).is_ok());
     let table = one.world().model.find("desk", "note").unwrap().id;
-    assert!(crowd.shared.connect().ids(table, 1).unwrap().start > 50, "the store has heard of it");
+    assert!(shared.shared.connect().ids(table, 1).unwrap().start > 50, "the store has heard of it");
     for key in 0..60 {
         assert!(other.write(&format!("k-{key}"), "x").is_ok(), "{key}");
     }
 }
 
 #[test]
-fn an_id_out_of_anothers_range_stops_nobody() {
-    let crowd = Crowd::new();
-    let [one, other] = [crowd.join(), crowd.join()];
+fn an_id_out_of_anothers_range_stops_no_instance() {
+    let shared = SharedWorld::new();
+    let [one, other] = [shared.join(), shared.join()];
     let first = one.write("a", "x").unwrap().id;
     assert!(write_as(&other, "given", first + 1).is_ok(), "the first has it, and has not given it yet");
     let ids: Vec<u64> = (0..3).map(|key| one.write(&format!("k-{key}"), "x").unwrap().id).collect();

@@ -115,7 +115,7 @@ impl Engine {
         let status = self.status.borrow().clone();
         match self.status.has_changed() {
             Ok(_) => status,
-            Err(_) => Status { healthy: false, trouble: Some("the writer has ended".into()), ..status },
+            Err(_) => Status { healthy: false, cause: Some("the writer has ended".into()), ..status },
         }
     }
 }

@@ -84,7 +84,7 @@ impl Running {
         self.until("/admin/subscriptions", |answer| {
             let status = &answer["systems"][0]["status"];
             let caught_up = |all: &Vec<Value>| all.iter().all(|subscription| subscription["lag"] == 0);
-            let since = status["pulseMs"].as_u64().is_some_and(|pulse_ms| u128::from(pulse_ms) > asked_ms);
+            let since = status["heartbeatMs"].as_u64().is_some_and(|heartbeat_ms| u128::from(heartbeat_ms) > asked_ms);
             since && status["effects"] == 0 && status["subscriptions"].as_array().is_some_and(caught_up)
         })
         .await;

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-pub mod crowd;
+pub mod shared_world;
 pub mod store;
 pub mod system;
 pub mod world;

@@ -15,7 +15,7 @@ pub const TOPIC: &str = "office-events";
 /// The topic of the other system.
 pub const NEWS: &str = "news-events";
 
-/// The system: `desk` has no followers, `copies` has policies, `book` has a view, `errands` has effects, `listeners` follow
+/// The system: `desk` has no subscriptions, `copies` has policies, `book` has a view, `errands` has effects, `listeners` follow
 /// another topic.
 pub fn office() -> System {
     let lines = view::<Line>("lines", "Every note.")

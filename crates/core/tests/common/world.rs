@@ -337,7 +337,7 @@ impl World {
         rows
     }
 
-    /// How far a follower has come.
+    /// How far a subscription has come.
     pub fn position(&self, subscription: &str) -> u64 {
         let positions = self.reader.positions().unwrap();
         positions.iter().find(|(name, _)| name == subscription).map_or(0, |(_, position)| *position)

@@ -15,7 +15,7 @@ use crate::server::Server;
 /// Systems whose writer is stuck. A neighbour that is down is none of them.
 pub(super) fn stuck(server: &Server) -> Vec<String> {
     let is_stuck = |engine: &&Arc<Engine>| {
-        let heartbeat_ms = engine.status().pulse_ms;
+        let heartbeat_ms = engine.status().heartbeat_ms;
         // Before its first heartbeat a writer is starting, which the start-up probe reports.
         heartbeat_ms > 0 && engine.now().as_millisecond() - heartbeat_ms > server.options.stuck_after_ms
     };
@@ -34,12 +34,12 @@ pub(super) fn unready(server: &Server) -> Vec<String> {
 
 /// Systems that have not started.
 pub(super) fn starting(server: &Server) -> Vec<String> {
-    let starting = server.engines.iter().filter(|engine| engine.status().pulse_ms == 0);
+    let starting = server.engines.iter().filter(|engine| engine.status().heartbeat_ms == 0);
     starting.map(|engine| format!("{}: starting", engine.name())).collect()
 }
 
 fn unhealthy(engine: &Engine, status: &Status) -> Option<String> {
-    let why = status.trouble.as_deref().unwrap_or("starting");
+    let why = status.cause.as_deref().unwrap_or("starting");
     (!status.healthy).then(|| format!("{}: {why}", engine.name()))
 }
 
@@ -53,7 +53,7 @@ pub(super) fn verdict(reasons: &[String]) -> Response<Body> {
 pub(super) fn details(server: &Server) -> Response<Body> {
     let component = |engine: &Arc<Engine>| {
         let status = engine.status();
-        let mut details = json!({"lastSeq": status.last_seq, "deadKeys": status.dead_keys, "trouble": status.trouble});
+        let mut details = json!({"lastSeq": status.last_seq, "deadKeys": status.dead_keys, "cause": status.cause});
         if let Some(Value::Object(more)) = server.options.details.as_ref().and_then(|more| more(engine.name())) {
             more.into_iter().for_each(|(name, value)| details[name] = value);
         }

@@ -68,7 +68,7 @@ fn records_that_come_twice_are_taken_once() {
 }
 
 #[test]
-fn records_of_a_topic_that_nobody_follows_are_nothing() {
+fn records_of_a_topic_without_subscription_are_skipped() {
     let mut world = World::new();
     world.deliver(&Partition::only("gossip"), vec![said(1, "one")]);
     world.run();
@@ -109,7 +109,7 @@ fn a_failed_commit_hands_back_what_was_read_ahead() {
 }
 
 #[test]
-fn followers_with_full_backlogs_miss_nothing_that_was_handed_to_others() {
+fn subscriptions_with_full_backlogs_miss_nothing_that_was_handed_to_others() {
     for batch_items in [1, 3, 7] {
         let limits = Limits { batch_items, backlog: 10, ..Limits::default() };
         let mut world = World::following(limits, vec![(NEWS.into(), 30)]);

@@ -1,4 +1,4 @@
-//! A store in trouble: it is full, it refuses, it is silent, it is damaged. Nothing accepted is lost, nobody waits for others.
+//! Failures of a store: it is full, rejects, does not answer, or is damaged. Nothing accepted is lost, and no item blocks others.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod common;
@@ -25,7 +25,7 @@ fn while_the_store_is_full_commands_are_unavailable_and_nothing_else_is_lost() {
     world.open_the_gate();
     world.store.plan().fates.extend([Fate::Full; 6]);
     assert!(unavailable(&world.write("a", "one")));
-    assert!(!world.status().healthy && world.status().trouble.unwrap().contains("full"));
+    assert!(!world.status().healthy && world.status().cause.unwrap().contains("full"));
     world.answer(1, "done");
     world.pass(1_000);
     assert!(unavailable(&world.write("a", "two")), "still full");
@@ -81,7 +81,7 @@ fn a_store_that_does_not_read_makes_commands_unavailable_and_loses_nothing() {
 }
 
 #[test]
-fn a_refused_batch_is_halved_until_the_culprit_stands_alone() {
+fn a_rejected_batch_is_bisected_down_to_the_culprit() {
     let mut world = World::new();
     world.store.plan().refused_key = Some("n-5".into());
     let tickets: Vec<u64> = (0..9).map(|place| world.ask_to_write(&format!("n-{place}"), "finish")).collect();
@@ -103,7 +103,7 @@ fn a_refused_batch_is_halved_until_the_culprit_stands_alone() {
 }
 
 #[test]
-fn a_refused_event_is_parked_and_the_command_that_led_to_it_is_not_blamed() {
+fn a_rejected_event_is_parked_and_the_command_that_led_to_it_succeeds() {
     for batch_items in [1, 512] {
         let mut world = World::with(Limits { batch_items, ..Limits::default() });
         world.write("a", "one").unwrap();
@@ -162,7 +162,7 @@ fn a_rejected_answer_is_a_dead_letter_and_does_not_block_the_others() {
 }
 
 #[test]
-fn a_damaged_row_is_its_items_fault_and_nobody_elses() {
+fn a_damaged_row_fails_its_own_items_alone() {
     let mut world = World::new();
     world.write("bad", "one").unwrap();
     world.send_out::<Errand>("bad", 1);

@@ -1,4 +1,4 @@
-//! Several cores over one store: who comes second, who comes too late, and who is taken for dead.
+//! Several cores over one store: version conflicts, late instances, and instances whose lease has run out.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -13,7 +13,7 @@ use super::world::{START_MS, World};
 pub const LEASE_MS: i64 = 5_000;
 
 /// One database and the time, which all processes share.
-pub struct Crowd {
+pub struct SharedWorld {
     /// The database.
     pub shared: SharedMemory,
     now_ms: i64,
@@ -24,7 +24,7 @@ pub struct Crowd {
 #[derive(Clone)]
 pub struct Process(Arc<Mutex<World>>);
 
-impl Crowd {
+impl SharedWorld {
     /// A new one.
     pub fn new() -> Self {
         Self::with(Limits::default())
