@@ -133,9 +133,9 @@ fn the_database_of_another_program_is_not_touched() {
 async fn a_store_of_a_later_version_is_not_opened() {
     let (dir, file) = used().await;
     Connection::open(&file).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    refused(dir.path(), &file, "has schema 99 and this version knows");
+    refused(dir.path(), &file, "has schema version 99, newer than");
     let events = said(dir.path(), &["events"]);
-    assert!(events.code == 3 && events.err.contains("has schema 99"), "{events:?}");
+    assert!(events.code == 3 && events.err.contains("has schema version 99"), "{events:?}");
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Numbers of the things that a core keeps: types, so that one is not taken for another.
 
+use ports::ServiceId;
+
 /// Which cursor: it keeps its number for as long as the core lives, also while the partition is another instance's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CursorId(pub usize);
@@ -9,8 +11,8 @@ pub struct CursorId(pub usize);
 pub enum Queue {
     /// An event of a subscription, in one partition.
     Cursor(CursorId),
-    /// A timer of a service, by its number in the system.
-    Timers(usize),
+    /// A timer of a service.
+    Timers(ServiceId),
     /// The answer of an effect of a service.
-    Answers(usize),
+    Answers(ServiceId),
 }

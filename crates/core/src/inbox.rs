@@ -117,7 +117,7 @@ mod tests {
     fn consumers_get_half_of_a_full_room_and_all_of_an_idle_one() {
         let inbox = Inbox::default();
         assert_eq!(inbox.consumer_share(512), 512, "no command waits");
-        let discard = Discard { queue: crate::ids::Queue::Timers(0), key: "a".into(), position: 3 };
+        let discard = Discard { queue: crate::ids::Queue::Timers(ports::ServiceId(0)), key: "a".into(), position: 3 };
         let mut inbox = Inbox::default();
         inbox.add_discards([discard.clone()]);
         assert!(inbox.has_administration());

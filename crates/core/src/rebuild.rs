@@ -1,6 +1,6 @@
 //! Rebuilds of views: read the log from its beginning into a second table beside the one that serves, then swap the two.
 
-use ports::{Model, Record, Store, StoreError, TableId};
+use ports::{Model, Record, Store, StoreError, SubscriptionId, TableId};
 
 use crate::ids::CursorId;
 use crate::status::{RebuildDone, RebuildStatus};
@@ -19,8 +19,8 @@ pub struct Rebuilds {
 pub struct Rebuild {
     number: u64,
     view: String,
-    /// The view's subscription, by its number in the model.
-    pub subscription: usize,
+    /// The view's subscription.
+    pub subscription: SubscriptionId,
     /// Its cursor in the own log.
     pub cursor: CursorId,
     /// The table that serves.

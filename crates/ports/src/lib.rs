@@ -17,7 +17,7 @@ pub use backoff::Backoff;
 pub use broker::{Broker, BrokerError, Delivery, GroupMember, Partition, Publisher, Stamp};
 pub use channel::Channel;
 pub use clock::{Clock, Ids};
-pub use model::{Model, Table, TableId};
+pub use model::{Model, ServiceId, SubscriptionId, Table, TableId};
 pub use outbox::Outbox;
 pub use query::{Condition, Cursor, LogQuery, Page, Predicate, Query, Sort, Start, Total};
 pub use record::Record;

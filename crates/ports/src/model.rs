@@ -8,7 +8,7 @@ use kernel::context::Opaque;
 use kernel::event::CodecError;
 use kernel::field::{Ask, FieldInfo, IndexValue};
 use kernel::policy::{PolicyDef, StartFrom};
-use kernel::service::{AggregateDef, System};
+use kernel::service::{AggregateDef, Service, System};
 use kernel::view::ViewDef;
 
 pub use crate::declarations::{DeclarationError, check_effects, check_installation, check_system};
@@ -17,6 +17,14 @@ use crate::declarations::{REBUILD, sql_name};
 /// A table's number within its system; stable only as long as the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TableId(pub usize);
+
+/// A service's number within its system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceId(pub usize);
+
+/// A subscription's number within its system; stable only as long as the process runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriptionId(pub usize);
 
 /// A system with its tables and subscriptions.
 pub struct Model {
@@ -36,8 +44,8 @@ pub struct Model {
 pub struct Table {
     /// Its number.
     pub id: TableId,
-    /// Index of its service in the system.
-    pub service: usize,
+    /// Its service.
+    pub service: ServiceId,
     /// Its name in the store: `<service>__<thing>`; no service uses another's prefix.
     pub sql_name: String,
     /// The name of the aggregate or the view.
@@ -67,8 +75,8 @@ pub enum RowKind {
 pub struct Subscription {
     /// Its name, also the consumer group's: `<system>.<service>` or `<system>.<service>.<view>`.
     pub name: String,
-    /// Index of its service in the system.
-    pub service: usize,
+    /// Its service.
+    pub service: ServiceId,
     /// The topic it consumes.
     pub topic: String,
     /// Where it starts without a position.
@@ -114,6 +122,7 @@ impl Model {
             system: system.clone(),
         };
         for (index, service) in system.services.iter().enumerate() {
+            let index = ServiceId(index);
             for def in &service.aggregates {
                 let resource = service.resources.iter().find(|resource| resource.aggregate == def.of.type_id());
                 let fields = resource.map(|resource| resource.fields.clone()).unwrap_or_default();
@@ -135,7 +144,7 @@ impl Model {
                 });
             }
         }
-        for index in 0..system.services.len() {
+        for index in model.services() {
             model.follow_policies(index);
         }
         model
@@ -146,8 +155,8 @@ impl Model {
         check_system(&system)?;
         let mut model = Self::numbered(system);
         if model.system.external.is_some() {
-            for service in 0..model.system.services.len() {
-                let name = model.system.services[service].name;
+            for service in model.services() {
+                let name = model.service(service).name;
                 let cache = model.table(service, name, "enrichmentCache", RowKind::EnrichmentCache, Vec::new(), &[], "");
                 model.enrichment_caches.push(cache);
             }
@@ -158,7 +167,7 @@ impl Model {
     #[allow(clippy::too_many_arguments)] // a private constructor; a struct for its arguments would say everything twice
     fn table(
         &mut self,
-        service: usize,
+        service: ServiceId,
         service_name: &str,
         name: &'static str,
         rows: RowKind,
@@ -174,8 +183,8 @@ impl Model {
         id
     }
 
-    fn follow_policies(&mut self, index: usize) {
-        let service = &self.system.services[index];
+    fn follow_policies(&mut self, index: ServiceId) {
+        let service = &self.system.services[index.0];
         let topic = service.follows.unwrap_or(self.system.topic).to_owned();
         for (from, suffix) in [(StartFrom::Beginning, ""), (StartFrom::Now, "@now")] {
             let mut policies: HashMap<String, Vec<(PolicyDef, TableId)>> = HashMap::new();
@@ -198,6 +207,26 @@ impl Model {
         }
     }
 
+    /// The services, in the order of their declaration.
+    pub fn services(&self) -> impl Iterator<Item = ServiceId> + use<> {
+        (0..self.system.services.len()).map(ServiceId)
+    }
+
+    /// A service by its number.
+    pub fn service(&self, id: ServiceId) -> &Service {
+        &self.system.services[id.0]
+    }
+
+    /// The subscriptions by their numbers.
+    pub fn subscriptions(&self) -> impl Iterator<Item = SubscriptionId> + use<> {
+        (0..self.subscriptions.len()).map(SubscriptionId)
+    }
+
+    /// A subscription by its number.
+    pub fn subscription(&self, id: SubscriptionId) -> &Subscription {
+        &self.subscriptions[id.0]
+    }
+
     /// A table by its number.
     pub fn table_of(&self, id: TableId) -> &Table {
         &self.tables[id.0]
@@ -215,14 +244,14 @@ impl Model {
 
     /// The name of a table's service.
     pub fn service_name(&self, table: &Table) -> &'static str {
-        self.system.services[table.service].name
+        self.service(table.service).name
     }
 
     /// The table of a subscription that is a view, with its rebuild table.
-    pub fn view_of(&self, name: &str) -> Option<(usize, TableId, TableId)> {
+    pub fn view_of(&self, name: &str) -> Option<(SubscriptionId, TableId, TableId)> {
         self.subscriptions.iter().enumerate().find_map(|(index, subscription)| match &subscription.does {
             Handling::Project(table, _) if self.table_of(*table).name == name => {
-                Some((index, *table, self.table_of(*table).shadow?))
+                Some((SubscriptionId(index), *table, self.table_of(*table).shadow?))
             }
             _ => None,
         })

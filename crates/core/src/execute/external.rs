@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kernel::ExternalDef;
 use kernel::context::Opaque;
-use ports::{Model, Record, RowRef, TableId};
+use ports::{Model, Record, RowRef, ServiceId, TableId};
 
 use super::unit_of_work::UnitOfWork;
 use crate::error::Interrupt;
@@ -27,18 +27,23 @@ pub enum Translation {
 }
 
 /// The enrichment cache of a service and how external records are read; none on a topic of our own.
-fn enrichment(model: &Model, service: usize) -> Option<(TableId, ExternalDef)> {
-    Some((*model.enrichment_caches.get(service)?, model.system.external?))
+fn enrichment(model: &Model, service: ServiceId) -> Option<(TableId, ExternalDef)> {
+    Some((*model.enrichment_caches.get(service.0)?, model.system.external?))
 }
 
 /// The same, if this event is one that the cache keeps.
-fn enrichment_of(model: &Model, service: usize, record: &Record) -> Option<(TableId, ExternalDef)> {
+fn enrichment_of(model: &Model, service: ServiceId, record: &Record) -> Option<(TableId, ExternalDef)> {
     enrichment(model, service).filter(|(_, external)| external.cached == record.event_type)
 }
 
 /// Reads a record: ours as it is; an external one, which has no source, translated. With `last_try`, what is missing by now is
 /// not waited for any more.
-pub fn translate(unit: &UnitOfWork<'_>, service: usize, record: &Arc<Record>, last_try: bool) -> Result<Translation, Interrupt> {
+pub fn translate(
+    unit: &UnitOfWork<'_>,
+    service: ServiceId,
+    record: &Arc<Record>,
+    last_try: bool,
+) -> Result<Translation, Interrupt> {
     let enrichment = enrichment(unit.model(), service).filter(|_| record.source.is_empty());
     let Some((table, external)) = enrichment else { return Ok(Translation::Ours(record.clone())) };
     let needs = match (external.lookup_key)(&record.data) {
@@ -67,13 +72,13 @@ pub fn translate(unit: &UnitOfWork<'_>, service: usize, record: &Arc<Record>, la
 }
 
 /// The rows of the enrichment cache that an event writes.
-pub fn rows_of(model: &Model, service: usize, record: &Record) -> Vec<RowRef> {
+pub fn rows_of(model: &Model, service: ServiceId, record: &Record) -> Vec<RowRef> {
     let Some((table, external)) = enrichment_of(model, service, record) else { return Vec::new() };
     (external.cache_keys)(&record.data).unwrap_or_default().into_iter().map(|key| RowRef { table, key }).collect()
 }
 
 /// Writes an event of ours to the enrichment cache under each of its names, once.
-pub fn cache(unit: &mut UnitOfWork<'_>, service: usize, record: &Record) -> Result<(), Interrupt> {
+pub fn cache(unit: &mut UnitOfWork<'_>, service: ServiceId, record: &Record) -> Result<(), Interrupt> {
     let Some((table, external)) = enrichment_of(unit.model(), service, record) else { return Ok(()) };
     for name in (external.cache_keys)(&record.data).unwrap_or_default() {
         if cached(unit, table, &name)?.is_none() {

@@ -11,7 +11,7 @@ use kernel::context::{Lookup, Missing, Opaque};
 use kernel::event::CodecError;
 use kernel::field::IndexValue;
 
-use ports::{Model, RowRef, Store, StoreError, StoredRow, Table, TableId};
+use ports::{Model, RowRef, ServiceId, Store, StoreError, StoredRow, Table, TableId};
 
 use crate::guard::guarded;
 pub use directories::DirectoryAnswers;
@@ -46,8 +46,8 @@ pub struct RowCache {
     model: Arc<Model>,
     tables: Vec<HashMap<String, Slot>>,
     order: VecDeque<RowRef>,
-    /// The number of the service whose decision looks at rows now.
-    service: usize,
+    /// The service whose decision looks at rows now.
+    service: ServiceId,
     /// Every write since the batch began, with what was there before, newest last.
     undo: Vec<(RowRef, Slot)>,
     /// Answers of directories.
@@ -59,11 +59,19 @@ impl RowCache {
     /// An empty cache.
     pub fn new(model: Arc<Model>, answers: DirectoryAnswers) -> Self {
         let tables = model.tables.iter().map(|_| HashMap::new()).collect();
-        Self { model, tables, order: VecDeque::new(), service: 0, undo: Vec::new(), answers, missing: RefCell::default() }
+        Self {
+            model,
+            tables,
+            order: VecDeque::new(),
+            service: ServiceId(0),
+            undo: Vec::new(),
+            answers,
+            missing: RefCell::default(),
+        }
     }
 
     /// A decision of this service follows: it sees no other service's rows, cached or not.
-    pub fn decide_for(&mut self, service: usize) {
+    pub fn decide_for(&mut self, service: ServiceId) {
         self.service = service;
     }
 

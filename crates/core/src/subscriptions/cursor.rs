@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use ports::{ConsumerOffset, Delivery, Partition};
+use ports::{ConsumerOffset, Delivery, Partition, SubscriptionId};
 
 use crate::items::Reached;
 
 /// One subscription in one partition.
 pub struct PartitionCursor {
-    /// The subscription's number in the model.
-    pub subscription: usize,
+    /// The subscription.
+    pub subscription: SubscriptionId,
     /// The partition.
     pub partition: Partition,
     /// It reads its own system's log, not a broker's topic.
@@ -50,7 +50,7 @@ pub enum Phase {
 
 impl PartitionCursor {
     /// A cursor whose offset must be read.
-    pub fn opening(subscription: usize, partition: Partition, own: bool, end: u64) -> Self {
+    pub fn opening(subscription: SubscriptionId, partition: Partition, own: bool, end: u64) -> Self {
         Self {
             subscription,
             partition,
@@ -144,7 +144,7 @@ mod tests {
     }
 
     fn cursor() -> PartitionCursor {
-        let mut cursor = PartitionCursor::opening(0, Partition::only("events"), false, 0);
+        let mut cursor = PartitionCursor::opening(SubscriptionId(0), Partition::only("events"), false, 0);
         cursor.phase = Phase::Open;
         cursor
     }

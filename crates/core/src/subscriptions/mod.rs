@@ -10,7 +10,7 @@ use std::sync::Arc;
 use defects::{Defect, has};
 use kernel::policy::StartFrom;
 use ports::model::Subscription;
-use ports::{Delivery, Model, OffsetUpdate, Partition, Record, Store, StoreError};
+use ports::{Delivery, Model, OffsetUpdate, Partition, Record, ServiceId, Store, StoreError, SubscriptionId};
 
 use crate::ids::{CursorId, Queue};
 use crate::items::{Item, Items, Reached};
@@ -46,8 +46,8 @@ impl Subscriptions {
     /// Opens the cursors in the own log, which are there from the start, and reads what is parked for the services.
     pub fn open_own(&mut self, store: &mut dyn Store, last_seq: u64) -> Result<(), StoreError> {
         let topic = self.model.system.topic;
-        for subscription in 0..self.model.subscriptions.len() {
-            if !self.by_broker && self.model.subscriptions[subscription].topic == topic {
+        for subscription in self.model.subscriptions() {
+            if !self.by_broker && self.model.subscription(subscription).topic == topic {
                 self.cursors.push(PartitionCursor::opening(subscription, Partition::only(topic), true, last_seq));
             }
         }
@@ -60,12 +60,12 @@ impl Subscriptions {
     /// Partitions of a broker are assigned to this instance, each with its present end.
     pub fn assign(&mut self, partitions: Vec<(Partition, u64)>) {
         for (partition, end) in partitions {
-            for number in 0..self.model.subscriptions.len() {
-                let subscription = &self.model.subscriptions[number];
+            for number in self.model.subscriptions() {
+                let subscription = self.model.subscription(number);
                 if subscription.topic != partition.topic {
                     continue;
                 }
-                let paused = self.paused[subscription.service];
+                let paused = self.paused[subscription.service.0];
                 let same = |cursor: &&mut PartitionCursor| cursor.subscription == number && cursor.partition == partition;
                 if let Some(cursor) = self.cursors.iter_mut().find(same) {
                     (cursor.phase, cursor.paused) = (Phase::Opening { end }, paused);
@@ -119,7 +119,7 @@ impl Subscriptions {
     fn open(&mut self, id: CursorId, store: &mut dyn Store) -> Result<(), StoreError> {
         let cursor = &mut self.cursors[id.0];
         let Phase::Opening { end } = cursor.phase else { return Ok(()) };
-        let subscription = &self.model.subscriptions[cursor.subscription];
+        let subscription = self.model.subscription(cursor.subscription);
         let stored = store.consumer_offset(&subscription.name, &cursor.partition)?;
         cursor.stored = stored.as_ref().map(|stored| stored.position);
         // The consumer that hands over may have read on meanwhile.
@@ -157,7 +157,7 @@ impl Subscriptions {
     fn works(&self, queue: Queue) -> bool {
         match queue {
             Queue::Cursor(id) => self.cursor(id).consumes(),
-            Queue::Timers(service) | Queue::Answers(service) => !self.paused[service],
+            Queue::Timers(service) | Queue::Answers(service) => !self.paused[service.0],
         }
     }
 
@@ -174,7 +174,7 @@ impl Subscriptions {
     pub fn first_offsets(&self) -> Vec<OffsetUpdate> {
         let new = self.cursors.iter().filter(|cursor| cursor.phase == Phase::New);
         let updates = new.map(|cursor| OffsetUpdate {
-            subscription: self.model.subscriptions[cursor.subscription].name.clone(),
+            subscription: self.model.subscription(cursor.subscription).name.clone(),
             partition: cursor.partition.clone(),
             from: cursor.stored,
             to: cursor.offset,
@@ -225,11 +225,11 @@ impl Subscriptions {
 
     /// The subscription of a cursor.
     pub fn of(&self, id: CursorId) -> &Subscription {
-        &self.model.subscriptions[self.cursor(id).subscription]
+        self.model.subscription(self.cursor(id).subscription)
     }
 
     /// The cursor of a subscription in the own log.
-    pub fn own_cursor(&self, subscription: usize) -> Option<CursorId> {
+    pub fn own_cursor(&self, subscription: SubscriptionId) -> Option<CursorId> {
         self.cursors.iter().position(|cursor| cursor.own && cursor.subscription == subscription).map(CursorId)
     }
 
@@ -243,13 +243,13 @@ impl Subscriptions {
         let services = self.model.system.services.iter();
         services.zip(&mut self.paused).filter(|(def, _)| def.name == service).for_each(|(_, is)| *is = paused);
         for cursor in &mut self.cursors {
-            cursor.paused = self.paused[self.model.subscriptions[cursor.subscription].service];
+            cursor.paused = self.paused[self.model.subscription(cursor.subscription).service.0];
         }
     }
 
-    /// Whether a service is paused, by its number in the system.
-    pub fn is_paused(&self, service: usize) -> bool {
-        self.paused[service]
+    /// Whether a service is paused.
+    pub fn is_paused(&self, service: ServiceId) -> bool {
+        self.paused[service.0]
     }
 
     /// The cursors that have handled everything that is committed, the items of the present batch included: its own events
@@ -335,7 +335,7 @@ impl Subscriptions {
         let model = &self.model;
         let cached = model.system.external.filter(|_| !model.enrichment_caches.is_empty()).map(|external| external.cached);
         let cursor = &mut self.cursors[id.0];
-        let subscription = &model.subscriptions[cursor.subscription];
+        let subscription = model.subscription(cursor.subscription);
         let (mut to, mut numbers, mut taken) = (None, BTreeMap::new(), 0);
         while taken < room {
             let Some(delivery) = cursor.backlog.pop_front() else { break };
@@ -424,7 +424,7 @@ impl Subscriptions {
     pub fn status(&self, last_seq: u64) -> Vec<ConsumerStatus> {
         let assigned = self.cursors.iter().filter(|cursor| cursor.phase != Phase::Closed);
         let status = assigned.map(|cursor| ConsumerStatus {
-            name: self.model.subscriptions[cursor.subscription].name.clone(),
+            name: self.model.subscription(cursor.subscription).name.clone(),
             topic: cursor.partition.topic.clone(),
             partition: cursor.partition.number,
             position: cursor.offset,

@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn a_dead_head_is_not_tried_by_itself_and_a_key_parks_alone() {
-        let (here, there) = (Queue::Cursor(CursorId(0)), Queue::Timers(0));
+        let (here, there) = (Queue::Cursor(CursorId(0)), Queue::Timers(ports::ServiceId(0)));
         let mut parking = Parking::default();
         parking.set(here, "a", Head { next_try_ms: 50, dead: false });
         parking.set(here, "b", Head { next_try_ms: 0, dead: true });

@@ -11,7 +11,7 @@ use crate::items::{Item, ParkedAttempt};
 
 /// The queues of every service: its timers, and the answers of its effects.
 pub fn of_services(model: &Model) -> impl Iterator<Item = Queue> + use<> {
-    (0..model.system.services.len()).flat_map(|service| [Queue::Timers(service), Queue::Answers(service)])
+    model.services().flat_map(|service| [Queue::Timers(service), Queue::Answers(service)])
 }
 
 /// The name of a service's queue, where a subscription's stands for events: `<system>.<service>@timers` or `…@answers`.
@@ -21,7 +21,7 @@ pub fn name_of(model: &Model, queue: Queue) -> Option<String> {
         Queue::Answers(service) => (service, "answers"),
         Queue::Cursor(_) => return None,
     };
-    Some(format!("{}.{}@{kind}", model.system.name, model.system.services[service].name))
+    Some(format!("{}.{}@{kind}", model.system.name, model.service(service).name))
 }
 
 /// A parked row as an item; none, where its table is not declared any more.

@@ -66,7 +66,7 @@ fn add_senders(model: &Model, only: Option<&str>, channels: &mut Map<String, Val
 
 fn add_receivers(model: &Model, only: Option<&str>, channels: &mut Map<String, Value>, operations: &mut Map<String, Value>) {
     for subscription in &model.subscriptions {
-        let service = &model.system.services[subscription.service];
+        let service = model.service(subscription.service);
         if only.is_some_and(|only| only != service.name) {
             continue;
         }
