@@ -100,7 +100,16 @@ fn unprivileged(dir: &Path, args: &[&str]) -> Said {
         command = std::process::Command::new(copy);
         command.current_dir(dir).args(args).env_remove("RUST_LOG").gid(NOBODY).uid(NOBODY);
     }
-    command.output().unwrap().into()
+    // A test beside this one that starts a process holds the copy open for writing until its child has become a program.
+    for _ in 0..100 {
+        match command.output() {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {
+                std::thread::sleep(std::time::Duration::from_millis(20));
+            }
+            said => return said.unwrap().into(),
+        }
+    }
+    panic!("the copy of the binary stays busy");
 }
 
 #[test]
