@@ -167,7 +167,7 @@ impl Aggregate for Heard {
     type Rejection = Never;
     type Settings = NoSettings;
 
-    fn decide(_: Option<&Self>, command: &Hear, context: &Context<'_>) -> Result<Decision<Self>, Never> {
+    fn decide(now: Option<&Self>, command: &Hear, context: &Context<'_>) -> Result<Decision<Self>, Never> {
         perhaps_panic();
         Ok(match command.clone() {
             Hear::Event(id) => {
@@ -175,6 +175,8 @@ impl Aggregate for Heard {
                 let heard = Decision::event(Noted { id: id.clone() }).effect(Shout { id: id.clone() });
                 heard.timer(&format!("remind-{id}"), due, Hear::Remind(id))
             }
+            Hear::Remind(id) if now.is_some_and(|heard| is_twice(&heard.reminded, &id)) => Decision::nothing(),
+            Hear::Echo(id) if now.is_some_and(|heard| is_twice(&heard.echoed, &id)) => Decision::nothing(),
             Hear::Remind(id) => Decision::event(Reminded { id }),
             Hear::Echo(id) => Decision::event(Echoed { id }),
         })
@@ -194,6 +196,11 @@ impl Aggregate for Heard {
         perhaps_panic();
         Some(Hear::Echo(effect.id))
     }
+}
+
+/// Twice is enough to be noticed; a timer that fires for ever must not grow the row for ever.
+fn is_twice(ids: &[String], id: &str) -> bool {
+    ids.iter().filter(|other| *other == id).count() >= 2
 }
 
 fn hear<E: Event>(_: &E, seen: &EventMetadata) -> CommandFor<Heard> {
